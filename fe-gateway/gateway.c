@@ -38,6 +38,15 @@ struct gateway {
 	{                                                                                                                                            \
 		call;                                                                                                                                \
 	}
+/* Whether a part has nothing under way. */
+#define QUIET(name, expression)                                                                                                                      \
+	static bool name(const struct gateway *g)                                                                                                    \
+	{                                                                                                                                            \
+		return expression;                                                                                                                   \
+	}
+QUIET(policy_is_quiet, !policy_is_reloading(g->policy))
+QUIET(channel_is_quiet, channel_waiting(g->channel) == 0)
+QUIET(im_has_nothing, im_is_quiet(g->im))
 PART(tick_store, store_tick(g->store, core_now(&g->core)))
 PART(stop_store, store_stop(g->store))
 PART(free_store, store_close(g->store))
@@ -66,6 +75,7 @@ PART(free_deliver, deliver_free(g->deliver))
 PART(gauges_presence, presence_gauges(g->presence))
 PART(tick_presence, presence_tick(g->presence))
 PART(flush_presence, presence_flush(g->presence))
+PART(drain_presence, presence_drain(g->presence))
 PART(stop_presence, presence_stop(g->presence))
 PART(free_presence, presence_free(g->presence))
 PART(tick_im, im_tick(g->im, core_now(&g->core)))
@@ -107,11 +117,6 @@ static int start_policy(struct gateway *g, char error[256])
 	return policy_new(&g->core, g->store, g->config_path, files, &policy_user, g, &g->policy, error);
 }
 
-static bool policy_is_quiet(const struct gateway *g)
-{
-	return !policy_is_reloading(g->policy);
-}
-
 static int start_journal(struct gateway *g, char error[256])
 {
 	return journal_new(&g->core, g->store, &g->journal, error);
@@ -131,11 +136,6 @@ static void load_channel(const struct gateway *g, struct load *l)
 {
 	l->in_flight += channel_waiting(g->channel);
 	l->late += channel_late(g->channel, core_now(&g->core));
-}
-
-static bool channel_is_quiet(const struct gateway *g)
-{
-	return channel_waiting(g->channel) == 0;
 }
 
 static void reloaded_channel(struct gateway *g, bool is_new)
@@ -193,26 +193,19 @@ static void load_im(const struct gateway *g, struct load *l)
 	l->late += im.late;
 }
 
-static bool im_has_nothing(const struct gateway *g)
-{
-	return im_is_quiet(g->im);
-}
-
 static int start_presence(struct gateway *g, char error[256])
 {
 	struct presence_rooms rooms = { &g->core, g->policy, g->channel, g->trunk, g->contacts, g->deliver, g->store };
 	return presence_new(&rooms, &g->presence, error);
 }
 
-static void reloaded_presence(struct gateway *g, bool is_new)
-{
-	presence_reloaded(g->presence);
-}
-
-static void reloaded_im(struct gateway *g, bool is_new)
-{
-	im_reloaded(g->im);
-}
+#define RELOADED(name, call)                                                                                                                         \
+	static void name(struct gateway *g, bool is_new)                                                                                             \
+	{                                                                                                                                            \
+		call;                                                                                                                                \
+	}
+RELOADED(reloaded_presence, presence_reloaded(g->presence))
+RELOADED(reloaded_im, im_reloaded(g->im))
 
 static const char *service(void *user);
 static bool is_leaving(void *user);
@@ -308,6 +301,7 @@ static const struct part parts[] = {
 		.tick = tick_presence,
 		.flush = flush_presence,
 		.gauges = gauges_presence,
+		.drain = drain_presence,
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },

@@ -272,7 +272,7 @@ static void answer_when_saved(struct admin *ad, struct rt_reply reply, json_t *r
 		return;
 	}
 	*s = (struct saving){ .wait = { .done = on_saved }, .reply = reply, .result = result };
-	contacts_when_saved(ad->contacts, &s->wait);
+	contacts_when_saved(ad->contacts, NULL, &s->wait);
 	core_flush_soon(ad->core);
 }
 

@@ -94,8 +94,10 @@ struct contacts_wait {
 	void (*done)(struct contacts_wait *w, int rc); /* OK; else the store did not take it: what was changed is in memory alone */
 	struct contacts_wait *next;
 };
-/* Runs `done` once, at the latest with contacts_free(): when all relations as they are now are in the store, which may be at once; contacts_flush() sees to it. */
-void contacts_when_saved(struct contacts *c, struct contacts_wait *w);
+/* Runs `done` once, at the latest with contacts_free(): when what is known of this one (NULL: of all) is in the store, which may be at once; contacts_flush() sees to it. */
+void contacts_when_saved(struct contacts *c, const struct contact *k, struct contacts_wait *w);
+/* The store could not be written the last time: what is new would be lost with this process. */
+bool contacts_are_failing(const struct contacts *c);
 
 struct contact_facts {
 	bool is_written_to;	       /* the local user wrote to it within a day */

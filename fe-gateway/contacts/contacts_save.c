@@ -96,9 +96,15 @@ static void tell(struct contacts_wait **list, int rc)
 	}
 }
 
-void contacts_when_saved(struct contacts *c, struct contacts_wait *w)
+bool contacts_are_failing(const struct contacts *c)
 {
-	if (!c->store) {
+	return c->store && store_state(c->store)->is_failing;
+}
+
+void contacts_when_saved(struct contacts *c, const struct contact *k, struct contacts_wait *w)
+{
+	bool is_in_batch = k && c->is_writing && k->saved.batch == c->batch_number;
+	if (!c->store || (k && !k->saved.is_changed && !is_in_batch)) {
 		w->done(w, XFED_OK);
 		return;
 	}
@@ -152,6 +158,7 @@ static void write_changed(struct contacts *c)
 		return;
 	}
 	store_batch_init(&c->batch, on_written);
+	c->batch_number++;
 	if (is_trim_due) {
 		rc = store_trim_contacts(&c->batch, c->max, core_wall_s(c->core) - (int64_t)(CONTACT_KEEP_MS / 1000));
 		c->trimmed_ms = now;
@@ -162,6 +169,7 @@ static void write_changed(struct contacts *c)
 		if (rc == XFED_OK) {
 			contacts_unmark(c, k);
 			remember(k);
+			k->saved.batch = c->batch_number;
 		}
 	}
 	if (!c->changed) {

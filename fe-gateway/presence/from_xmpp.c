@@ -40,7 +40,7 @@ void presence_break_promises(struct presence *p)
 }
 
 /* A change of a subscription is delivered when it outlives this process (proto/delivery.md, Per kind). */
-static void done_when_saved(struct presence *p, const struct delivery *d)
+static void done_when_saved(struct presence *p, const struct contact *k, const struct delivery *d)
 {
 	struct promise *pr = xfed_malloc(sizeof(*pr) + deliver_origin_bytes(&d->origin));
 	if (!pr) {
@@ -51,7 +51,7 @@ static void done_when_saved(struct presence *p, const struct delivery *d)
 	*pr = (struct promise){ .wait = { .done = keep_promise }, .presence = p };
 	deliver_origin_copy(&pr->origin, &d->origin, &at);
 	DL_APPEND(p->promises, pr);
-	contacts_when_saved(p->contacts, &pr->wait);
+	contacts_when_saved(p->contacts, k, &pr->wait);
 	core_flush_soon(p->core);
 }
 
@@ -67,6 +67,7 @@ static void take_device(struct presence *p, struct pair *pair, const struct deli
 		return;
 	}
 	pair_was_heard(pair);
+	watches_heard(pair);
 	pair_used(pair, false);
 	if (!dev.is_open && !dev.name.data) { /* unavailable from a bare address: all of them ([A11-09]) */
 		is_new = pair->known.count > 0;
@@ -101,7 +102,7 @@ static void take_subscribed(struct presence *p, struct pair *pair, const struct 
 	if (pair_relate(pair, IW_RELATION_IN_SUBSCRIBED).is_changed) {
 		watches_approved(pair);
 	}
-	done_when_saved(p, d);
+	done_when_saved(p, pair->contact, d);
 }
 
 static void take_unsubscribed(struct presence *p, struct pair *pair, const struct delivery *d)
@@ -113,7 +114,7 @@ static void take_unsubscribed(struct presence *p, struct pair *pair, const struc
 	if (!pair_has_rights(pair)) {
 		pair_end_rights(pair); /* they were there for the user's adding */
 	}
-	done_when_saved(p, d);
+	done_when_saved(p, pair->contact, d);
 }
 
 /* ---- the contact watches the user ---- */
@@ -129,8 +130,24 @@ static bool begun(struct presence *p, struct pair *pair, const struct delivery *
 	return rc == XFED_OK;
 }
 
+/* Why nothing new is promised now, for what is there already goes on: NONE, or a reason that passes. */
+static enum xfed_reason why_not_now(const struct presence *p, const struct pair *pair)
+{
+	enum iw_relation_state state = contact_relation(pair->contact).state;
+	bool is_new = !iw_relation_is_from(state) && !iw_relation_is_pending_in(state);
+	return !is_new				   ? XFED_REASON_NONE
+	       : p->left_ms != 0		   ? XFED_REASON_SERVICE_LEAVING
+	       : contacts_are_failing(p->contacts) ? XFED_REASON_STORE_WRITE_FAILED
+						   : XFED_REASON_NONE;
+}
+
 static void take_subscribe(struct presence *p, struct pair *pair, const struct delivery *d)
 {
+	enum xfed_reason reason = why_not_now(p, pair);
+	if (reason != XFED_REASON_NONE) {
+		deliver_refuse(p->deliver, &d->origin, reason, NULL);
+		return;
+	}
 	if (!pair_may_ask(pair)) {
 		deliver_refuse(p->deliver, &d->origin, XFED_REASON_DELIVERY_QUEUE_FULL, "too many requests to see that user wait for an answer");
 		return;
@@ -144,7 +161,7 @@ static void take_subscribe(struct presence *p, struct pair *pair, const struct d
 			follow_tell_all(pair->follow);
 		}
 	}
-	done_when_saved(p, d);
+	done_when_saved(p, pair->contact, d);
 }
 
 static void take_unsubscribe(struct presence *p, struct pair *pair, const struct delivery *d)
@@ -154,7 +171,7 @@ static void take_unsubscribe(struct presence *p, struct pair *pair, const struct
 	if (step.reply == IW_RELATION_UNSUBSCRIBED) {
 		pair_say(pair, XFED_TYPE_UNSUBSCRIBED, NULL);
 	}
-	done_when_saved(p, d);
+	done_when_saved(p, pair->contact, d);
 }
 
 /* Answered from what is known; where nothing is, by what the user's server says next. */

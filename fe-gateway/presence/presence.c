@@ -441,6 +441,11 @@ int presence_new(const struct presence_rooms *below, struct presence **out, char
 	return rc == XFED_OK ? keep_load(p, below->store, error) : rc;
 }
 
+void presence_drain(struct presence *p)
+{
+	p->left_ms = presence_now(p);
+}
+
 void presence_stop(struct presence *p)
 {
 	struct pair *pair, *next;

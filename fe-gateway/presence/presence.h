@@ -123,6 +123,9 @@ bool presence_subscription(const struct presence *p, uint64_t id, struct presenc
  */
 bool presence_subscription_end(struct presence *p, uint64_t id);
 
+/* Nothing new is taken. What there is is left: it outlives the process, and an end told to each would be a storm (RFC 6665 section 4.4.1). */
+void presence_drain(struct presence *p);
+
 struct presence_load {
 	size_t watches[PRESENCE_PHASES], follows[PRESENCE_PHASES]; /* subscriptions of either kind */
 	size_t stale, stale_by[PRESENCE_DOUBT_COUNT];		   /* pairs and subscriptions of which something may have been missed */

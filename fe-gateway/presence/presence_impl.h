@@ -48,6 +48,8 @@ struct watch {
 	bool is_gone, is_untold; /* untold: one of the process before, which this one has told nothing */
 	bool has_notify;	 /* to be sent, with: */
 	struct sip_sub_value value;
+	bool is_fetch, shows; /* shows: its NOTIFYs may say what is known; a fetch waits until then for what its probe brings: */
+	uint64_t wait_ms;
 	struct kept *kept;   /* of the process before, until its way is found (keep.c) */
 	uint64_t told, sent; /* digests of what the last NOTIFY had that was taken, and of the one under way (drift.c) */
 };
@@ -127,6 +129,7 @@ struct presence {
 	struct rt_timer timer;
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count, pair_count, unsaid_count;
+	uint64_t left_ms;	       /* when it went out of service; 0: it is in it */
 	struct presence_trial *trials; /* a handful */
 	struct keep *keep;
 	struct tally *shares, *pending, *pace; /* follows by partner; requests that wait by user and partner; what partners were given this second */
@@ -165,9 +168,6 @@ bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_dev
 deliver_fn presence_take;
 void presence_break_promises(struct presence *p); /* the process ends: what is not in the store yet is told to nobody, and comes again */
 
-/* resync.c: about once a second */
-void presence_resync(struct presence *p);
-
 /* watch.c */
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a);
 void watch_due(struct watch *w);				   /* its deadline has come */
@@ -191,9 +191,7 @@ void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dia
 void follow_failed(struct follow *f, bool was_written); /* no answer came, or no connection */
 void follow_located(struct follow *f, bool is_found);
 void follow_free(struct follow *f);
-/* All that is known of the user, told to the contact again. */
-void follow_tell_all(struct follow *f);
-/* The same where something was told before, and nothing where nothing was. */
-void follow_tell_again(struct follow *f);
+void follow_tell_all(struct follow *f);	  /* all that is known of the user, told to the contact again */
+void follow_tell_again(struct follow *f); /* the same where something was told before, and nothing where nothing was */
 
 #endif

@@ -12,6 +12,8 @@ bool pair_may_see(const struct pair *pair, bool is_contact);
 bool pair_has_rights(const struct pair *pair);
 /* The contact sees the user no more, and is told so. */
 void pair_end_rights(struct pair *pair);
+/* watch.c: those that wait for what is known of the contact need not wait much longer */
+void watches_heard(struct pair *pair);
 /* They are contacts no longer, and both are told so. */
 void pair_end(struct pair *pair);
 

@@ -12,7 +12,8 @@
 #define STALE_ANSWER_MS 60000
 #define STALE_NEVER	UINT64_MAX
 
-/* resync.c: pairs */
+/* resync.c: pairs; about once a second those whose turn it is */
+void presence_resync(struct presence *p);
 void pair_doubt(struct pair *pair, enum presence_doubt why);
 void pair_was_heard(struct pair *pair); /* the contact's server has said something */
 void pair_is_fresh(struct pair *pair);	/* nothing is in doubt any more */

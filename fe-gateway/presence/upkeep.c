@@ -4,6 +4,7 @@
  */
 #include "presence/keep.h"
 #include "presence/rights.h"
+#include "presence/stale.h"
 #include "xfed/rt/log.h"
 
 #define RESUME_PER_S  50 /* or a hundredth of all, whichever is more */
@@ -21,13 +22,18 @@ bool presence_pace(struct presence *p, struct xfed_span remote_domain)
 
 /* ---- what is over ---- */
 
-/* What rests on the user's adding is kept up by the user alone ([A11-02] has nothing to say of it, as it knows the user's own list). */
+/*
+ * What rests on the user's adding is kept up by the user alone. Of a partner that has become public-unverified those who were never added
+ * are not: policy shows them nothing, and they are there again when its file is mended.
+ */
 static bool is_lapsed(const struct pair *pair, int64_t now_s)
 {
 	const struct policy *policy = pair->presence->policy;
 	const struct xfed_partner *partner = policy_partner(policy, pair_remote_domain(pair));
 	const struct contact *k = pair->contact;
-	bool is_users = partner && partner->type == XFED_PARTNER_PUBLIC_UNVERIFIED;
+	struct contact_facts f;
+	contact_facts(k, presence_now(pair->presence), &f);
+	bool is_users = partner && partner->type == XFED_PARTNER_PUBLIC_UNVERIFIED && f.is_added;
 	int64_t last_s = is_users ? contact_wanted_s(k) : contact_used_s(k);
 	bool is_request = !is_users && contact_relation(k).state == IW_RELATION_NONE_IN; /* that has a time of its own */
 	return !is_request && now_s - last_s >= (int64_t)(policy_config(policy)->contact_memory_ms / 1000);

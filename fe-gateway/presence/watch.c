@@ -15,6 +15,10 @@
 #define EXPIRES_MIN_S	  60
 #define BODY_BYTES	  (12 * 1024)
 #define PROBE_EVERY_MS	  5000
+#define FETCH_MS	  5000 /* for the answer to its probe ([B5-06]) */
+#define FETCH_MORE_MS	  300  /* for that of the other resources */
+#define LEAVING_LINES	  "Retry-After: 10\r\n"
+#define FAILING_LINES	  "Retry-After: 60\r\n"
 
 static void run(struct watch *w)
 {
@@ -46,6 +50,10 @@ static void step(struct watch *w, const struct sip_notifier_event *ev)
 
 void watch_due(struct watch *w)
 {
+	if (w->wait_ms != 0) {
+		w->wait_ms = 0;
+		party_queue(&w->party);
+	}
 	step(w, &(struct sip_notifier_event){ .kind = party_is_turn(&w->party) ? SIP_NOTIFIER_DOUBT : SIP_NOTIFIER_TICK });
 }
 
@@ -106,6 +114,7 @@ void watches_approved(struct pair *pair)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
+		w->shows = w->shows || !w->is_fetch;
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ACTIVATE });
 	}
 }
@@ -120,6 +129,19 @@ void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_af
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = retry_after_s });
+	}
+}
+
+void watches_heard(struct pair *pair)
+{
+	uint64_t soon = presence_now(pair->presence) + FETCH_MORE_MS;
+	struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		if (w->wait_ms > soon) {
+			w->wait_ms = soon;
+			w->shows = true;
+			party_rearm(&w->party);
+		}
 	}
 }
 
@@ -151,6 +173,30 @@ static void ask_contact(struct pair *pair)
 		probe(pair);
 	} else {
 		pair_say(pair, XFED_TYPE_SUBSCRIBE, NULL); /* again where it is not answered yet ([A11-04]) */
+	}
+}
+
+/* Whether what is known of it is what its server would say. */
+static bool is_current(const struct pair *pair)
+{
+	const struct watch *w;
+	DL_FOREACH(pair->watches, w) {
+		if (!w->is_fetch && w->machine.state == SIP_SUB_ACTIVE && pair->why == PRESENCE_SURE) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A fetch adds nobody: whom the user may see is probed, unless it is known; of others nothing is said ([B5.2]). */
+static void fetch(struct watch *w)
+{
+	struct pair *pair = w->party.pair;
+	w->is_fetch = true;
+	w->shows = w->shows && is_current(pair);
+	if (!w->shows && iw_relation_is_to(contact_relation(pair->contact).state)) {
+		w->wait_ms = presence_now(pair->presence) + FETCH_MS;
+		pair_say(pair, XFED_TYPE_PROBE, NULL);
 	}
 }
 
@@ -197,6 +243,7 @@ static bool accepts_pidf(const struct sip_message *m)
 
 static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 {
+	int64_t most_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000;
 	struct watch *w = xfed_calloc(1, sizeof(*w));
 	if (!w) {
 		return NULL;
@@ -207,10 +254,11 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 		return NULL;
 	}
 	DL_APPEND(pair->watches, w);
-	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = EXPIRES_DEFAULT_S,
+	w->shows = iw_relation_is_to(contact_relation(pair->contact).state);
+	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = most_s < EXPIRES_DEFAULT_S ? most_s : EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
-					       .expires_max_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000,
-					       .is_pending = !iw_relation_is_to(contact_relation(pair->contact).state) });
+					       .expires_max_s = most_s,
+					       .is_pending = !w->shows });
 	return w;
 }
 
@@ -243,11 +291,8 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
-	presence_reply(p, &(struct reply){ .txn = rq->txn,
-				  .status = e.status,
-				  .reason = reason,
-				  .expires_s = -1,
-				  .lines = e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL });
+	const char *lines = reason == XFED_REASON_STORE_WRITE_FAILED ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
+	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
 }
 
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
@@ -256,8 +301,14 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	if (!pair) {
 		return; /* as a lost packet is: it is asked again */
 	}
-	ask_contact(pair);
+	bool is_fetch = rq->message->expires == 0;
+	if (!is_fetch) {
+		ask_contact(pair);
+	}
 	struct watch *w = watch_new(pair, who->domain);
+	if (w && is_fetch) {
+		fetch(w);
+	}
 	if (w) {
 		w->party.transport = rq->flow->transport;
 		party_dialog(&w->party, rq->dialog);
@@ -274,6 +325,13 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 {
 	struct deliver_request who = { 0 };
 	enum xfed_reason reason = deliver_judge_request(p->deliver, a, rq->message, rq->flow, POLICY_PRESENCE, &who);
+	if (reason == XFED_REASON_NONE && p->left_ms != 0) { /* the whole gateway: as to a MESSAGE */
+		core_count_refusal(p->core, XFED_REASON_SERVICE_LEAVING, XFED_SIDE_US);
+		presence_reply(
+			p, &(struct reply){
+				   .txn = rq->txn, .status = 503, .reason = XFED_REASON_SERVICE_LEAVING, .expires_s = -1, .lines = LEAVING_LINES });
+		return;
+	}
 	if (reason != XFED_REASON_NONE) {
 		refuse(p, rq, &who, reason);
 		return;
@@ -288,7 +346,10 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 	}
 	struct xfed_span local = xfed_jid_bare(a, &who.from), remote = xfed_jid_bare(a, &who.to);
 	struct contact *k = local.data && remote.data ? contacts_hold(p->contacts, NULL, local, remote) : NULL;
-	if (k) {
+	if (k && rq->message->expires != 0 && !contact_is_related(k) && contacts_are_failing(p->contacts)) {
+		refuse(p, rq, &who, XFED_REASON_STORE_WRITE_FAILED);
+		contacts_give_back(p->contacts, k, presence_now(p));
+	} else if (k) {
 		begin(p, rq, &who, k);
 		contacts_give_back(p->contacts, k, presence_now(p));
 	}
@@ -344,7 +405,7 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	uint64_t txn;
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
 	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
-	bool has_body = w->value.state != SIP_SUB_PENDING;
+	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
 	rc = d && has_body ? write_body(a, pair, d, body) : rc;
 	if (rc != XFED_OK || !d) {
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
@@ -378,9 +439,20 @@ static void not_sent(struct watch *w, int rc)
 	}
 }
 
+/* The user's last device has signed off or gone ([B5.2]); a contact that watches the user hears of that from the user's SIP server. */
+static void say_off(struct pair *pair, bool is_by_user)
+{
+	if (is_by_user && iw_relation_is_to(contact_relation(pair->contact).state) && !pair->follow) {
+		pair_say(pair, XFED_TYPE_UNAVAILABLE, NULL);
+	}
+}
+
 void watch_flush(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
+	if (w->has_notify && w->wait_ms != 0) {
+		return;
+	}
 	if (w->has_notify) {
 		struct xfed_arena a;
 		struct xfed_buf body;
@@ -392,10 +464,12 @@ void watch_flush(struct watch *w)
 		xfed_arena_deinit(&a);
 	}
 	if (w->is_gone && !w->party.is_queued) {
+		bool is_by_user = !w->is_fetch && w->machine.reason == SIP_END_TIMEOUT;
 		keep_watch(w);
 		watch_free(w);
 		if (!pair->watches) {
 			known_remove(&pair->known, xfed_span_make(NULL, 0));
+			say_off(pair, is_by_user);
 		}
 		pair_release(pair);
 	}

@@ -50,7 +50,7 @@ class Watch:
                  "Via: SIP/2.0/%s %s:%d;branch=%s;rport" % ((self.flow.transport.upper(),) + self.flow.local + (branch,)),
                  "Max-Forwards: 70", "From: <%s>;tag=%s" % (self.sender, self.tag), "To: " + self.to, "Call-ID: " + self.call_id,
                  "CSeq: %d SUBSCRIBE" % self.cseq, "Contact: <sip:phone@%s:%d;transport=%s>" % (*((self.user.address, self.user.port) if self.listens else self.flow.local), self.flow.transport),
-                 "Event: presence", "Accept: application/pidf+xml", "Expires: %d" % expires]
+                 "Event: presence", "Accept: application/pidf+xml"] + (["Expires: %d" % expires] if expires is not None else [])
         lines += ["%s: %s" % h for h in headers] + ["Content-Length: 0"]
         answer = self.user.ask(self.flow, "\r\n".join(lines).encode() + b"\r\n\r\n", branch)
         if answer is not None and answer.status < 300:

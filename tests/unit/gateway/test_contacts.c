@@ -448,7 +448,7 @@ static void relations_outlive_a_restart_and_everybody_else(void **state)
 	relate(&l, ALICE, IW_RELATION_BOTH, false);
 	relate(&l, bob, IW_RELATION_NONE_IN, false);
 	relate(&l, carol, IW_RELATION_NONE, true);
-	contacts_when_saved(l.c, &w.wait);
+	contacts_when_saved(l.c, contacts_find(l.c, DAVE, ALICE), &w.wait);
 	assert_int_equal(w.calls, 0);
 	contacts_flush(l.c);
 	assert_int_equal(w.calls, 1);
@@ -471,9 +471,15 @@ static void relations_outlive_a_restart_and_everybody_else(void **state)
 	begin(&l);
 	assert_null(contacts_find(l.c, DAVE, ALICE));
 	assert_int_equal(contacts_related_count(l.c), 2);
-	contacts_when_saved(l.c, &w.wait); /* and nobody flushes: the end tells it */
-	finish(&l);
+	struct contact *k = contacts_hold(l.c, NULL, DAVE, bob);
+	contacts_when_saved(l.c, k, &w.wait); /* nothing of this one waits */
 	assert_int_equal(w.calls, 2);
+	contacts_relate(l.c, k, (struct iw_relation){ .state = IW_RELATION_FROM }, 0);
+	contacts_when_saved(l.c, k, &w.wait); /* and nobody flushes: the end tells it */
+	contacts_give_back(l.c, k, l.now);
+	assert_int_equal(w.calls, 2);
+	finish(&l);
+	assert_int_equal(w.calls, 3);
 }
 
 /* Nobody pushes out a relation by writing from many addresses, and relations take no place from those who write. */

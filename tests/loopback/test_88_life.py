@@ -1,0 +1,355 @@
+"""How long contacts, requests and subscriptions last, and what a gateway that starts, leaves or cannot write does with them."""
+import itertools
+import os
+import re
+import sqlite3
+import time
+
+import pytest
+
+from harness.installation import write
+from harness.presence import PresenceServer, Watch, basics, pidf, state_of
+from harness.proc import wait_until
+
+numbers = itertools.count(1)
+SHOW = "{jabber:server}show"
+DAY = 86400
+servers = {}
+
+
+class Pair:
+    """A SIP user, a contact of a partner of its own, and what each end sees."""
+
+    def __init__(self, inst, new_partner, users, **policy):
+        n = next(numbers)
+        self.inst, self.user, self.domain = inst, users["corp.example"], "life%d.example" % n
+        self.local, self.remote, self.uri = "u%d@corp.example" % n, "c%d@%s" % (n, self.domain), "sip:u%d@corp.example" % n
+        inst.list_partner(self.domain, **policy)
+        if inst.gateway.process:
+            inst.reload()
+        self.partner = new_partner(inst, self.domain)
+        self.dial()
+
+    def dial(self):
+        self.flow = self.user.dial(self.inst.sip)
+        self.server = servers.setdefault(self.user, PresenceServer(self.user, self.flow))  # one for all, as it answers for the user
+        self.server.flow, self.user.answer = self.flow, self.server.answer
+
+    def send(self, kind=None, resource="", ident="", inner=""):
+        self.partner.send("<presence from='%s%s' to='%s'%s%s>%s</presence>" % (
+            self.remote, "/" + resource if resource else "", self.local, " type='%s'" % kind if kind else "", " id='%s'" % ident if ident else "", inner))
+
+    def hears(self, kind, since=0, timeout=30):
+        """The next stanza of that type that the contact gets from the user."""
+        return self.partner.inbox.wait(lambda s: s.tag.endswith("}presence") and s.get("type") == kind and
+                                       s.get("from", "").split("/")[0] == self.local, timeout, since)
+
+    def watch(self):
+        return Watch(self.user, self.flow, "sip:" + self.remote, "sip:" + self.local)
+
+    def watched(self):
+        """The contact watches the user, who is at the desk."""
+        self.send("subscribe")
+        request = self.server.wait(self.uri, 20)
+        assert self.server.notify(request, "active;expires=3600", pidf("pres:" + self.local, ("desk", "open", None, None))).status == 200
+        assert self.hears(None).get("from") == self.local + "/desk"
+        return request
+
+    def added(self):
+        """The user watches the contact, who lets it."""
+        watch = self.watch()
+        assert watch.subscribe().status == 200
+        self.hears("subscribe")
+        self.send("subscribed")
+        watch.wait(lambda m: state_of(m) == "active", 20)
+        return watch
+
+    def saved(self, column="relation"):
+        """What the store has, which the gateway may be writing just now."""
+        with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(self.inst), uri=True) as db:
+            try:
+                rows = db.execute("SELECT %s FROM contact WHERE local = ?" % column, (self.local,)).fetchall()
+            except sqlite3.DatabaseError:
+                return "being written"
+        return rows[0][0] if rows else None
+
+    def close(self):
+        self.user.answer = 200
+        self.flow.close()
+        self.partner.close()
+        self.inst.unlist_partner(self.domain)
+
+
+def database(inst):
+    return inst.gateway_config.get("store", {}).get("sqlite", inst.dir + "/gateway.db")
+
+
+def change(inst, sql, *args):
+    with sqlite3.connect(database(inst)) as db:
+        db.execute(sql, args)
+    db.close()
+
+
+@pytest.fixture(scope="module")
+def own(install, started):
+    inst = install("life", gateway={"limits": {"pending_requests": 2}})
+    inst.list_partner("first.example")
+    started(inst)
+    yield inst
+    inst.stop()
+
+
+@pytest.fixture
+def pair(own, new_partner, users):
+    made = []
+
+    def make(**policy):
+        made.append(Pair(own, new_partner, users, **policy))
+        return made[-1]
+    yield make
+    for p in made:
+        p.close()
+
+
+def restart(p, sql=None, *args):
+    """The gateway, with its store changed in between."""
+    p.inst.gateway.process.stop()
+    if sql:
+        change(p.inst, sql, *args)
+    p.inst.gateway.start().wait_ready()
+    p.flow.close()
+    p.dial()
+
+
+def ago(days):
+    return int(time.time()) - days * DAY
+
+
+def test_a_lapse_is_told(pair):
+    p = pair()
+    p.watched()
+    p.added()
+    wait_until("both in the store", lambda: p.saved() == "both", 20)
+    since = p.partner.inbox.mark()
+    restart(p, "UPDATE contact SET used_s = ?, wanted_s = ?", ago(31), ago(31))
+    assert p.hears("unsubscribe", since).get("to") == p.remote
+    assert p.hears("unavailable", since) is not None
+    assert p.hears("unsubscribed", since).get("to") == p.remote
+    wait_until("the store has forgotten it", lambda: p.saved() is None or p.saved() == "none", 20)
+
+
+def test_what_is_used_does_not_lapse(pair):
+    p = pair()
+    p.watched()
+    wait_until("it is in the store", lambda: p.saved() == "from", 20)
+    since, asked = p.partner.inbox.mark(), p.user.inbox.mark()
+    restart(p, "UPDATE contact SET used_s = ?, wanted_s = 0", ago(29))
+    p.server.wait(p.uri, 30, asked)
+    p.send("probe")  # a use: the next lapse is counted from now
+    p.send("subscribe", ident="again")
+    wait_until("its use is in the store", lambda: p.saved("used_s") not in (None, "being written") and p.saved("used_s") >= ago(1), 20)
+    assert p.hears("subscribed", since) is not None
+    assert not [s for s in p.partner.inbox.items[since:] if s.get("type") in ("unsubscribe", "unsubscribed")]
+
+
+def test_what_rests_on_the_users_adding_is_kept_up_by_the_user(pair):
+    """Of an unverified partner's contact: that it shows itself every day does not count."""
+    p = pair(partner_type="public-unverified")
+    p.added()
+    p.watched()
+    wait_until("both in the store", lambda: p.saved() == "both", 20)
+    since = p.partner.inbox.mark()
+    restart(p, "UPDATE contact SET used_s = ?, wanted_s = ?", ago(0), ago(31))
+    assert p.hears("unsubscribed", since) is not None
+    p.send("subscribe", ident="again")
+    assert p.partner.wait_error("again")[0] == "service-unavailable"
+
+
+def test_an_unverified_contact_that_sends_the_user_away_sees_it_no_more(pair):
+    p = pair(partner_type="public-unverified")
+    watch = p.added()
+    request = p.watched()
+    since = p.partner.inbox.mark()
+    p.send("unsubscribed")
+    assert watch.wait(lambda m: state_of(m) == "terminated", 20) is not None
+    assert p.hears("unavailable", since).get("from") == p.local + "/desk"
+    assert p.hears("unsubscribed", since) is not None
+    p.server.wait_inside(request, "0", 20)
+
+
+def test_a_partner_that_becomes_unverified_by_mistake_loses_no_contacts(pair, own):
+    p = pair()
+    p.watched()
+    wait_until("it is in the store", lambda: p.saved() == "from", 20)
+    since = p.partner.inbox.mark()
+    own.list_partner(p.domain, partner_type="public-unverified")
+    own.reload()
+    assert p.hears("unavailable", since) is not None
+    asked = p.user.inbox.mark()
+    restart(p, "UPDATE contact SET used_s = ?, wanted_s = 0", ago(1))
+    assert p.saved() == "from"
+    own.list_partner(p.domain, partner_type="federated")
+    own.reload()
+    p.server.wait(p.uri, 30, asked)  # it sees the user again, without anybody's doing
+
+
+def test_no_subscription_is_longer_than_it_may_be(install, started, new_partner, users):
+    """Neither what is asked for nor what is granted, whether a time is given or not."""
+    inst = install("short", gateway={"presence": {"refresh": "90s"}})
+    inst.list_partner("first.example")
+    started(inst)
+    p = Pair(inst, new_partner, users)
+    try:
+        p.send("subscribe")
+        assert p.server.wait(p.uri, 20).get("expires") == "90"
+        assert p.watch().subscribe(3600).get("expires") == "90"
+        assert p.watch().subscribe(None).get("expires") == "90"
+    finally:
+        p.flow.close()
+        inst.stop()
+
+
+def test_a_request_that_nobody_answers_is_refused_after_a_month(pair):
+    p = pair()
+    p.send("subscribe")
+    request = p.server.wait(p.uri, 20)
+    assert p.server.notify(request, "pending;expires=3600").status == 200
+    wait_until("it is in the store", lambda: p.saved() == "none+pending-in", 20)
+    since, asked = p.partner.inbox.mark(), p.user.inbox.mark()
+    restart(p, "UPDATE contact SET asked_s = ?", ago(29))
+    p.server.wait(p.uri, 30, asked)  # it still waits, and is asked again
+    assert not [s for s in p.partner.inbox.items[since:] if s.get("type") == "unsubscribed"]
+    restart(p, "UPDATE contact SET asked_s = ?", ago(31))
+    assert p.hears("unsubscribed", since) is not None
+
+
+def test_only_so_many_requests_wait(pair):
+    """For one user, by users of one partner; whoever else asks is told to wait, and others are not hurt."""
+    p = pair()
+    for name in ("a", "b"):
+        p.partner.send("<presence from='%s@%s' to='%s' type='subscribe'/>" % (name, p.domain, p.local))
+        p.user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and m.uri("from") == "sip:%s@%s" % (name, p.domain), 20)
+    p.partner.send("<presence from='c@%s' to='%s' type='subscribe' id='third'/>" % (p.domain, p.local))
+    assert p.partner.wait_error("third")[0] == "resource-constraint"
+    other = "x" + p.local
+    p.partner.send("<presence from='c@%s' to='%s' type='subscribe'/>" % (p.domain, other))
+    p.server.wait("sip:" + other, 20)
+
+
+def test_a_fetch_waits_for_what_the_contact_says(pair):
+    p = pair()
+    assert p.added().subscribe(0).status == 200
+    p.hears("unavailable")  # the last device has signed off
+    since = p.partner.inbox.mark()
+    fetch = p.watch()
+    answer = fetch.subscribe(0)
+    assert answer.status == 200 and answer.get("expires") == "0"
+    assert p.hears("probe", since) is not None
+    p.send(resource="desk", inner="<show>dnd</show>")
+    p.send(resource="phone")
+    told = fetch.wait(lambda m: True, 20)
+    assert state_of(told) == "terminated" and "timeout" in told.get("subscription-state")
+    assert {b[:2] for b in basics(told).values()} == {("open", "dnd"), ("open", None)}
+
+
+def test_a_fetch_of_whom_the_contact_does_not_answer_for_says_nothing(pair):
+    p = pair()
+    assert p.added().subscribe(0).status == 200
+    p.hears("unavailable")
+    fetch = p.watch()
+    assert fetch.subscribe(0).status == 200
+    told = fetch.wait(lambda m: True, 20)
+    assert state_of(told) == "terminated" and not told.body
+
+
+def test_a_fetch_adds_nobody(pair):
+    p = pair()
+    since = p.partner.inbox.mark()
+    fetch = p.watch()
+    assert fetch.subscribe(0).status == 200
+    told = fetch.wait(lambda m: True, 20)
+    assert state_of(told) == "terminated" and not told.body
+    p.send("subscribe", ident="later")  # behind it whatever there is has come
+    p.server.wait(p.uri, 20)
+    assert [s for s in p.partner.inbox.items[since:] if s.tag.endswith("}presence")] == [] and p.saved() in (None, "none+pending-in")
+
+
+def test_what_show_and_activities_mean_is_the_partners_own(own, new_partner, users):
+    p = Pair(own, new_partner, users, presence={"on-the-phone": "chat", "xmpp-dnd": "meeting"})
+    watch = p.added()
+    p.send(resource="desk", inner="<show>dnd</show>")
+    assert b"meeting" in watch.wait(lambda m: m.body and "open" in [b[0] for b in basics(m).values()], 20).body
+    p.send("subscribe")
+    request = p.server.wait(p.uri, 20)
+    body = pidf("pres:" + p.local, ("desk", "open", None, None)).replace(
+        "</presence>", "<dm:person xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' id='p'><rpid:activities xmlns:rpid='urn:ietf:params:xml:ns:pidf:rpid'>"
+        "<rpid:on-the-phone/></rpid:activities></dm:person></presence>")
+    assert p.server.notify(request, "active;expires=3600", body).status == 200
+    assert p.hears(None).find(SHOW).text == "chat"
+    p.close()
+
+
+def test_after_a_start_a_partner_gets_no_storm(pair, own):
+    """Its subscriptions are made anew at half its rate, while whoever asks is served at once."""
+    p, other = pair(limits={"stanzas_per_second": 20}), pair()
+    own.gateway.process.stop()
+    for i in range(60):
+        change(own, "INSERT INTO contact (local, remote, wrote_s, alive_s, relation, used_s) VALUES (?, ?, 0, 0, 'from', ?)",
+               p.local, "many%d@%s" % (i, p.domain), ago(0))
+    asked = other.user.inbox.mark()
+    own.gateway.start().wait_ready()
+    p.dial()
+    other.dial()
+    other.send("subscribe")
+    other.server.wait(other.uri, 20, asked)
+    line = own.gateway.process.wait_line(r"event=presence\.resumed ", 120)
+    assert int(re.search(r" ms=(\d+)", line).group(1)) >= 4000
+    mine = {m.uri("from") for m in p.user.inbox.items[asked:] if m.method == "SUBSCRIBE" and "@" + p.domain in m.uri("from")}
+    assert len(mine) == 60
+
+
+def on_small_disk(inst):
+    """The store lies on a file system of its own, which nobody but the gateway sees."""
+    directory = inst.dir + "/store"
+    os.makedirs(directory)
+    inst.gateway_config["store"] = {"sqlite": directory + "/gateway.db"}
+    inst.write_configs()
+    wrapper = inst.dir + "/on-small-disk"
+    write(wrapper, '#!/bin/sh\nexec unshare -m sh -c \'mount -t tmpfs -o size=512k none "%s" && exec "$@"\' sh "%s" "$@"\n' % (directory, inst.gateway.binary))
+    os.chmod(wrapper, 0o755)
+    inst.gateway.binary = wrapper
+
+
+def test_a_store_that_is_full_takes_no_new_contacts_and_keeps_the_others(install, started, new_partner, users):
+    inst = install("life-full")
+    on_small_disk(inst)
+    inst.list_partner("first.example")
+    started(inst)
+    old, new = Pair(inst, new_partner, users), Pair(inst, new_partner, users)
+    filler = "/proc/%d/root%s/store/filler" % (inst.gateway.process.child.pid, inst.dir)
+    try:
+        request = old.watched()
+        with open(filler, "wb", buffering=0) as f:
+            with pytest.raises(OSError):
+                while True:
+                    f.write(b"x" * 4096)
+        for i in range(400):  # more than fits into what the store has taken already
+            old.partner.send("<presence from='%s' to='fill%d@corp.example' type='subscribe'/>" % (old.remote, i))
+        wait_until("the store failing", lambda: inst.gateway.metric("xfed_store_writable") == 0, 40)
+        new.send("subscribe", ident="new")
+        assert new.partner.wait_error("new")[0] == "resource-constraint"
+        answer = new.watch().subscribe()
+        assert answer.status == 500 and answer.get("retry-after") == "60" and "store.write.failed" in answer.get("warning")
+        since = old.partner.inbox.mark()
+        old.send("subscribe", ident="known")  # who is known already goes on, and is told so
+        assert old.hears("subscribed", since) is not None
+        assert old.server.notify(request, "active;expires=3600", pidf("pres:" + old.local, ("desk", "open", "away", None))).status == 200
+        assert old.hears(None, since).find(SHOW).text == "away"
+        os.unlink(filler)
+        wait_until("the store written", lambda: inst.gateway.metric("xfed_store_writable") == 1, 40)
+        new.send("subscribe")
+        new.server.wait(new.uri, 20)
+    finally:
+        old.flow.close()
+        new.flow.close()
+        inst.stop()
