@@ -132,9 +132,19 @@ bool iw_device_is_before(const struct iw_device *x, const struct iw_device *y)
 	return x->changed_s > y->changed_s;
 }
 
+static size_t used_size(const struct iw_device *d)
+{
+	return offsetof(struct iw_device, notes.list) + d->notes.count * sizeof(d->notes.list[0]);
+}
+
+void iw_device_assign(struct iw_device *to, const struct iw_device *from)
+{
+	memcpy(to, from, used_size(from));
+}
+
 struct iw_device *iw_device_copy(const struct iw_device *d)
 {
-	size_t size = sizeof(*d) + d->name.len + 1;
+	size_t size = used_size(d) + d->name.len + 1;
 	for (size_t i = 0; i < d->notes.count; i++) {
 		size += d->notes.list[i].text.len + d->notes.list[i].language.len + 2;
 	}
@@ -142,8 +152,8 @@ struct iw_device *iw_device_copy(const struct iw_device *d)
 	if (!copy) {
 		return NULL;
 	}
-	*copy = *d;
-	char *at = (char *)(copy + 1);
+	iw_device_assign(copy, d);
+	char *at = (char *)copy + used_size(d);
 	copy->name = xfed_span_put(&at, d->name);
 	for (size_t i = 0; i < d->notes.count; i++) {
 		copy->notes.list[i].text = xfed_span_put(&at, d->notes.list[i].text);

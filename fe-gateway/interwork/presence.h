@@ -75,8 +75,8 @@ struct iw_note {
 };
 
 struct iw_notes {
-	struct iw_note list[IW_NOTES_MAX];
 	size_t count;
+	struct iw_note list[IW_NOTES_MAX]; /* behind the count: a copy ends with its last note */
 };
 
 /* Spans are borrowed: whoever fills in a device says how long they are valid. */
@@ -86,9 +86,9 @@ struct iw_device {
 	enum iw_show show;
 	int16_t priority; /* -128 to 127, or IW_PRIORITY_NONE: not said, which XMPP takes as 0 */
 	iw_activity_set activities;
-	int64_t idle_since_s; /* seconds since 1970; 0: in use, or not said */
-	int64_t changed_s;    /* when this was said; 0: not said */
-	struct iw_notes notes;
+	int64_t idle_since_s;  /* seconds since 1970; 0: in use, or not said */
+	int64_t changed_s;     /* when this was said; 0: not said */
+	struct iw_notes notes; /* last: see iw_device_copy() */
 };
 
 struct iw_person {
@@ -122,8 +122,12 @@ bool iw_device_equal(const struct iw_device *x, const struct iw_device *y);
  */
 bool iw_device_is_before(const struct iw_device *x, const struct iw_device *y);
 
-/* A copy with its strings, in one block released with xfed_free(); NULL: no memory. */
+/*
+ * A copy with its strings, in one block released with xfed_free() and no larger than its notes: it is never assigned as a whole, but by
+ * iw_device_assign(), which borrows its strings. NULL: no memory.
+ */
 struct iw_device *iw_device_copy(const struct iw_device *d);
+void iw_device_assign(struct iw_device *to, const struct iw_device *from);
 
 /*
  * Reads a presence stanza without type, or of type unavailable, into a device. An invalid show or priority counts as absent ([A11-10]);

@@ -157,6 +157,9 @@ static void take_subscribe(struct presence *p, struct pair *pair, const struct d
 	}
 	if (pair_relate(pair, IW_RELATION_IN_SUBSCRIBE).reply == IW_RELATION_SUBSCRIBED) {
 		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
+		if (follow_is_known(pair->follow)) { /* its server may not have kept what it was told before */
+			follow_tell_all(pair->follow);
+		}
 	}
 	done_when_saved(p, pair->contact, d);
 }

@@ -85,12 +85,10 @@ bool pair_may_ask(const struct pair *pair)
 	return rc == XFED_OK || rc == XFED_ERR_STATE;
 }
 
-void pair_release(struct pair *pair)
+static void pair_free(struct pair *pair)
 {
 	struct presence *p = pair->presence;
-	if (pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0) {
-		return;
-	}
+	pair_unsaid(pair, XFED_TYPE_NONE);
 	contact_set_live(pair->contact, NULL);
 	pair_is_fresh(pair);
 	presence_walk_past(pair);
@@ -101,6 +99,15 @@ void pair_release(struct pair *pair)
 	DL_DELETE(p->pairs, pair);
 	DL_DELETE2(*pair->bucket, pair, bucket_prev, bucket_next);
 	xfed_free(pair);
+}
+
+/* What the contact was to be told of a subscription is not forgotten with it. */
+void pair_release(struct pair *pair)
+{
+	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0;
+	if (!is_used && pair->under_way == 0 && pair->unsaid == XFED_TYPE_NONE) {
+		pair_free(pair);
+	}
 }
 
 struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev)
@@ -452,7 +459,7 @@ void presence_stop(struct presence *p)
 		}
 		follow_free(pair->follow);
 		known_remove(&pair->known, xfed_span_make(NULL, 0));
-		pair_release(pair);
+		pair_free(pair);
 	}
 	DL_FOREACH_SAFE(p->replies, r, after) {
 		DL_DELETE(p->replies, r);

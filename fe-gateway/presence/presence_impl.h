@@ -15,6 +15,7 @@
 #define PRESENCE_FOLLOWS_MAX	   200000
 #define PRESENCE_FOLLOWS_SHARE_MAX 100000 /* of one partner */
 #define PRESENCE_BUCKETS	   1024
+#define PRESENCE_UNSAID_MAX	   10000 /* contacts that are told again of a subscription when there is a way */
 #define PRESENCE_WATCHES_MAX	   200000
 
 struct promise;
@@ -78,13 +79,12 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials;
-	bool is_tallied; /* in presence.pending, under: */
+	unsigned trials, under_way; /* under_way: stanzas to the contact whose outcome is awaited */
+	bool is_tallied;	    /* in presence.pending, under: */
 	uint64_t pending_key;
-	enum presence_doubt why;	    /* something may have been missed (resync.c) */
-	bool is_listed, is_asked, is_heard; /* to be asked: in presence.stale; asked; and answered */
-	bool must_tell;			    /* what the contact was told is said again with that */
-	enum xfed_stanza_type unsaid;	    /* the last of a subscription that did not get there; NONE: none */
+	enum presence_doubt why;				  /* something may have been missed (resync.c) */
+	bool is_listed, is_asked, is_heard, is_second, must_tell; /* to be asked: in presence.stale; asked; answered; once more; and told */
+	enum xfed_stanza_type unsaid;				  /* the last of a subscription that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
 	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
 	struct pair *stale_prev, *stale_next;
@@ -128,7 +128,7 @@ struct presence {
 	struct xfed_heap due;	  /* of parties */
 	struct rt_timer timer;
 	struct xfed_buf scratch;
-	size_t watch_count, follow_count, pair_count;
+	size_t watch_count, follow_count, pair_count, unsaid_count;
 	uint64_t left_ms;	       /* when it went out of service; 0: it is in it */
 	struct presence_trial *trials; /* a handful */
 	struct keep *keep;

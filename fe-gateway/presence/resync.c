@@ -14,6 +14,7 @@
 #define PER_TICK       100 /* or a hundredth of all */
 #define LOOKS	       20  /* at pairs for each that may be asked */
 #define SWEEP_MS       10000
+#define AGAIN_MS       30000
 #define PAUSE_FIRST_MS 15000
 #define PAUSE_MOST_MS  300000
 
@@ -72,6 +73,7 @@ void pair_doubt(struct pair *pair, enum presence_doubt why)
 	bool is_new = pair->why == PRESENCE_SURE;
 	pair->must_tell = true;
 	if (why != PRESENCE_DOUBT_UNSENT) {
+		pair->is_second = false;
 		pair->known.doubtful = UINT32_MAX;
 		set_why(pair, why);
 		list(pair);
@@ -87,7 +89,7 @@ void pair_is_fresh(struct pair *pair)
 	set_why(pair, PRESENCE_SURE);
 	unlist(pair);
 	xfed_heap_remove(&pair->presence->asked, &pair->due);
-	pair->is_asked = pair->is_heard = pair->must_tell = false;
+	pair->is_asked = pair->is_heard = pair->must_tell = pair->is_second = false;
 }
 
 /* ---- what was lost, and what is there again ---- */
@@ -113,7 +115,7 @@ void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfe
 
 static void ask_soon(struct pair *pair)
 {
-	if (pair->why != PRESENCE_SURE && !pair->is_asked && is_waiting(pair)) {
+	if (pair->why != PRESENCE_SURE && !pair->is_asked && !pair->is_second && is_waiting(pair)) {
 		list(pair);
 	}
 }
@@ -164,7 +166,7 @@ static void say_again(struct pair *pair)
 {
 	enum iw_relation_state s = contact_relation(pair->contact).state;
 	enum xfed_stanza_type type = pair->unsaid;
-	pair->unsaid = XFED_TYPE_NONE;
+	pair_unsaid(pair, XFED_TYPE_NONE);
 	if ((type == XFED_TYPE_SUBSCRIBED && iw_relation_is_from(s)) || (type == XFED_TYPE_UNSUBSCRIBED && !iw_relation_is_from(s)) ||
 		(type == XFED_TYPE_SUBSCRIBE && iw_relation_is_pending_out(s)) ||
 		(type == XFED_TYPE_UNSUBSCRIBE && !iw_relation_is_to(s) && !iw_relation_is_pending_out(s))) {
@@ -183,13 +185,16 @@ static void ask(struct pair *pair)
 		follow_tell_again(pair->follow);
 	}
 	pair->asked_ms = now;
+	pair->known.doubtful = pair->is_second ? UINT32_MAX : pair->known.doubtful;
 	if (pair->watches && iw_relation_is_to(contact_relation(pair->contact).state)) {
 		pair->is_asked = pair_say(pair, XFED_TYPE_PROBE, NULL);
 		wait(pair, now + (pair->is_asked ? STALE_ANSWER_MS : next_pause_ms(pair)));
-	} else if (pair->must_tell) {
+	} else if (pair->must_tell && (pair->follow || pair->watches || pair->pause_ms < PAUSE_MOST_MS)) {
 		wait(pair, now + next_pause_ms(pair));
-	} else {
+	} else { /* told, or there is no way to one who neither sees nor is seen */
+		pair_unsaid(pair, XFED_TYPE_NONE);
 		pair_is_fresh(pair);
+		pair_release(pair);
 	}
 }
 
@@ -217,6 +222,18 @@ static void not_answered(struct pair *pair, uint64_t now)
 	}
 }
 
+/* What was held up may have come behind the answer, and what was newer been refused by an edge that was full: it is asked for once more. */
+static void heard_once(struct pair *pair, uint64_t now)
+{
+	if (pair->is_second) {
+		pair_is_fresh(pair);
+		return;
+	}
+	pair->is_second = true;
+	pair->is_asked = pair->is_heard = false;
+	wait(pair, now + AGAIN_MS);
+}
+
 static void go_on(struct pair *pair, uint64_t now)
 {
 	if (!pair->is_asked || (pair->is_heard && pair->must_tell)) {
@@ -224,7 +241,7 @@ static void go_on(struct pair *pair, uint64_t now)
 		list(pair);
 	} else if (pair->is_heard) {
 		forget_doubtful(pair);
-		pair_is_fresh(pair);
+		heard_once(pair, now);
 	} else {
 		not_answered(pair, now);
 	}

@@ -29,10 +29,29 @@ void pair_said(struct pair *pair, struct xfed_span id, enum xfed_stanza_type typ
 		return;
 	}
 	s->contact = contacts_hold(p->contacts, pair->contact, contact_local(pair->contact), contact_remote(pair->contact));
+	pair->under_way++;
+}
+
+void pair_unsaid(struct pair *pair, enum xfed_stanza_type type)
+{
+	struct presence *p = pair->presence;
+	if (pair->unsaid == XFED_TYPE_NONE && type != XFED_TYPE_NONE) {
+		if (p->unsaid_count == PRESENCE_UNSAID_MAX) {
+			return;
+		}
+		p->unsaid_count++;
+	} else if (pair->unsaid != XFED_TYPE_NONE && type == XFED_TYPE_NONE) {
+		p->unsaid_count--;
+	}
+	pair->unsaid = type;
 }
 
 static void forget(struct presence *p, struct said *s)
 {
+	struct pair *pair = contact_live(s->contact);
+	if (pair) {
+		pair->under_way--;
+	}
 	HASH_DELETE(hh, p->said, s);
 	contacts_give_back(p->contacts, s->contact, presence_now(p));
 	xfed_free(s);
@@ -52,7 +71,7 @@ static void not_there(struct pair *pair, const struct said *s, const struct prot
 		pair->follow->is_remembered = true;
 	}
 	if (!is_presence && s->type != XFED_TYPE_PROBE) {
-		pair->unsaid = s->type;
+		pair_unsaid(pair, s->type);
 	}
 	pair_doubt(pair, PRESENCE_DOUBT_UNSENT);
 }
@@ -75,6 +94,9 @@ void presence_outcome(struct presence *p, struct xfed_span stanza_id, const stru
 		pair->pause_ms = 0;
 	}
 	forget(p, s);
+	if (pair) {
+		pair_release(pair);
+	}
 }
 
 void presence_forget_said(struct presence *p)

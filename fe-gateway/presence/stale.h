@@ -46,6 +46,7 @@ uint64_t pair_digest(const struct pair *pair); /* of what is known of the contac
 
 /* said.c: stanzas under way to the contact, whose outcome is awaited */
 void pair_said(struct pair *pair, struct xfed_span id, enum xfed_stanza_type type);
+void pair_unsaid(struct pair *pair, enum xfed_stanza_type type); /* a word of a subscription did not get there, and is said again; NONE: it was */
 void presence_forget_said(struct presence *p);
 
 #endif

@@ -79,7 +79,9 @@ static void not_said(struct pair *pair, enum xfed_stanza_type type)
 	if (pair->follow && type == XFED_TYPE_UNAVAILABLE) {
 		pair->follow->is_remembered = true;
 	}
-	pair->unsaid = is_subscription(type) ? type : pair->unsaid;
+	if (is_subscription(type)) {
+		pair_unsaid(pair, type);
+	}
 	if (type != XFED_TYPE_PROBE) {
 		pair_doubt(pair, PRESENCE_DOUBT_UNSENT);
 	}

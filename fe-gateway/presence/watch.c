@@ -386,7 +386,7 @@ static int write_body(struct xfed_arena *a, const struct pair *pair, const struc
 	struct xfed_jid contact;
 	struct iw_pidf_addresses to;
 	for (size_t i = 0; i < pair->known.count && i < XFED_ARRAY_LEN(list); i++) {
-		list[state.count++] = *pair->known.list[i];
+		iw_device_assign(&list[state.count++], pair->known.list[i]);
 	}
 	int rc = xfed_jid_parse(a, contact_remote(pair->contact), &contact);
 	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &to.contact) : rc;

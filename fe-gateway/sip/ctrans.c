@@ -144,7 +144,7 @@ static int start_inside(struct sip_layer *l, const struct sip_layer_request *par
 		return XFED_ERR_STATE;
 	}
 	if (!rq.target.ip[0]) {
-		rq.target = leg->target;
+		sip_leg_target(leg, &rq.target);
 	}
 	if (!sip_dialog_request(leg->dialog, rq.request.method, &rq.request)) {
 		return XFED_ERR_LIMIT;

@@ -89,20 +89,21 @@ static struct xfed_span uri_of(struct xfed_span route)
  */
 static int set_way(struct sip_dialog *d, struct xfed_span target, struct xfed_span routes)
 {
-	char *mem = xfed_malloc(2 * (routes.len + target.len) + 8), *at = mem;
-	struct xfed_span first = { NULL, 0 };
+	struct xfed_span first = { NULL, 0 }, rest = routes;
 	struct sip_uri uri;
 	bool bad = false;
+	bool has_strict = sip_list_next(&rest, &first, &bad) && sip_uri_parse(uri_of(first), &uri) == XFED_OK && !uri.is_loose;
+	size_t size = routes.len + target.len, router_len = has_strict ? uri.text.len : 0;
+	rest = sip_trim(rest);
+	char *mem = xfed_malloc(size + (has_strict ? router_len + rest.len + target.len + 5 : 1)), *at = mem;
 	if (!mem) {
 		return XFED_ERR_NOMEM;
 	}
-	struct xfed_span new_routes = put(&at, routes), rest = new_routes, new_target = put(&at, target);
-	bool has_strict = sip_list_next(&rest, &first, &bad) && sip_uri_parse(uri_of(first), &uri) == XFED_OK && !uri.is_loose;
-	d->uri = has_strict ? uri.text : new_target;
+	struct xfed_span new_routes = put(&at, routes), new_target = put(&at, target);
+	d->uri = has_strict ? put(&at, uri.text) : new_target;
 	d->route = new_routes;
 	if (has_strict) {
 		char *from = at;
-		rest = sip_trim(rest);
 		put(&at, rest);
 		put(&at, rest.len > 0 ? XFED_SPAN(", <") : XFED_SPAN("<"));
 		put(&at, new_target);

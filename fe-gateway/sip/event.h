@@ -172,8 +172,9 @@ struct sip_notifier {
 	uint64_t token_ms;
 	unsigned failures; /* NOTIFYs in a row that reached nobody, or were not taken but for now */
 	uint64_t hold_ms;  /* ... so that the next one waits until then */
-	struct sip_notifier_action actions[4];
-	unsigned action_count, action_next;
+	unsigned todo;	   /* actions that are not taken yet, a bit each; with: */
+	int status;
+	int64_t granted_s, left_s;
 };
 
 void sip_notifier_init(struct sip_notifier *n, const struct sip_notifier_config *config);

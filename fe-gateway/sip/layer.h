@@ -168,8 +168,8 @@ const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t di
 uint64_t sip_layer_dialog_resume(struct sip_layer *l, const struct sip_user *user, uint64_t id, struct sip_dialog *d, const struct sip_target *to);
 /* Where requests inside it go if no target is named; `*is_ours`: a request of ours has chosen that, not the peer. False: it does not exist. */
 bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours);
-/* Whoever is at the other end of the connection it came over carries that name: another one to the same place must, too. */
-void sip_layer_dialog_named(struct sip_layer *l, uint64_t dialog, struct xfed_span name);
+/* Whoever is at the other end of the connection it came over carries that name: another one to the same place must, too. False: NOMEM. */
+bool sip_layer_dialog_named(struct sip_layer *l, uint64_t dialog, struct xfed_span name);
 /* Forgets the dialog. Whoever ends a session sends BYE before. May be called between actions. */
 void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog);
 /* How long to wait after a 491 before sending the INVITE again (section 14.1). */

@@ -43,9 +43,38 @@ static void bind_to(struct sip_leg **list, struct sip_leg *leg)
 	*list = leg;
 }
 
+static size_t size_of(const struct sip_target *t)
+{
+	return offsetof(struct sip_target, tls_name) + strlen(t->tls_name) + 1;
+}
+
+/* False: no memory, it stays as it was. */
+static bool set_target(struct sip_leg *leg, const struct sip_target *t)
+{
+	size_t size = size_of(t);
+	struct sip_target *mem = leg->target && size_of(leg->target) >= size ? leg->target : xfed_malloc(size);
+	if (!mem) {
+		return false;
+	}
+	memmove(mem, t, size);
+	if (mem != leg->target) {
+		xfed_free(leg->target);
+		leg->target = mem;
+	}
+	return true;
+}
+
+void sip_leg_target(const struct sip_leg *leg, struct sip_target *out)
+{
+	*out = (struct sip_target){ 0 };
+	memcpy(out, leg->target, size_of(leg->target));
+}
+
 void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours)
 {
-	leg->target = *target;
+	if (!set_target(leg, target)) {
+		return;
+	}
 	leg->is_target_ours = is_ours;
 	unbind(leg);
 	if (target->transport != SIP_UDP && target->flow != 0) {
@@ -62,9 +91,9 @@ void sip_leg_close_flow(struct sip_layer *l, uint64_t flow)
 	struct sip_leg *next;
 	for (struct sip_leg *leg = l->leg_flows[flow % SIP_FLOW_BUCKETS]; leg; leg = next) {
 		next = leg->flow_next;
-		if (leg->target.flow == flow) {
+		if (leg->target->flow == flow) {
 			unbind(leg);
-			leg->target.flow = 0;
+			leg->target->flow = 0;
 			if (leg->maker == 0) {
 				bind_to(&l->doubted, leg);
 			}
@@ -84,7 +113,7 @@ void sip_leg_tell_doubted(struct sip_layer *l)
 /* The way a request of ours took has been answered by: where the connection before it is gone, that one is used from now on. */
 static void took(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *way)
 {
-	const struct sip_target *own = &leg->target;
+	const struct sip_target *own = leg->target;
 	if (own->flow == 0 && way->flow != 0) {
 		bool is_same = own->transport == way->transport && own->port == way->port && strcmp(own->ip, way->ip) == 0 &&
 			       strcmp(own->tls_name, way->tls_name) == 0;
@@ -95,7 +124,7 @@ static void took(struct sip_layer *l, struct sip_leg *leg, const struct sip_targ
 bool sip_layer_flow_is_used(const struct sip_layer *l, uint64_t flow)
 {
 	for (const struct sip_leg *leg = l->leg_flows[flow % SIP_FLOW_BUCKETS]; leg; leg = leg->flow_next) {
-		if (leg->target.flow == flow) {
+		if (leg->target->flow == flow) {
 			return true;
 		}
 	}
@@ -135,16 +164,18 @@ static int set_key(struct sip_layer *l, struct sip_leg *leg, struct sip_key key)
 	return XFED_ERR_NOMEM;
 }
 
-static struct sip_leg *leg_new(struct sip_layer *l, const struct sip_user *user)
+static struct sip_leg *leg_new(struct sip_layer *l, const struct sip_user *user, const struct sip_target *target)
 {
 	struct sip_leg *leg = xfed_calloc(1, sizeof(*leg));
-	if (!leg) {
+	if (!leg || !set_target(leg, target)) {
+		xfed_free(leg);
 		return NULL;
 	}
 	leg->number = ++l->last_dialog;
 	leg->user = user;
 	HASH_ADD(hh, l->legs, number, sizeof(leg->number), leg);
 	if (!leg->hh.tbl) {
+		xfed_free(leg->target);
 		xfed_free(leg);
 		return NULL;
 	}
@@ -157,6 +188,7 @@ void sip_leg_free(struct sip_layer *l, struct sip_leg *leg)
 	unbind(leg);
 	HASH_DELETE(hh, l->legs, leg);
 	sip_dialog_free(leg->dialog);
+	xfed_free(leg->target);
 	xfed_free(leg);
 }
 
@@ -249,14 +281,13 @@ int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, str
 	if (sip_legs_are_full(l)) {
 		return XFED_ERR_AGAIN;
 	}
-	struct sip_leg *leg = leg_new(l, rq->user);
+	struct sip_leg *leg = leg_new(l, rq->user, &rq->target);
 	*out = leg;
 	if (!leg) {
 		return XFED_ERR_NOMEM;
 	}
 	leg->id = rq->id;
 	leg->is_caller = true;
-	leg->target = rq->target;
 	leg->is_target_ours = true;
 	if (!xfed_span_is(rq->request.method, "SUBSCRIBE")) {
 		return XFED_OK;
@@ -420,7 +451,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	struct sip_leg *leg = leg_new(l, user);
+	struct sip_leg *leg = leg_new(l, user, &t->target);
 	if (!leg) {
 		sip_dialog_free(d);
 		return XFED_ERR_NOMEM;
@@ -488,7 +519,9 @@ void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t n
 	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
 	if (leg) {
 		struct sip_layer_action act = { .kind = SIP_ACT_ENDED, .user = leg->user, .id = leg->id, .dialog = leg->number };
-		send_bye(l, &leg->target, leg->dialog, now_ms);
+		struct sip_target target;
+		sip_leg_target(leg, &target);
+		send_bye(l, &target, leg->dialog, now_ms);
 		sip_layer_push(l, &act);
 		sip_leg_free(l, leg);
 		t->dialog = 0;
@@ -506,7 +539,7 @@ const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t di
 
 uint64_t sip_layer_dialog_resume(struct sip_layer *l, const struct sip_user *user, uint64_t id, struct sip_dialog *d, const struct sip_target *to)
 {
-	struct sip_leg *leg = leg_new(l, user);
+	struct sip_leg *leg = leg_new(l, user, to);
 	if (!leg || set_key(l, leg, key_of(l, d)) != XFED_OK) {
 		if (leg) {
 			sip_leg_free(l, leg);
@@ -519,19 +552,23 @@ uint64_t sip_layer_dialog_resume(struct sip_layer *l, const struct sip_user *use
 	return leg->number;
 }
 
-void sip_layer_dialog_named(struct sip_layer *l, uint64_t dialog, struct xfed_span name)
+bool sip_layer_dialog_named(struct sip_layer *l, uint64_t dialog, struct xfed_span name)
 {
 	struct sip_leg *leg = sip_leg_by_number(l, dialog);
-	if (leg && name.len < sizeof(leg->target.tls_name)) {
-		snprintf(leg->target.tls_name, sizeof(leg->target.tls_name), "%.*s", (int)name.len, name.data);
+	struct sip_target named;
+	if (!leg || name.len >= sizeof(named.tls_name)) {
+		return true;
 	}
+	sip_leg_target(leg, &named);
+	snprintf(named.tls_name, sizeof(named.tls_name), "%.*s", (int)name.len, name.data);
+	return set_target(leg, &named);
 }
 
 bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours)
 {
 	const struct sip_leg *leg = sip_leg_by_number(l, dialog);
 	if (leg) {
-		*out = leg->target;
+		sip_leg_target(leg, out);
 		*is_ours = leg->is_target_ours;
 	}
 	return leg != NULL;

@@ -4,12 +4,10 @@
 
 #define NEVER UINT64_MAX
 
-static struct sip_notifier_action *push(struct sip_notifier *n, enum sip_notifier_action_kind kind)
+/* A step leads to each kind once at most, and they are taken in their order. */
+static void push(struct sip_notifier *n, enum sip_notifier_action_kind kind)
 {
-	XFED_REQUIRE(n->action_count < XFED_ARRAY_LEN(n->actions));
-	struct sip_notifier_action *a = &n->actions[n->action_count++];
-	*a = (struct sip_notifier_action){ .kind = kind };
-	return a;
+	n->todo |= 1u << kind;
 }
 
 static void gone(struct sip_notifier *n)
@@ -50,14 +48,8 @@ static void tell_if_due(struct sip_notifier *n, uint64_t now_ms)
 	if (!n->is_due || n->is_in_flight || n->is_gone || (must_wait && !n->is_urgent)) {
 		return;
 	}
-	struct sip_notifier_action *a = push(n, SIP_NOTIFIER_NOTIFY);
-	bool is_over = n->state == SIP_SUB_TERMINATED;
-	a->value = (struct sip_sub_value){
-		.state = n->state,
-		.expires_s = is_over ? -1 : (int64_t)((n->expires_ms - now_ms + 999) / 1000),
-		.reason = n->reason,
-		.retry_after_s = is_over ? n->retry_after_s : -1,
-	};
+	push(n, SIP_NOTIFIER_NOTIFY);
+	n->left_s = n->state == SIP_SUB_TERMINATED ? -1 : (int64_t)((n->expires_ms - now_ms + 999) / 1000);
 	spend(n, now_ms);
 	n->is_due = n->is_urgent = false;
 	n->is_in_flight = true;
@@ -82,22 +74,21 @@ static void end(struct sip_notifier *n, enum sip_end_reason reason, int64_t retr
 
 static void subscribe(struct sip_notifier *n, int64_t wanted_s, uint64_t now_ms)
 {
-	struct sip_notifier_action *a = push(n, SIP_NOTIFIER_RESPOND);
+	push(n, SIP_NOTIFIER_RESPOND);
 	if (n->state == SIP_SUB_TERMINATED) {
-		a->status = 481;
+		n->status = 481;
 		return;
 	}
 	if (wanted_s > 0 && wanted_s < n->config.expires_min_s) {
-		a->status = 423;
-		a->min_expires_s = n->config.expires_min_s;
+		n->status = 423;
 		if (n->state == SIP_SUB_IDLE) {
 			gone(n);
 		}
 		return;
 	}
 	int64_t granted = wanted_s < 0 ? n->config.expires_default_s : wanted_s < n->config.expires_max_s ? wanted_s : n->config.expires_max_s;
-	a->status = 200;
-	a->expires_s = granted;
+	n->status = 200;
+	n->granted_s = granted;
 	if (n->state == SIP_SUB_IDLE) {
 		n->state = n->config.is_pending ? SIP_SUB_PENDING : SIP_SUB_ACTIVE;
 	}
@@ -153,8 +144,7 @@ void sip_notifier_init(struct sip_notifier *n, const struct sip_notifier_config 
 
 void sip_notifier_step(struct sip_notifier *n, const struct sip_notifier_event *ev, uint64_t now_ms)
 {
-	XFED_REQUIRE(n->action_next == n->action_count);
-	n->action_next = n->action_count = 0;
+	XFED_REQUIRE(n->todo == 0);
 	bool is_up = n->state == SIP_SUB_PENDING || n->state == SIP_SUB_ACTIVE;
 	switch (ev->kind) {
 	case SIP_NOTIFIER_SUBSCRIBE:
@@ -199,10 +189,24 @@ void sip_notifier_step(struct sip_notifier *n, const struct sip_notifier_event *
 
 bool sip_notifier_next(struct sip_notifier *n, struct sip_notifier_action *act)
 {
-	if (n->action_next == n->action_count) {
+	bool is_over = n->state == SIP_SUB_TERMINATED;
+	*act = (struct sip_notifier_action){ .kind = SIP_NOTIFIER_RESPOND };
+	if (n->todo == 0) {
 		return false;
 	}
-	*act = n->actions[n->action_next++];
+	while (!(n->todo & 1u << act->kind)) {
+		act->kind++;
+	}
+	n->todo &= ~(1u << act->kind);
+	if (act->kind == SIP_NOTIFIER_RESPOND) {
+		act->status = n->status;
+		act->expires_s = n->status == 200 ? n->granted_s : 0;
+		act->min_expires_s = n->status == 423 ? n->config.expires_min_s : 0;
+	} else if (act->kind == SIP_NOTIFIER_NOTIFY) {
+		act->value = (struct sip_sub_value){
+			.state = n->state, .expires_s = n->left_s, .reason = n->reason, .retry_after_s = is_over ? n->retry_after_s : -1
+		};
+	}
 	return true;
 }
 

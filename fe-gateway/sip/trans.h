@@ -78,14 +78,13 @@ struct sip_leg {
 	uint64_t id;
 	struct sip_dialog *dialog; /* NULL: a request of ours without response yet */
 	struct sip_key key;
-	bool is_keyed;	/* is in the table by key: a dialog, or one that a NOTIFY may begin */
-	bool is_caller; /* we made the Call-ID */
+	bool is_keyed, is_caller; /* is in the table by key: a dialog, or one that a NOTIFY may begin; we made the Call-ID */
 	/* Ids of transactions; 0: none. */
 	uint64_t maker;			/* the INVITE or SUBSCRIBE that makes the dialog, until it has its final response */
 	uint64_t ours, theirs, unacked; /* INVITEs running inside the dialog; a 2xx of ours without ACK */
 	uint32_t invite_cseq;		/* of the last INVITE of the peer */
-	struct sip_target target;
-	bool is_target_ours; /* a request of ours chose the target */
+	struct sip_target *target;	/* no larger than its name: sip_leg_target() */
+	bool is_target_ours;		/* a request of ours chose the target */
 	struct sip_leg *flow_next, **flow_prev;
 	UT_hash_handle hh, hh_key; /* by number; by key */
 };
@@ -193,6 +192,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg);
 /* The dialog of a request; `*is_new`: a NOTIFY before the 2xx has made it. NULL: none; `*rc` NOMEM, or INVALID (400). */
 struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc);
+void sip_leg_target(const struct sip_leg *leg, struct sip_target *out);
 void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours);
 void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 

@@ -20,8 +20,9 @@ int trunk_send_inside(struct trunk_send *s, const struct config_domain *d, const
 		return XFED_ERR_NOT_FOUND;
 	}
 	f.behind = f.own.flow != 0 && f.own.transport != SIP_UDP && sip_io_behind(t->io, f.own.flow, &peer, &f.is_dialled) ? &peer : NULL;
-	if (f.behind && f.own.transport == SIP_TLS && !f.own.tls_name[0] && trust_name(&d->senders, &peer, &name)) {
-		sip_layer_dialog_named(t->layer, rq.dialog, name); /* it may be called back: another connection has to prove the same name */
+	if (f.behind && f.own.transport == SIP_TLS && !f.own.tls_name[0] && trust_name(&d->senders, &peer, &name) &&
+		!sip_layer_dialog_named(t->layer, rq.dialog, name)) { /* it may be called back: another connection has to prove the same name */
+		return XFED_ERR_NOMEM;
 	}
 	if (!way_inside(&d->senders, &f, &rq.target)) {
 		note_nowhere(t, d, &f.own);

@@ -177,9 +177,12 @@ class Lab:
 
 
 class Run:
-    """One edge, one gateway (unless has_gateway=False: then the load is the gateway) and the load, freshly started."""
+    """
+    One edge, one gateway (unless has_gateway=False: then the load is the gateway) and the load, freshly started. `prepare`: called with
+    the installation before that.
+    """
 
-    def __init__(self, lab, has_gateway=True, gives_credit=True):
+    def __init__(self, lab, has_gateway=True, gives_credit=True, prepare=None):
         self.lab = lab
         lab.count += 1
         self.dir = "%s/run%d" % (lab.dir, lab.count)
@@ -205,6 +208,8 @@ class Run:
             self.inst.list_partner(base, additional_domains=["*." + base], limits={"stanzas_per_second": MANY, "connections": 1000})
         if lab.is_other:
             self.inst.leave_out_unknown_keys()
+        if prepare:
+            prepare(self.inst)
         self.has_gateway, self.opened = has_gateway, set()
         self.load = Load(lab.build, lab.certs.dir, self.dir + "/load.log")
         try:

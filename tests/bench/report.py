@@ -34,6 +34,14 @@ def messages(figures):
     return table(["", "us CPU", "edge", "gateway", "load", "a second", "ms p50 / p99", "answered ms", ""], rows)
 
 
+def tables(figures):
+    """One for each row that has columns of its own; those that share them stand together."""
+    groups = {}
+    for name, f in figures.items():
+        groups.setdefault(tuple(f), {})[name] = f
+    return "\n".join(plain(group) for group in groups.values())
+
+
 def plain(figures):
     rows = [[name] + list(f.values()) for name, f in figures.items()]
     return table([""] + [key.replace("_", " ") for key in next(iter(figures.values()))], rows)
@@ -49,6 +57,8 @@ TITLES = {
     "micro": ("Instructions an operation", plain),
     "isolation": ("What others feel: p99 in ms, median of the pairs", plain),
     "bounds": ("Those that do not take", plain),
+    "subscriptions": ("Presence: 100,000 subscriptions of 10,000 users", tables),
+    "contacts": ("A message where there are 100,000 contacts", plain),
 }
 
 

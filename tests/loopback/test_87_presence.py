@@ -390,3 +390,44 @@ def test_what_is_told_again_when_the_link_is_back(own, new_partner, users, names
     flow.close()
     partner.close()
     own.unlist_partner(domain)
+
+
+@pytest.fixture
+def served(own, new_partner, users, names):
+    """A contact that sees a user of ours: (local, remote, partner, server, request)."""
+    local_user, contact = names
+    domain = "served%s.example" % local_user
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote, uri = local_user + "@corp.example", "%s@%s" % (contact, domain), "sip:%s@corp.example" % local_user
+    server = PresenceServer(user, flow)
+    partner.send("<presence from='%s' to='%s' type='subscribe'/>" % (remote, local))
+    request = server.wait(uri)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", "away", None))).status == 200
+    assert presence_of(partner, local, what=lambda s: s.get("from") == local + "/desk") is not None
+    yield local, remote, partner, server, request
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+def test_a_refusal_without_a_way_is_told_when_there_is_one(own, served):
+    local, _, partner, server, request = served
+    own.edge.stop()
+    assert server.notify(request, "terminated;reason=rejected").status == 200
+    since = partner.inbox.mark()
+    own.edge.start().wait_ready()
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribed" and s.get("from") == local, 60, since) is not None
+
+
+def test_who_asks_again_is_told_again(served):
+    """Without stream management its server may have got neither the approval nor what was behind it."""
+    local, remote, partner, _, _ = served
+    since = partner.inbox.mark()
+    partner.send("<presence from='%s' to='%s' type='subscribe'/>" % (remote, local))
+    assert partner.inbox.wait(lambda s: s.get("type") == "subscribed" and s.get("from") == local, 20, since) is not None
+    shown = partner.inbox.wait(lambda s: s.get("from") == local + "/desk" and s.get("type") is None, 20, since)
+    assert shown.find(SHOW).text == "away"

@@ -236,8 +236,8 @@
 #define XFED_SIP_PACE_PER_MS		      32
 #define XFED_SIP_PACE_MS		      2 /* time to the next batch */
 #define XFED_SIP_MAX_REQUEST		      (15 * 1024)
-#define XFED_SIP_ROUTES_MAX		      16    /* proxies on the way of a dialog */
-#define XFED_SIP_DIALOGS_MAX		      16384 /* subscriptions and sessions, in both directions */
+#define XFED_SIP_ROUTES_MAX		      16     /* proxies on the way of a dialog */
+#define XFED_SIP_DIALOGS_MAX		      500000 /* subscriptions, of which presence bounds its own, and sessions, in both directions */
 #define XFED_SIP_TRANSACTIONS_MAX	      65536
 #define XFED_SIP_SERVER_BYTES		      (128 * 1024 * 1024) /* memory of transactions of peers */
 #define XFED_SIP_TRANSACTIONS_RESERVE_PERCENT 10		  /* of transactions, reserved for requests of ours */
