@@ -273,23 +273,16 @@ static void on_response(void *data, uint64_t id, const struct sip_message *m, ui
 	}
 }
 
-static void no_answer(struct party *t, bool was_written)
-{
-	if (t->kind == PARTY_FOLLOW) {
-		follow_failed((struct follow *)t, was_written);
-	} else if (was_written) {
-		watch_answered((struct watch *)t, NULL);
-	} else {
-		watch_unsent((struct watch *)t);
-	}
-}
-
 static void on_timeout(void *data, uint64_t id, bool was_written)
 {
 	struct party *t = party_find(data, id);
 	if (t) {
 		trunk_send_timed_out(&t->send);
-		no_answer(t, true);
+		if (t->kind == PARTY_FOLLOW) {
+			follow_failed((struct follow *)t, true);
+		} else {
+			watch_answered((struct watch *)t, NULL);
+		}
 	}
 }
 
@@ -298,7 +291,11 @@ static void on_broken(void *data, uint64_t id, bool was_written)
 	struct party *t = party_find(data, id);
 	if (t) {
 		trunk_send_broken(&t->send, was_written);
-		no_answer(t, was_written);
+		if (t->kind == PARTY_FOLLOW) {
+			follow_failed((struct follow *)t, was_written);
+		} else {
+			watch_unsent((struct watch *)t); /* a connection that broke says nothing of the watcher: a state may be told twice */
+		}
 	}
 }
 

@@ -127,7 +127,7 @@ enum sip_notifier_event_kind {
 	SIP_NOTIFIER_END,   /* reason, retry_after_s */
 	SIP_NOTIFIER_ANSWER, /* final `status` of the NOTIFY that is running, retry_after_s */
 	SIP_NOTIFIER_NO_ANSWER,
-	SIP_NOTIFIER_UNSENT, /* it has not gone out: there is no way now */
+	SIP_NOTIFIER_UNSENT, /* it has not gone out as there is no way now, or the connection it went over broke */
 	SIP_NOTIFIER_TICK,
 };
 

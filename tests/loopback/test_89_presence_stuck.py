@@ -297,3 +297,25 @@ def test_a_connection_that_closes_under_a_watch(xfed, partner, user, names):
     mark = user.inbox.mark()
     flow.close()
     user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == watch.call_id and ("open", "xa", None) in basics(m).values(), 30, mark)
+
+
+def test_a_connection_that_breaks_under_a_notify(xfed, partner, user, names):
+    """Nobody knows whether it arrived: it comes once more by another connection, and the subscription stays."""
+    local, remote = names
+    flow = user.dial(xfed.sip)
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local, listens=True)
+    since = partner.inbox.mark()
+    assert watch.subscribe().status == 200
+    wait_presence(partner, local, "subscribe", since)
+    send(partner, remote, local, "subscribed")
+    watch.wait(lambda m: state_of(m) == "active", 20)
+    user.answer = lambda m: None if m.method == "NOTIFY" and m.get("call-id") == watch.call_id else 200
+    send(partner, remote + "/desk", local, None, "<show>xa</show>")
+    first = watch.wait(lambda m: m.body and ("open", "xa", None) in basics(m).values(), 20)
+    user.answer = 200
+    mark = user.inbox.items.index(first) + 1
+    flow.close()
+    user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == watch.call_id and ("open", "xa", None) in basics(m).values(), 30, mark)
+    mark = user.inbox.mark()
+    send(partner, remote + "/desk", local, None, "<show>dnd</show>")
+    user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == watch.call_id and ("open", "dnd", None) in basics(m).values(), 30, mark)
