@@ -8,6 +8,7 @@ import resource
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -250,10 +251,12 @@ def fake_service(path, answers):
     server.bind(path)
     os.chmod(path, 0o666)
     server.listen(4)
+    server.settimeout(60)  # a client that never comes ends the test, and does not hold it up
 
     def serve():
         for answer in answers:
             with server.accept()[0] as s:
+                s.settimeout(60)
                 with s.makefile("rb") as lines:
                     lines.readline()
                 answer = answer() if callable(answer) else answer
@@ -271,19 +274,25 @@ def run(tools, path, *words, **process):
     return done.returncode, done.stdout
 
 
+@pytest.fixture
+def open_directory():
+    """Another user gets there, which is not so below pytest's own directories."""
+    with tempfile.TemporaryDirectory(prefix="xfl-own-") as d:
+        os.chmod(d, 0o755)
+        yield d
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="takes the rights of another user")
 @pytest.mark.parametrize("mode, said", [(0o755, "Permission denied"), (0o777, "belongs to root, which cannot be kept")], ids=["directory", "owner"])
-def test_without_the_right_to_write(inst, tools, tmp_path_factory, mode, said):
+def test_without_the_right_to_write(inst, tools, open_directory, mode, said):
     """As an administrator whom the service answers, and who may not write there."""
-    own = str(tmp_path_factory.mktemp("own"))
+    own = open_directory
     config = json.loads(text_of(inst.dir + "/gateway.yaml"))
     config["partners_dir"] = own + "/partners.d"
     os.mkdir(own + "/partners.d")
     write(own + "/gateway.yaml", json.dumps(config))
     write(own + "/partners.d/fabrikam.example.yaml", PARTNER)
     os.chmod(own + "/partners.d", mode)
-    for d in (own, os.path.dirname(own), os.path.dirname(os.path.dirname(own))):
-        os.chmod(d, 0o755)
     thread = fake_service(own + "/fake.sock", [{"config": own + "/gateway.yaml"}])
     status, out = run(tools, own + "/fake.sock", "partner", "set", "fabrikam.example", "tls=optional", user=65534, group=65534, extra_groups=[])
     thread.join()
