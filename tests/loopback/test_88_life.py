@@ -304,8 +304,8 @@ def test_after_a_start_a_partner_gets_no_storm(pair, own):
     other.server.wait(other.uri, 20, asked)
     line = own.gateway.process.wait_line(r"event=presence\.resumed ", 120)
     assert int(re.search(r" ms=(\d+)", line).group(1)) >= 4000
-    mine = {m.uri("from") for m in p.user.inbox.items[asked:] if m.method == "SUBSCRIBE" and "@" + p.domain in m.uri("from")}
-    assert len(mine) == 60
+    wait_until("the last of them", lambda: len({m.uri("from") for m in p.user.inbox.items[asked:] if m.method == "SUBSCRIBE" and
+                                                "@" + p.domain in m.uri("from")}) == 60, 20)
 
 
 def on_small_disk(inst):
