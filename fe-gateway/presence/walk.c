@@ -70,6 +70,9 @@ static void visit(struct pair *pair, unsigned what)
 		judge(pair);
 	}
 	if (what & WALK_LINK && (pair->watches || pair->follow)) {
+		if (pair->follow) {
+			pair->follow->is_remembered = true; /* the last words over it may not have been read */
+		}
 		pair_doubt(pair, PRESENCE_DOUBT_LINK);
 	}
 	if (what & WALK_HOPS) {

@@ -194,9 +194,9 @@ static void stanza(struct xfed_xml_reader *r, struct xfed_span in, size_t cap)
 		device_is_sound(&d);
 		struct iw_device *copy = iw_device_copy(&d);
 		MUST(copy && iw_device_equal(copy, &d));
-		p.devices = copy;
+		iw_device_assign(&d, copy);
 		goes_round(&p, cap);
-		is_told(&a, r, copy);
+		is_told(&a, r, &d);
 		xfed_free(copy);
 	}
 	xfed_arena_deinit(&a);

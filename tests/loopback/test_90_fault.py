@@ -24,7 +24,7 @@ from harness.xmpp import message
 
 FAULT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault")
 SCENARIOS = ("kill9-edge", "kill9-gateway", "cut-5s", "cut-40s", "stop-edge", "stop-gateway", "reset-partner", "reset-sip", "rechunk-channel")
-SEED, MESSAGES, USERS, WATCHES, LONGEST = 1, 300, 60, 0, 280
+SEED, MESSAGES, USERS, WATCHES, LONGEST = 1, 300, 60, 60, 400
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,15 @@ def test_every_message_has_one_true_fate(results, name):
         wrong = found["violations"]
         assert not wrong, "%s %s: %s; again: tests/fault --scenario %s --seed %d --messages %d --users %d\n%s" % (
             name, way, wrong, name, SEED, MESSAGES, USERS, json.dumps(found["examples"], indent=1))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_watcher_was_told_last_what_is_so(results, name):
+    for way in ("to_sip", "to_xmpp"):
+        found = results[name]["presence"][way]
+        assert found["watches"] == WATCHES and found["right"] > WATCHES // 2
+        assert not found["violations"], "%s %s: %s; again: tests/fault --scenario %s --seed %d --messages %d --users %d --presence %d\n%s" % (
+            name, way, found["violations"], name, SEED, MESSAGES, USERS, WATCHES, json.dumps(found["examples"], indent=1))
 
 
 def test_the_scripted_partner_manages_its_stream(certs):
