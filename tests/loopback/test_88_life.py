@@ -343,6 +343,9 @@ def test_a_store_that_is_full_takes_no_new_contacts_and_keeps_the_others(install
         since = old.partner.inbox.mark()
         old.send("subscribe", ident="known")  # who is known already goes on, and is told so
         assert old.hears("subscribed", since) is not None
+        told = old.hears(None, since)  # asked again, it is told again what it knows
+        assert told is not None and told.find(SHOW) is None
+        since = old.partner.inbox.items.index(told) + 1
         assert old.server.notify(request, "active;expires=3600", pidf("pres:" + old.local, ("desk", "open", "away", None))).status == 200
         assert old.hears(None, since).find(SHOW).text == "away"
         os.unlink(filler)
