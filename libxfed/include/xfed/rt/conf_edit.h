@@ -24,7 +24,7 @@ struct rt_conf_edit {
 };
 
 #define RT_CONF_EDIT_DEPTH 3 /* of keys */
-#define RT_CONF_EDIT_ERROR 320
+#define RT_CONF_EDIT_ERROR 768
 
 /*
  * Appends the new text to `out`. OK; INVALID or NOT_FOUND with one sentence in `error`; NOMEM; LIMIT, where it would be longer than
