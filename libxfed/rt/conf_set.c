@@ -210,6 +210,17 @@ int rt_conf_value(const char *file, struct xfed_span text, const char *key, stru
 	return rc;
 }
 
+int rt_conf_count(const char *file, struct xfed_span text, const char *key, size_t *out, char error[RT_CONF_EDIT_ERROR])
+{
+	struct xfed_arena a;
+	struct conf_node *n;
+	xfed_arena_init(&a, RT_CONF_ARENA_BYTES);
+	int rc = conf_edit_find(&a, file, text, key, &n, error);
+	*out = rc == XFED_OK && n && n->kind == CONF_LIST ? n->count : 0;
+	xfed_arena_deinit(&a);
+	return rc;
+}
+
 static const struct rt_conf_row *settable_list(const struct rt_conf_table *t, const char *key, char error[RT_CONF_EDIT_ERROR])
 {
 	const struct rt_conf_row *row = settable(t, key, error);
