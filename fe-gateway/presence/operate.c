@@ -39,7 +39,7 @@ int presence_approve(struct presence *p, struct xfed_span local, struct xfed_spa
 		pair_ask_again(pair);
 		pair_release(pair);
 	} else {
-		presence_resume(p);
+		presence_resume(p, PRESENCE_DOUBT_ANEW);
 	}
 	contacts_give_back(p->contacts, k, presence_now(p));
 	rt_log(RT_LOG_INFO, "presence.approved", RT_KV_ADDRESS("local", local), RT_KV_ADDRESS("partner", remote), RT_END);

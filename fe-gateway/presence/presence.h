@@ -54,6 +54,7 @@ void presence_flush(struct presence *p); /* the end of a turn: answers and notif
 	X(HOP, "hop-lost", "the SIP server did not answer")                                                                                          \
 	X(ENDED, "subscription-ended", "the SIP server ended the subscription, or does not take it now")                                             \
 	X(START, "start", "the gateway was started, and has no answer from the SIP server yet")                                                      \
+	X(ANEW, "asked-anew", "the SIP server has just been asked anew what a contact may see, and has not answered yet")                            \
 	X(FLOOD, "too-often", "the SIP server sent more than is taken")
 
 enum presence_doubt {

@@ -82,13 +82,19 @@ def pair(own, new_partner, server):
     own.reload()
 
 
+def stale(inst):
+    return [w["why"] for w in inst.gateway.control("status")["presence"]["stale_by"]]
+
+
 def test_a_right_given_back_while_the_old_subscription_ends(pair, own):
     pair.is_revoked(kinds=["message"])
     since, mark = pair.server.user.inbox.mark(), own.gateway.process.mark()
     pair.policy()
     own.gateway.process.wait_line("event=presence.resumed", 30, mark)  # everybody has been looked at
+    wait_until("status says so", lambda: stale(own) == ["asked-anew"], 20)  # and not that the gateway was started
     pair.ends()
     pair.is_seen_again(since)
+    wait_until("it was answered", lambda: stale(own) == [], 20)
 
 
 def test_a_right_given_back_when_the_old_subscription_has_ended(pair):
