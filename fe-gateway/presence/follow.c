@@ -248,8 +248,8 @@ void follow_end(struct pair *pair)
 void follow_free(struct follow *f)
 {
 	if (f) {
-		f->party.pair->follow = NULL;
 		follow_is_fresh(f);
+		f->party.pair->follow = NULL;
 		tally_give(&f->party.pair->presence->shares, f->share);
 		party_deinit(&f->party);
 		known_deinit(&f->told);

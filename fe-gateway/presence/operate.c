@@ -81,7 +81,7 @@ static struct presence_subscription of_follow(const struct follow *f)
 	const struct pair *pair = f->party.pair;
 	return (struct presence_subscription){ .id = f->party.id,
 		.contact = pair->contact,
-		.state = sip_sub_state_word(f->machine.state),
+		.state = f->machine.is_unwanted ? "ending" : sip_sub_state_word(f->machine.state),
 		.expires_ms = f->machine.expires_ms,
 		.devices = f->told.count,
 		.is_stale = f->why != PRESENCE_SURE };

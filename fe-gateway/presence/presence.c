@@ -482,7 +482,7 @@ void presence_free(struct presence *p)
 
 struct presence_load presence_load(const struct presence *p)
 {
-	struct presence_load l = { .stale = 0 };
+	struct presence_load l = { .contacts = p->pair_count };
 	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
 		l.watches[i] = p->counts[PARTY_WATCH][i];
 		l.follows[i] = p->counts[PARTY_FOLLOW][i];

@@ -116,7 +116,7 @@ struct presence {
 	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */
 	struct xfed_heap asked;			   /* pairs, by due */
 	size_t counts[2][PRESENCE_PHASES], links;  /* of parties by kind; edges that can be reached */
-	size_t doubts[PRESENCE_DOUBT_COUNT];	   /* pairs and follows by why they are stale */
+	size_t doubts[PRESENCE_DOUBT_COUNT];	   /* pairs by why they are stale, or their follows */
 	uint64_t heard_ms[PRESENCE_BUCKETS];	   /* from a domain with that hash */
 	uint64_t turn_us;			   /* when the next subscription in doubt is asked */
 	uint64_t hop_doubts;			   /* of all hops, when they were last looked at */
