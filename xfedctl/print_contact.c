@@ -158,6 +158,6 @@ enum ctl_exit ctl_print_subscription_remove(const json_t *s, FILE *out)
 {
 	fprintf(out, "subscription %lld of ", (long long)ctl_int(s, "id"));
 	print_two(s, out);
-	fprintf(out, " has ended; they stay contacts\n");
+	fprintf(out, " is being ended, and listed until the other side has said so; they stay contacts\n");
 	return CTL_FINE;
 }

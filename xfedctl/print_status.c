@@ -94,8 +94,8 @@ static void print_presence(struct ctl_table *t, const json_t *status)
 		return;
 	}
 	ctl_table_add(t, "presence");
-	ctl_table_addf(t, "%lld watching, %lld watched, %lld may be old", (long long)ctl_int(p, "watching"), (long long)ctl_int(p, "watched"),
-		(long long)ctl_int(p, "stale"));
+	ctl_table_addf(t, "%lld watching, %lld watched; of %lld contacts %lld may be old", (long long)ctl_int(p, "watching"),
+		(long long)ctl_int(p, "watched"), (long long)ctl_int(p, "contacts"), (long long)ctl_int(p, "stale"));
 	json_array_foreach(json_object_get(p, "stale_by"), i, w) {
 		ctl_table_add(t, "");
 		ctl_table_addf(t, "%lld: %s", (long long)ctl_int(w, "count"), ctl_str(w, "text"));

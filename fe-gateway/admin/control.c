@@ -236,8 +236,8 @@ static json_t *presence_facts(const struct admin *ad)
 							   (json_int_t)l.stale_by[i], "text", presence_doubt_text((enum presence_doubt)i)));
 		}
 	}
-	return json_pack("{s:I, s:I, s:I, s:o}", "watching", (json_int_t)watching, "watched", (json_int_t)watched, "stale", (json_int_t)l.stale,
-		"stale_by", why);
+	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "watching", (json_int_t)watching, "watched", (json_int_t)watched, "contacts",
+		(json_int_t)l.contacts, "stale", (json_int_t)l.stale, "stale_by", why);
 }
 
 void command_status(struct rt_reply reply, const json_t *args, void *user)

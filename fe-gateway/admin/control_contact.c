@@ -213,6 +213,7 @@ static json_t *show(const struct admin *ad, const struct contact *k)
 {
 	struct presence_subscription all[PER_CONTACT];
 	struct contact_facts f;
+	enum iw_relation_state state = contact_relation(k).state;
 	size_t n = presence_subscriptions(ad->presence, k, all, PER_CONTACT);
 	json_t *j = contact_json(ad, k), *live = json_array();
 	contact_facts(k, core_now(ad->core), &f);
@@ -221,7 +222,7 @@ static json_t *show(const struct admin *ad, const struct contact *k)
 	}
 	json_object_set_new(j, "live", live);
 	json_object_set_new(j, "written_to", json_boolean(f.is_written_to));
-	json_object_set_new(j, "added", json_boolean(f.is_added));
+	json_object_set_new(j, "added", json_boolean(iw_relation_is_to(state) || iw_relation_is_pending_out(state)));
 	set_time(j, "wanted", contact_wanted_s(k));
 	return j;
 }

@@ -158,7 +158,11 @@ static void contact(const struct judging *j, struct explain_gate *g)
 	} else if (f->policy.from_is_ours) {
 		contact_of_ours(j, g);
 	} else if (has_written || f->policy.is_added) {
-		SAY(has_written ? "%s has written to %s within a day" : "%s has added %s", f->to, f->from);
+		bool has_added = iw_relation_is_to(f->relation.state) || iw_relation_is_pending_out(f->relation.state);
+		SAY(has_written	    ? "%s has written to %s within a day"
+			: has_added ? "%s has added %s"
+				    : "an operator has approved for %s: %s (contact approve)",
+			f->to, f->from);
 	} else {
 		SAY("the partner is %s: its users may %s first", f->policy.type == XFED_PARTNER_FEDERATED ? "federated" : "public-verified",
 			is_message ? "write" : "ask");

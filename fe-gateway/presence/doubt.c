@@ -67,11 +67,34 @@ bool party_is_turn(struct party *t)
 
 /* ---- what is known of a user may be old ---- */
 
+static size_t *count_of(const struct pair *pair)
+{
+	enum presence_doubt why = pair->why == PRESENCE_SURE && pair->follow ? pair->follow->why : pair->why;
+	return why != PRESENCE_SURE ? &pair->presence->doubts[why] : NULL;
+}
+
+void doubt_uncount(const struct pair *pair)
+{
+	size_t *count = count_of(pair);
+	if (count) {
+		--*count;
+	}
+}
+
+void doubt_count(const struct pair *pair)
+{
+	size_t *count = count_of(pair);
+	if (count) {
+		++*count;
+	}
+}
+
 void follow_mark(struct follow *f, enum presence_doubt why)
 {
 	if (f->why == PRESENCE_SURE && !f->machine.is_unwanted) {
+		doubt_uncount(f->party.pair);
 		f->why = why;
-		f->party.pair->presence->doubts[why]++;
+		doubt_count(f->party.pair);
 		rt_log(RT_LOG_DEBUG, "presence.doubt", RT_KV_ADDRESS("local", contact_local(f->party.pair->contact)),
 			RT_KV_ADDRESS("partner", contact_remote(f->party.pair->contact)), RT_KV_STR("why", presence_doubt_word(why)), RT_END);
 	}
@@ -80,8 +103,9 @@ void follow_mark(struct follow *f, enum presence_doubt why)
 void follow_is_fresh(struct follow *f)
 {
 	if (f->why != PRESENCE_SURE) {
-		f->party.pair->presence->doubts[f->why]--;
+		doubt_uncount(f->party.pair);
 		f->why = PRESENCE_SURE;
+		doubt_count(f->party.pair);
 	}
 	f->gone_ms = STALE_NEVER;
 }

@@ -212,15 +212,12 @@ static int follow_new(struct pair *pair, struct follow **out)
 	f->share = share;
 	f->gone_ms = STALE_NEVER;
 	sip_subscriber_init(&f->machine, &p->core->d.env);
-	if (is_watched(pair)) { /* from before this process, or before it was let go */
-		f->is_remembered = true;
-		follow_mark(f, PRESENCE_DOUBT_START);
-	}
+	f->is_remembered = is_watched(pair); /* from before this process, or before it was let go */
 	*out = f;
 	return XFED_OK;
 }
 
-int follow_begin(struct pair *pair)
+int follow_begin(struct pair *pair, enum presence_doubt why)
 {
 	int rc = pair->follow ? XFED_OK : follow_new(pair, &pair->follow);
 	if (rc != XFED_OK) {
@@ -231,6 +228,9 @@ int follow_begin(struct pair *pair)
 	if (!is_there || f->machine.is_unwanted) { /* one that is being ended is made anew when it has */
 		follow_step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_SUBSCRIBE,
 				       .expires_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000 });
+		if (is_watched(pair)) {
+			follow_mark(f, why);
+		}
 	}
 	return XFED_OK;
 }
@@ -248,8 +248,8 @@ void follow_end(struct pair *pair)
 void follow_free(struct follow *f)
 {
 	if (f) {
-		f->party.pair->follow = NULL;
 		follow_is_fresh(f);
+		f->party.pair->follow = NULL;
 		tally_give(&f->party.pair->presence->shares, f->share);
 		party_deinit(&f->party);
 		known_deinit(&f->told);

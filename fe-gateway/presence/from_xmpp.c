@@ -122,7 +122,7 @@ static void take_unsubscribed(struct presence *p, struct pair *pair, const struc
 /* False: it has been refused. */
 static bool begun(struct presence *p, struct pair *pair, const struct delivery *d)
 {
-	int rc = follow_begin(pair);
+	int rc = follow_begin(pair, PRESENCE_DOUBT_ANEW);
 	if (rc != XFED_OK) {
 		deliver_refuse(p->deliver, &d->origin, rc == XFED_ERR_LIMIT ? XFED_REASON_DELIVERY_QUEUE_FULL : XFED_REASON_STREAM_INTERNAL,
 			rc == XFED_ERR_LIMIT ? "too many presence subscriptions" : NULL);

@@ -39,7 +39,7 @@ int presence_approve(struct presence *p, struct xfed_span local, struct xfed_spa
 		pair_ask_again(pair);
 		pair_release(pair);
 	} else {
-		presence_resume(p);
+		presence_resume(p, PRESENCE_DOUBT_ANEW);
 	}
 	contacts_give_back(p->contacts, k, presence_now(p));
 	rt_log(RT_LOG_INFO, "presence.approved", RT_KV_ADDRESS("local", local), RT_KV_ADDRESS("partner", remote), RT_END);
@@ -81,7 +81,7 @@ static struct presence_subscription of_follow(const struct follow *f)
 	const struct pair *pair = f->party.pair;
 	return (struct presence_subscription){ .id = f->party.id,
 		.contact = pair->contact,
-		.state = sip_sub_state_word(f->machine.state),
+		.state = f->machine.is_unwanted ? "ending" : sip_sub_state_word(f->machine.state),
 		.expires_ms = f->machine.expires_ms,
 		.devices = f->told.count,
 		.is_stale = f->why != PRESENCE_SURE };

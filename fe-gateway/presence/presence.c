@@ -431,7 +431,7 @@ int presence_new(const struct presence_rooms *below, struct presence **out, char
 	p->deliver = below->deliver;
 	xfed_buf_init(&p->scratch, XFED_STANZA_BYTES_MAX);
 	deliver_use(p->deliver, DELIVER_PRESENCE, presence_take, p);
-	presence_resume(p);
+	presence_resume(p, PRESENCE_DOUBT_START);
 	int rc = rt_timer_init(&p->timer, p->core->d.loop, on_timer, p);
 	p->trunk_user = trunk_user_of(p);
 	rc = rc == XFED_OK ? trunk_use(p->trunk, &p->trunk_user) : rc;
@@ -482,7 +482,7 @@ void presence_free(struct presence *p)
 
 struct presence_load presence_load(const struct presence *p)
 {
-	struct presence_load l = { .stale = 0 };
+	struct presence_load l = { .contacts = p->pair_count };
 	for (int i = PRESENCE_WAITING; i < PRESENCE_PHASES; i++) {
 		l.watches[i] = p->counts[PARTY_WATCH][i];
 		l.follows[i] = p->counts[PARTY_FOLLOW][i];

@@ -54,6 +54,7 @@ void presence_flush(struct presence *p); /* the end of a turn: answers and notif
 	X(HOP, "hop-lost", "the SIP server did not answer")                                                                                          \
 	X(ENDED, "subscription-ended", "the SIP server ended the subscription, or does not take it now")                                             \
 	X(START, "start", "the gateway was started, and has no answer from the SIP server yet")                                                      \
+	X(ANEW, "asked-anew", "the SIP server has just been asked anew what a contact may see, and has not answered yet")                            \
 	X(FLOOD, "too-often", "the SIP server sent more than is taken")
 
 enum presence_doubt {
@@ -109,7 +110,7 @@ struct presence_subscription {
 	uint64_t id;
 	bool is_of_user; /* the user watches the contact; else the contact watches the user */
 	const struct contact *contact;
-	const char *state;   /* a word of Subscription-State; "" while it is asked for */
+	const char *state;   /* a word of Subscription-State; "" while it is asked for; "ending": its last NOTIFY is awaited */
 	uint64_t expires_ms; /* of the loop's clock; UINT64_MAX: not known */
 	size_t devices;	     /* that the watcher sees; of a user's watch: resources of the contact */
 	bool is_stale;	     /* something may have been missed, and has been asked for */
@@ -128,7 +129,7 @@ void presence_drain(struct presence *p);
 
 struct presence_load {
 	size_t watches[PRESENCE_PHASES], follows[PRESENCE_PHASES]; /* subscriptions of either kind */
-	size_t stale, stale_by[PRESENCE_DOUBT_COUNT];		   /* pairs and subscriptions of which something may have been missed */
+	size_t contacts, stale, stale_by[PRESENCE_DOUBT_COUNT];	   /* of all pairs there are those of which something may have been missed */
 };
 struct presence_load presence_load(const struct presence *p);
 void presence_gauges(const struct presence *p); /* the same as metrics */

@@ -116,7 +116,7 @@ struct presence {
 	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */
 	struct xfed_heap asked;			   /* pairs, by due */
 	size_t counts[2][PRESENCE_PHASES], links;  /* of parties by kind; edges that can be reached */
-	size_t doubts[PRESENCE_DOUBT_COUNT];	   /* pairs and follows by why they are stale */
+	size_t doubts[PRESENCE_DOUBT_COUNT];	   /* pairs by why they are stale, or their follows */
 	uint64_t heard_ms[PRESENCE_BUCKETS];	   /* from a domain with that hash */
 	uint64_t turn_us;			   /* when the next subscription in doubt is asked */
 	uint64_t hop_doubts;			   /* of all hops, when they were last looked at */
@@ -134,6 +134,7 @@ struct presence {
 	struct keep *keep;
 	struct tally *shares, *pending, *pace; /* follows by partner; requests that wait by user and partner; what partners were given this second */
 	struct {
+		enum presence_doubt why;
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
 		uint64_t begun_ms;
 	} resume;
@@ -182,8 +183,9 @@ void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_af
 void watch_free(struct watch *w);
 
 /* follow.c */
-int follow_begin(struct pair *pair); /* OK, NOMEM, LIMIT; where there is one it is woken */
-void follow_end(struct pair *pair);  /* nothing more is to come */
+/* `why`: what was told before may be old from now on. OK, NOMEM, LIMIT; where there is one it is woken. */
+int follow_begin(struct pair *pair, enum presence_doubt why);
+void follow_end(struct pair *pair); /* nothing more is to come */
 void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_arena *a);
 void follow_due(struct follow *f);
 void follow_flush(struct follow *f);

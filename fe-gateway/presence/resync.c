@@ -20,10 +20,9 @@
 
 static void set_why(struct pair *pair, enum presence_doubt why)
 {
-	size_t *doubts = pair->presence->doubts;
-	doubts[pair->why] -= pair->why != PRESENCE_SURE;
-	doubts[why] += why != PRESENCE_SURE;
+	doubt_uncount(pair);
 	pair->why = why;
+	doubt_count(pair);
 }
 
 static void unlist(struct pair *pair)

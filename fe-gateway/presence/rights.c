@@ -53,8 +53,8 @@ bool pair_is_unasked(const struct pair *pair)
 
 void pair_ask_again(struct pair *pair)
 {
-	if (pair_is_unasked(pair) && follow_begin(pair) != XFED_OK) {
-		presence_resume(pair->presence); /* as soon as there is room for it */
+	if (pair_is_unasked(pair) && follow_begin(pair, PRESENCE_DOUBT_ANEW) != XFED_OK) {
+		presence_resume(pair->presence, PRESENCE_DOUBT_ANEW); /* as soon as there is room for it */
 	}
 }
 

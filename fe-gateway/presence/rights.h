@@ -21,7 +21,7 @@ void watches_heard(struct pair *pair);
 void pair_end(struct pair *pair);
 
 /* upkeep.c: about once a second, a few of all contacts; all of them after a start */
-void presence_resume(struct presence *p);
+void presence_resume(struct presence *p, enum presence_doubt why); /* START, ANEW */
 /* Whether this partner can be given one more subscription or probe in this second, where that is not asked for by anybody just now. */
 bool presence_pace(struct presence *p, struct xfed_span remote_domain);
 

@@ -26,6 +26,9 @@ void party_count(struct party *t, enum sip_sub_state state);
 void party_doubt(struct party *t, enum presence_doubt why); /* is asked again in its turn: storms are spread */
 bool party_is_turn(struct party *t);			    /* it has come */
 void party_rearm(struct party *t);
+/* Around each change of why a pair or its follow is in doubt: a pair counts once, whatever of it is. */
+void doubt_uncount(const struct pair *pair);
+void doubt_count(const struct pair *pair);
 void follow_mark(struct follow *f, enum presence_doubt why);
 void follow_is_fresh(struct follow *f);
 bool follow_is_known(const struct follow *f); /* what was told holds: a probe is answered from it */

@@ -66,7 +66,8 @@ static enum look resume(struct pair *pair)
 	if (!pair_is_unasked(pair)) {
 		return LOOKED;
 	}
-	return presence_pace(pair->presence, pair_remote_domain(pair)) && follow_begin(pair) == XFED_OK ? BEGUN : POSTPONED;
+	return presence_pace(pair->presence, pair_remote_domain(pair)) && follow_begin(pair, pair->presence->resume.why) == XFED_OK ? BEGUN
+																    : POSTPONED;
 }
 
 static enum look look_at_next(struct presence *p, bool is_start)
@@ -84,8 +85,9 @@ static enum look look_at_next(struct presence *p, bool is_start)
 	return did;
 }
 
-void presence_resume(struct presence *p)
+void presence_resume(struct presence *p, enum presence_doubt why)
 {
+	p->resume.why = p->resume.left > 0 && p->resume.why == PRESENCE_DOUBT_START ? PRESENCE_DOUBT_START : why;
 	p->resume.left = contacts_related_count(p->contacts);
 	p->resume.begun_ms = presence_now(p);
 }

@@ -61,7 +61,7 @@ static void judge(struct pair *pair)
 void presence_reloaded(struct presence *p)
 {
 	presence_walk(p, WALK_POLICY);
-	presence_resume(p);
+	presence_resume(p, PRESENCE_DOUBT_ANEW);
 }
 
 static void visit(struct pair *pair, unsigned what)

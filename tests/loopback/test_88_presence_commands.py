@@ -350,8 +350,10 @@ def test_a_contact_who_watches(xfed, tools, partner, user, flow, names):
     partner.inbox.wait(lambda s: s.get("from") == local + "/desk", 20)
     one, = ctl(xfed, tools, "subscription", "list", "user=" + local)[1]["subscriptions"]
     assert (one["watcher"], one["state"], one["devices"]) == ("contact", "active", 1)
-    assert ctl(xfed, tools, "subscription", "remove", str(one["id"]))[0] == 0
+    status, text = ctl(xfed, tools, "subscription", "remove", str(one["id"]), as_json=False)
+    assert status == 0 and "is being ended" in text
     server.wait_inside(request, "0")
+    assert ctl(xfed, tools, "subscription", "show", str(one["id"]))[1]["state"] == "ending"
     assert partner.inbox.wait(lambda s: s.get("type") == "unavailable" and s.get("from") == local + "/desk", 20) is not None
     assert ctl(xfed, tools, "contact", "show", local, remote)[1]["contact_sees"] == "yes"
     assert ctl(xfed, tools, "contact", "remove", local, remote)[0] == 0
@@ -370,7 +372,10 @@ def test_approval_is_the_users_not_the_sip_servers(xfed, tools, listed, user, fl
     assert status == 0 and "may ask to see" in text, text
     found, = ctl(xfed, tools, "contact", "list", "partner=unverified.example")[1]["contacts"]
     assert found["approved"] and found["contact_sees"] == "no" and found["user"] == local
-    assert judged(xfed, tools, remote, local, "subscription")[0] is None
+    closed, gates = judged(xfed, tools, remote, local, "subscription")
+    assert closed is None and "an operator has approved for %s: %s" % (local, remote) in gates["contact"]["text"], gates
+    shown = ctl(xfed, tools, "contact", "show", local, remote)[1]
+    assert shown["approved"] and not shown["added"]
     server.status["sip:" + local] = 403
     p.send("<presence from='%s' to='%s' type='subscribe' id='a2'/>" % (remote, local))
     server.wait("sip:" + local)

@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 
-from harness.presence import PresenceServer, Watch, pidf
+from harness.presence import PresenceServer, Watch, pidf, state_of
 from harness.proc import wait_until
 
 numbers = itertools.count(1)
@@ -82,13 +82,19 @@ def pair(own, new_partner, server):
     own.reload()
 
 
+def stale(inst):
+    return [w["why"] for w in inst.gateway.control("status")["presence"]["stale_by"]]
+
+
 def test_a_right_given_back_while_the_old_subscription_ends(pair, own):
     pair.is_revoked(kinds=["message"])
     since, mark = pair.server.user.inbox.mark(), own.gateway.process.mark()
     pair.policy()
     own.gateway.process.wait_line("event=presence.resumed", 30, mark)  # everybody has been looked at
+    wait_until("status says so", lambda: stale(own) == ["asked-anew"], 20)  # and not that the gateway was started
     pair.ends()
     pair.is_seen_again(since)
+    wait_until("it was answered", lambda: stale(own) == [], 20)
 
 
 def test_a_right_given_back_when_the_old_subscription_has_ended(pair):
@@ -129,3 +135,19 @@ def test_what_crosses_the_end_is_told_to_nobody(pair, own, tools):
     pair.partner.send("<presence from='%s' to='%s' type='probe'/>" % (pair.remote, pair.local))
     pair.is_seen_again(asked)  # by then whatever was told before has come
     assert not [s for s in pair.partner.inbox.items[since:] if s.get("from") == pair.local + "/phone"]
+
+
+def test_a_contact_in_doubt_counts_once(pair, own, server):
+    """After a start both what it sees and what is seen of it are asked for."""
+    watch = Watch(server.user, server.flow, "sip:" + pair.remote, "sip:" + pair.local, listens=True)
+    assert watch.subscribe().status == 200
+    pair.hears(pair.local, "subscribe")
+    pair.partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (pair.remote, pair.local))
+    watch.wait(lambda m: state_of(m) == "active", 20)
+    since, asked = pair.partner.inbox.mark(), server.user.inbox.mark()
+    own.gateway.process.stop()
+    own.gateway.start().wait_ready()
+    server.wait("sip:" + pair.local, 60, asked)
+    pair.hears(pair.local, "probe", since)
+    said = own.gateway.control("status")["presence"]
+    assert (said["watching"], said["watched"], said["stale"]) == (1, 1, 1) and said["contacts"] >= 1 and sum(w["count"] for w in said["stale_by"]) == 1, said

@@ -22,7 +22,8 @@
  *                  "refusals"?: {"status", "count", "first", "last"}}]?,     gateway. tried: last asked for anything; worked: last took a
  *                                                                  request; 0: never. Refusals of before `worked` are history
  *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?,   gateway: SIP peers that may not send, the last few
- *    "presence": {"watching", "watched", "stale", "stale_by": [{"why", "count", "text"}]}?}   gateway: subscriptions; what may be old, and why
+ *    "presence": {"watching", "watched", "contacts", "stale", "stale_by": [{"why", "count", "text"}]}?}   gateway: subscriptions; the contacts
+ *                                          of which there is anything now, how many of them may be shown what is old, and why
  *
  * stream list  {"domain"?}
  *   {"streams": [{"id", "local", "remote", "direction": "in"|"out", "state", "tls"?, "cipher"?,
@@ -75,12 +76,12 @@
  *              "contact_sees": as user_sees, "approved": bool, the user's consent by contact approve, "subscriptions": how many there are now,
  *              "asked"?: since when the contact waits for an answer, "used"?: when it was last of use}     times: seconds since 1970 UTC
  *   partner is one domain as it stands in addresses; state a word, or "waiting": one of the two has asked
- * contact show    {"user", "contact"}     CONTACT with "live": [SUBSCRIPTION], "written_to": bool, within a day, "added": bool, the user sees it, has
- *   asked to, or has approved it, "wanted"?: when the user last did anything for it
+ * contact show    {"user", "contact"}     CONTACT with "live": [SUBSCRIPTION], "written_to": bool, within a day, "added": bool, the user sees it, or
+ *   has asked to, "wanted"?: when the user last did anything for it
  * contact approve {"user", "contact"}     CONTACT     admin. failed: users of that partner need no approval; not-found: no partner
  * contact remove  {"user", "contact"}     CONTACT as it was     admin
  * subscription list   {"user"?, "partner"?, "limit"? (100), "after"?}     {"subscriptions": [SUBSCRIPTION], "next"?}     as contact list
- *   SUBSCRIPTION = {"id", "watcher": "user"|"contact", "user", "contact", "state": "asked"|"pending"|"active"|"terminated",
+ *   SUBSCRIPTION = {"id", "watcher": "user"|"contact", "user", "contact", "state": "asked"|"pending"|"active"|"ending"|"terminated",
  *                   "expires_s"?, "devices": that the watcher is shown, "stale": bool, something may have been missed and is asked for}
  * subscription show   {"id"}     SUBSCRIPTION with "relation": CONTACT
  * subscription remove {"id"}     SUBSCRIPTION as it was     admin
