@@ -211,12 +211,17 @@ static bool end_reason(struct xfed_span condition, enum sip_end_reason *out)
 	return false;
 }
 
+/*
+ * Only an answer to what asked for the contact's presence says anything of it: where what the contact is shown of the user is bounced, that
+ * is the other direction, and it may be one device of the contact's that does not want it.
+ */
 static void take_error(struct presence *p, const struct delivery *d)
 {
 	struct pair *pair = d->known ? contact_live(d->known) : NULL;
 	struct xfed_span text;
 	enum sip_end_reason reason;
-	if (!pair || !pair->watches || !end_reason(xfed_stanza_error_condition(d->stanza->elem, d->arena, &text), &reason)) {
+	if (!pair || !pair->watches || !pair_has_asked(pair, d->stanza->id) ||
+		!end_reason(xfed_stanza_error_condition(d->stanza->elem, d->arena, &text), &reason)) {
 		deliver_drop(p->deliver, &d->origin, "type-error");
 		return;
 	}

@@ -86,6 +86,7 @@ struct pair {
 	bool is_listed, is_asked, is_heard, is_second, must_tell; /* to be asked: in presence.stale; asked; answered; once more; and told */
 	enum xfed_stanza_type unsaid;				  /* the last of a subscription that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
+	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
 	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
 	struct pair *stale_prev, *stale_next;
 	struct pair **bucket, *bucket_prev, *bucket_next; /* those of the same partner, and a few of others */
