@@ -88,7 +88,7 @@ bool pair_may_ask(const struct pair *pair)
 static void pair_free(struct pair *pair)
 {
 	struct presence *p = pair->presence;
-	pair_unsaid(pair, XFED_TYPE_NONE);
+	pair_all_said(pair);
 	contact_set_live(pair->contact, NULL);
 	pair_is_fresh(pair);
 	presence_walk_past(pair);
@@ -105,7 +105,7 @@ static void pair_free(struct pair *pair)
 void pair_release(struct pair *pair)
 {
 	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0;
-	if (!is_used && pair->under_way == 0 && pair->unsaid == XFED_TYPE_NONE) {
+	if (!is_used && pair->under_way == 0 && !pair_has_unsaid(pair)) {
 		pair_free(pair);
 	}
 }

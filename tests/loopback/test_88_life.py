@@ -263,6 +263,20 @@ def test_what_the_user_does_gives_a_request_no_more_time(pair):
     assert p.saved("asked_s") <= ago(29)
 
 
+def test_an_end_without_a_way_is_told_of_both_directions(pair, own, tools):
+    """Else the partner's server keeps the user subscribed to one who is no contact any more."""
+    p = pair()
+    p.watched()
+    p.added()
+    wait_until("it is in the store", lambda: p.saved() == "both", 20)
+    own.edge.stop()
+    since = p.partner.inbox.mark()
+    own.gateway.ctl(tools, "contact", "remove", p.local, p.remote)
+    own.edge.start().wait_ready()
+    assert p.hears("unsubscribed", since, 120).get("to") == p.remote
+    assert p.hears("unsubscribe", since, 120).get("to") == p.remote
+
+
 def test_a_fetch_waits_for_what_the_contact_says(pair):
     p = pair()
     assert p.added().subscribe(0).status == 200
