@@ -264,7 +264,7 @@ static void on_saved(struct contacts_wait *w, int rc)
 }
 
 /* Steals `result`. */
-static void answer_when_saved(struct admin *ad, struct rt_reply reply, json_t *result)
+static void answer_when_saved(struct admin *ad, struct rt_reply reply, const struct ends *e, json_t *result)
 {
 	struct saving *s = result ? xfed_calloc(1, sizeof(*s)) : NULL;
 	if (!s) {
@@ -273,7 +273,7 @@ static void answer_when_saved(struct admin *ad, struct rt_reply reply, json_t *r
 		return;
 	}
 	*s = (struct saving){ .wait = { .done = on_saved }, .reply = reply, .result = result };
-	contacts_when_saved(ad->contacts, NULL, &s->wait);
+	contacts_when_saved(ad->contacts, contacts_find(ad->contacts, e->user, e->contact), &s->wait);
 	core_flush_soon(ad->core);
 }
 
@@ -281,7 +281,7 @@ static void approve(struct admin *ad, struct rt_reply reply, const struct ends *
 {
 	int rc = presence_approve(ad->presence, e->user, e->contact);
 	if (rc == XFED_OK) {
-		answer_when_saved(ad, reply, contact_json(ad, contacts_find(ad->contacts, e->user, e->contact)));
+		answer_when_saved(ad, reply, e, contact_json(ad, contacts_find(ad->contacts, e->user, e->contact)));
 	} else if (rc == XFED_ERR_STATE) {
 		rt_reply_fail(reply, "failed",
 			"nothing is to be approved for %.150s: users of that partner may ask (partner_type in its file); the SIP server decides",
@@ -309,7 +309,7 @@ static void remove_contact(struct admin *ad, struct rt_reply reply, const struct
 	json_t *before = k && contact_is_related(k) ? contact_json(ad, k) : NULL;
 	int rc = before ? presence_remove(ad->presence, e->user, e->contact) : XFED_ERR_NOT_FOUND;
 	if (rc == XFED_OK) {
-		answer_when_saved(ad, reply, before);
+		answer_when_saved(ad, reply, e, before);
 		return;
 	}
 	json_decref(before);

@@ -92,7 +92,8 @@ struct contact *contacts_rotate(struct contacts *c);
 /* Lives in its owner. */
 struct contacts_wait {
 	void (*done)(struct contacts_wait *w, int rc); /* OK; else the store did not take it: what was changed is in memory alone */
-	struct contacts_wait *next;
+	struct contacts_wait *prev, *next;
+	uint64_t turn;
 };
 /* Runs `done` once, at the latest with contacts_free(): when what is known of this one (NULL: of all) is in the store, which may be at once; contacts_flush() sees to it. */
 void contacts_when_saved(struct contacts *c, const struct contact *k, struct contacts_wait *w);

@@ -44,8 +44,8 @@ struct contact {
 		uint64_t wrote_ms, alive_ms;
 		struct iw_relation relation;
 		int64_t asked_s, used_s, wanted_s;
-		uint64_t batch; /* that it was last in */
-	} saved;		/* what the store has */
+		uint64_t batch, turn; /* that it was last in; since when it is in `changed`, which is in this order */
+	} saved;		      /* what the store has */
 	struct last last, trying;
 	uint64_t trying_id; /* 0: none is on its way */
 	size_t local_len, key_len;
@@ -66,7 +66,7 @@ struct contacts {
 	struct contact *changed;
 	struct contacts_wait *waiting, *in_batch; /* for a batch to come, for the one being written */
 	struct store_batch batch;
-	uint64_t batch_number;
+	uint64_t batch_number, turn; /* turn: of what changed last */
 	bool is_writing, is_stopping;
 	uint64_t write_again_ms, trimmed_ms; /* the batch could not be written: again then; 0: it was, or there is none */
 };

@@ -38,6 +38,7 @@ void contacts_mark(struct contacts *c, struct contact *k)
 {
 	if (c->store && !k->saved.is_changed && is_worth_saving(k)) {
 		k->saved.is_changed = true;
+		k->saved.turn = ++c->turn;
 		DL_APPEND2(c->changed, k, saved.prev, saved.next);
 	}
 }
@@ -91,7 +92,7 @@ static void tell(struct contacts_wait **list, int rc)
 {
 	struct contacts_wait *w;
 	while ((w = *list)) {
-		*list = w->next;
+		DL_DELETE(*list, w);
 		w->done(w, rc);
 	}
 }
@@ -108,7 +109,8 @@ void contacts_when_saved(struct contacts *c, const struct contact *k, struct con
 		w->done(w, XFED_OK);
 		return;
 	}
-	LL_APPEND(c->waiting, w);
+	w->turn = c->turn; /* behind all that has changed so far: nobody is overtaken, and what changes later holds up nobody */
+	DL_APPEND(c->waiting, w);
 }
 
 void contacts_break_waits(struct contacts *c)
@@ -148,6 +150,16 @@ static void submit(struct contacts *c)
 	store_submit(c->store, &c->batch);
 }
 
+/* Those all of whose changes are in the batch. Turns are taken in order. */
+static void take_waiting(struct contacts *c)
+{
+	struct contacts_wait *w;
+	while ((w = c->waiting) && (!c->changed || w->turn < c->changed->saved.turn)) {
+		DL_DELETE(c->waiting, w);
+		DL_APPEND(c->in_batch, w);
+	}
+}
+
 static void write_changed(struct contacts *c)
 {
 	uint64_t now = core_now(c->core);
@@ -172,10 +184,7 @@ static void write_changed(struct contacts *c)
 			k->saved.batch = c->batch_number;
 		}
 	}
-	if (!c->changed) {
-		c->in_batch = c->waiting;
-		c->waiting = NULL;
-	}
+	take_waiting(c);
 	c->is_writing = true; /* what found no memory stays for the next batch */
 	submit(c);
 }

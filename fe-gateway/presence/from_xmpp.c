@@ -130,12 +130,17 @@ static bool begun(struct presence *p, struct pair *pair, const struct delivery *
 	return rc == XFED_OK;
 }
 
-/* Why nothing new is promised now, for what is there already goes on: NONE, or a reason that passes. */
-static enum xfed_reason why_not_now(const struct presence *p, const struct pair *pair)
+/* Whether the contact's subscribe begins anything: what is there already goes on, whatever is refused to others. */
+static bool is_new_request(const struct pair *pair)
 {
 	enum iw_relation_state state = contact_relation(pair->contact).state;
-	bool is_new = !iw_relation_is_from(state) && !iw_relation_is_pending_in(state);
-	return !is_new				   ? XFED_REASON_NONE
+	return !iw_relation_is_from(state) && !iw_relation_is_pending_in(state);
+}
+
+/* Why nothing new is promised now: NONE, or a reason that passes. */
+static enum xfed_reason why_not_now(const struct presence *p, const struct pair *pair)
+{
+	return !is_new_request(pair)		   ? XFED_REASON_NONE
 	       : p->left_ms != 0		   ? XFED_REASON_SERVICE_LEAVING
 	       : contacts_are_failing(p->contacts) ? XFED_REASON_STORE_WRITE_FAILED
 						   : XFED_REASON_NONE;
@@ -148,7 +153,7 @@ static void take_subscribe(struct presence *p, struct pair *pair, const struct d
 		deliver_refuse(p->deliver, &d->origin, reason, NULL);
 		return;
 	}
-	if (!pair_may_ask(pair)) {
+	if (is_new_request(pair) && !pair_may_ask(pair)) {
 		deliver_refuse(p->deliver, &d->origin, XFED_REASON_DELIVERY_QUEUE_FULL, "too many requests to see that user wait for an answer");
 		return;
 	}
@@ -211,12 +216,17 @@ static bool end_reason(struct xfed_span condition, enum sip_end_reason *out)
 	return false;
 }
 
+/*
+ * Only an answer to what asked for the contact's presence says anything of it: where what the contact is shown of the user is bounced, that
+ * is the other direction, and it may be one device of the contact's that does not want it.
+ */
 static void take_error(struct presence *p, const struct delivery *d)
 {
 	struct pair *pair = d->known ? contact_live(d->known) : NULL;
 	struct xfed_span text;
 	enum sip_end_reason reason;
-	if (!pair || !pair->watches || !end_reason(xfed_stanza_error_condition(d->stanza->elem, d->arena, &text), &reason)) {
+	if (!pair || !pair->watches || !pair_has_asked(pair, d->stanza->id) ||
+		!end_reason(xfed_stanza_error_condition(d->stanza->elem, d->arena, &text), &reason)) {
 		deliver_drop(p->deliver, &d->origin, "type-error");
 		return;
 	}

@@ -88,7 +88,7 @@ bool pair_may_ask(const struct pair *pair)
 static void pair_free(struct pair *pair)
 {
 	struct presence *p = pair->presence;
-	pair_unsaid(pair, XFED_TYPE_NONE);
+	pair_all_said(pair);
 	contact_set_live(pair->contact, NULL);
 	pair_is_fresh(pair);
 	presence_walk_past(pair);
@@ -105,7 +105,7 @@ static void pair_free(struct pair *pair)
 void pair_release(struct pair *pair)
 {
 	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0;
-	if (!is_used && pair->under_way == 0 && pair->unsaid == XFED_TYPE_NONE) {
+	if (!is_used && pair->under_way == 0 && !pair_has_unsaid(pair)) {
 		pair_free(pair);
 	}
 }
@@ -114,11 +114,12 @@ struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev
 {
 	struct presence *p = pair->presence;
 	struct iw_relation r = contact_relation(pair->contact);
+	int64_t asked_s = contact_asked_s(pair->contact); /* of a request that waits still: what the user does itself gives it no more time */
 	struct iw_relation_step step = iw_relation_step(&r, ev);
-	int64_t now_s = core_wall_s(p->core);
 	tally_pending(pair, r.state);
 	if (step.is_changed) {
-		contacts_relate(p->contacts, pair->contact, r, iw_relation_is_pending_in(r.state) ? now_s : 0);
+		asked_s = asked_s == 0 ? core_wall_s(p->core) : asked_s;
+		contacts_relate(p->contacts, pair->contact, r, iw_relation_is_pending_in(r.state) ? asked_s : 0);
 		rt_log(RT_LOG_INFO, "presence.relation", RT_KV_ADDRESS("local", contact_local(pair->contact)),
 			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_STR("state", iw_relation_word(r.state)), RT_END);
 	}

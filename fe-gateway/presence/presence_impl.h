@@ -84,8 +84,9 @@ struct pair {
 	uint64_t pending_key;
 	enum presence_doubt why;				  /* something may have been missed (resync.c) */
 	bool is_listed, is_asked, is_heard, is_second, must_tell; /* to be asked: in presence.stale; asked; answered; once more; and told */
-	enum xfed_stanza_type unsaid;				  /* the last of a subscription that did not get there; NONE: none */
+	enum xfed_stanza_type unsaid[2];			  /* of each direction the last word that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
+	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
 	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
 	struct pair *stale_prev, *stale_next;
 	struct pair **bucket, *bucket_prev, *bucket_next; /* those of the same partner, and a few of others */
@@ -117,9 +118,11 @@ struct presence {
 	struct xfed_heap asked;			   /* pairs, by due */
 	size_t counts[2][PRESENCE_PHASES], links;  /* of parties by kind; edges that can be reached */
 	size_t doubts[PRESENCE_DOUBT_COUNT];	   /* pairs by why they are stale, or their follows */
-	uint64_t heard_ms[PRESENCE_BUCKETS];	   /* from a domain with that hash */
-	uint64_t turn_us;			   /* when the next subscription in doubt is asked */
-	uint64_t hop_doubts;			   /* of all hops, when they were last looked at */
+	struct {
+		uint64_t domain, at_ms; /* the hash of the one of that bucket that was heard last, and when */
+	} heard[PRESENCE_BUCKETS];
+	uint64_t turn_us;		/* when the next subscription in doubt is asked */
+	uint64_t hop_doubts;		/* of all hops, when they were last looked at */
 	struct pair *walk_at, *checked; /* the next one of a walk (walk.c), NULL: none is under way; whose watchers are looked at (drift.c) */
 	unsigned walk_what, walk_next;
 	struct said *said;

@@ -130,10 +130,10 @@ void presence_stream_open(struct presence *p, struct xfed_span local, struct xfe
 	}
 }
 
-/* Presence is not replayed: what was told and heard over a link that is gone is lost. */
+/* Presence is not replayed: what was told and heard over a link that is gone is lost. With the last one the minute begins, too. */
 void presence_links(struct presence *p, size_t usable)
 {
-	if (usable > 0 && (p->links == 0 || usable < p->links)) {
+	if (usable < p->links || (usable > 0 && p->links == 0)) {
 		presence_walk(p, WALK_LINK);
 	}
 	p->links = usable;
@@ -141,16 +141,28 @@ void presence_links(struct presence *p, size_t usable)
 
 /* ---- it is asked for ---- */
 
-static uint64_t *heard_of(const struct pair *pair)
+static size_t bucket_of(const struct pair *pair)
 {
-	struct presence *p = pair->presence;
-	return &p->heard_ms[pairs_of(p, pair_remote_domain(pair)) - p->by_partner];
+	return (size_t)(pair->bucket - pair->presence->by_partner);
+}
+
+static uint64_t domain_hash(const struct pair *pair)
+{
+	struct xfed_span domain = pair_remote_domain(pair);
+	return xfed_hash_bytes(domain.data, domain.len);
+}
+
+uint64_t pair_partner_heard_ms(const struct pair *pair)
+{
+	size_t i = bucket_of(pair);
+	return pair->presence->heard[i].domain == domain_hash(pair) ? pair->presence->heard[i].at_ms : 0;
 }
 
 void pair_was_heard(struct pair *pair)
 {
 	uint64_t now = presence_now(pair->presence);
-	*heard_of(pair) = now;
+	pair->presence->heard[bucket_of(pair)].domain = domain_hash(pair);
+	pair->presence->heard[bucket_of(pair)].at_ms = now;
 	pair->pause_ms = 0;
 	if (pair->is_asked && !pair->is_heard) {
 		pair->is_heard = true;
@@ -160,16 +172,23 @@ void pair_was_heard(struct pair *pair)
 	}
 }
 
+static bool holds(enum xfed_stanza_type type, enum iw_relation_state s)
+{
+	return (type == XFED_TYPE_SUBSCRIBED && iw_relation_is_from(s)) || (type == XFED_TYPE_UNSUBSCRIBED && !iw_relation_is_from(s)) ||
+	       (type == XFED_TYPE_SUBSCRIBE && iw_relation_is_pending_out(s)) ||
+	       (type == XFED_TYPE_UNSUBSCRIBE && !iw_relation_is_to(s) && !iw_relation_is_pending_out(s));
+}
+
 /* What of a subscription did not get there is said again, unless it is another by now. */
 static void say_again(struct pair *pair)
 {
 	enum iw_relation_state s = contact_relation(pair->contact).state;
-	enum xfed_stanza_type type = pair->unsaid;
-	pair_unsaid(pair, XFED_TYPE_NONE);
-	if ((type == XFED_TYPE_SUBSCRIBED && iw_relation_is_from(s)) || (type == XFED_TYPE_UNSUBSCRIBED && !iw_relation_is_from(s)) ||
-		(type == XFED_TYPE_SUBSCRIBE && iw_relation_is_pending_out(s)) ||
-		(type == XFED_TYPE_UNSUBSCRIBE && !iw_relation_is_to(s) && !iw_relation_is_pending_out(s))) {
-		pair_say(pair, type, NULL);
+	const enum xfed_stanza_type types[] = { pair->unsaid[0], pair->unsaid[1] };
+	pair_all_said(pair);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(types); i++) {
+		if (holds(types[i], s)) {
+			pair_say(pair, types[i], NULL);
+		}
 	}
 }
 
@@ -191,10 +210,17 @@ static void ask(struct pair *pair)
 	} else if (pair->must_tell && (pair->follow || pair->watches || pair->pause_ms < PAUSE_MOST_MS)) {
 		wait(pair, now + next_pause_ms(pair));
 	} else { /* told, or there is no way to one who neither sees nor is seen */
-		pair_unsaid(pair, XFED_TYPE_NONE);
+		pair_all_said(pair);
 		pair_is_fresh(pair);
 		pair_release(pair);
 	}
+}
+
+/* Without an edge nobody can be asked. A minute later nothing is known any more, and it is asked as soon as there is a way. */
+static void await_link(struct pair *pair)
+{
+	unlist(pair);
+	wait(pair, presence_now(pair->presence) + STALE_ANSWER_MS);
 }
 
 static void forget_doubtful(struct pair *pair)
@@ -213,7 +239,7 @@ static void not_answered(struct pair *pair, uint64_t now)
 			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_STR("why", presence_doubt_word(pair->why)), RT_END);
 	}
 	forget_doubtful(pair);
-	if (*heard_of(pair) > pair->asked_ms && !pair->must_tell) {
+	if (pair_partner_heard_ms(pair) > pair->asked_ms && !pair->must_tell) {
 		pair_is_fresh(pair);
 	} else {
 		pair->is_asked = false;
@@ -246,7 +272,7 @@ static void go_on(struct pair *pair, uint64_t now)
 	}
 }
 
-static void ask_those_in_doubt(struct presence *p)
+static void see_to_doubts(struct presence *p)
 {
 	size_t most = (p->watch_count + p->follow_count) / 100;
 	const struct xfed_heap_item *first;
@@ -259,7 +285,9 @@ static void ask_those_in_doubt(struct presence *p)
 	}
 	for (size_t looks = LOOKS * most; looks > 0 && most > 0 && p->stale; looks--) {
 		struct pair *pair = p->stale;
-		if (presence_pace(p, pair_remote_domain(pair))) {
+		if (p->links == 0) {
+			await_link(pair);
+		} else if (presence_pace(p, pair_remote_domain(pair))) {
 			ask(pair);
 			most--;
 		} else { /* the next second */
@@ -273,7 +301,5 @@ void presence_resync(struct presence *p)
 {
 	presence_watch_hops(p);
 	presence_check(p);
-	if (p->links > 0) { /* else nobody could be asked */
-		ask_those_in_doubt(p);
-	}
+	see_to_doubts(p);
 }

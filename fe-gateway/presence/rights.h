@@ -28,6 +28,8 @@ bool presence_pace(struct presence *p, struct xfed_span remote_domain);
 /* to_xmpp.c: as pair_say(), for who wants to hear what comes of it: its id; NONE, or why it is not sent. */
 enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d, char id[CORE_ID_LEN + 1]);
 
+bool pair_has_asked(const struct pair *pair, struct xfed_span id); /* whether that is the id of the last subscribe or probe */
+
 /* trial.c */
 void presence_trials_hear(struct presence *p, const struct delivery *d);
 void presence_trials_outcome(struct presence *p, struct xfed_span stanza_id, const struct proto_result *r);

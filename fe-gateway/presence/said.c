@@ -32,18 +32,31 @@ void pair_said(struct pair *pair, struct xfed_span id, enum xfed_stanza_type typ
 	pair->under_way++;
 }
 
+bool pair_has_unsaid(const struct pair *pair)
+{
+	return pair->unsaid[0] != XFED_TYPE_NONE || pair->unsaid[1] != XFED_TYPE_NONE;
+}
+
+void pair_all_said(struct pair *pair)
+{
+	pair->presence->unsaid_count -= pair_has_unsaid(pair);
+	pair->unsaid[0] = pair->unsaid[1] = XFED_TYPE_NONE;
+}
+
+/* A later word takes the place of an earlier one of its direction only: what the user may see, and who may see the user. */
 void pair_unsaid(struct pair *pair, enum xfed_stanza_type type)
 {
 	struct presence *p = pair->presence;
-	if (pair->unsaid == XFED_TYPE_NONE && type != XFED_TYPE_NONE) {
-		if (p->unsaid_count == PRESENCE_UNSAID_MAX) {
-			return;
-		}
-		p->unsaid_count++;
-	} else if (pair->unsaid != XFED_TYPE_NONE && type == XFED_TYPE_NONE) {
-		p->unsaid_count--;
+	bool is_first = !pair_has_unsaid(pair);
+	if (is_first && p->unsaid_count == PRESENCE_UNSAID_MAX) {
+		enum xfed_reason reason = XFED_REASON_DELIVERY_QUEUE_FULL;
+		core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
+		rt_log(RT_LOG_WARNING, "presence.not-repeated", RT_KV_ADDRESS("local", contact_local(pair->contact)),
+			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(reason), RT_END);
+		return;
 	}
-	pair->unsaid = type;
+	p->unsaid_count += is_first;
+	pair->unsaid[type == XFED_TYPE_SUBSCRIBED || type == XFED_TYPE_UNSUBSCRIBED] = type;
 }
 
 static void forget(struct presence *p, struct said *s)

@@ -16,7 +16,9 @@
 void presence_resync(struct presence *p);
 void pair_doubt(struct pair *pair, enum presence_doubt why);
 void pair_was_heard(struct pair *pair); /* the contact's server has said something */
-void pair_is_fresh(struct pair *pair);	/* nothing is in doubt any more */
+/* When any contact of the same partner was heard last; 0: not known, as where others of the bucket were heard since. */
+uint64_t pair_partner_heard_ms(const struct pair *pair);
+void pair_is_fresh(struct pair *pair); /* nothing is in doubt any more */
 
 /* presence.c */
 void party_dialog(struct party *t, uint64_t dialog); /* the one it is in from now on; 0: none. Another one before is ended */
@@ -49,7 +51,9 @@ uint64_t pair_digest(const struct pair *pair); /* of what is known of the contac
 
 /* said.c: stanzas under way to the contact, whose outcome is awaited */
 void pair_said(struct pair *pair, struct xfed_span id, enum xfed_stanza_type type);
-void pair_unsaid(struct pair *pair, enum xfed_stanza_type type); /* a word of a subscription did not get there, and is said again; NONE: it was */
+void pair_unsaid(struct pair *pair, enum xfed_stanza_type type); /* a word of a subscription did not get there, and is said again */
+bool pair_has_unsaid(const struct pair *pair);
+void pair_all_said(struct pair *pair);
 void presence_forget_said(struct presence *p);
 
 #endif

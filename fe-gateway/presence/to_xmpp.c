@@ -87,6 +87,21 @@ static void not_said(struct pair *pair, enum xfed_stanza_type type)
 	}
 }
 
+static void stanza_id(const struct presence *p, uint64_t number, struct core_id *out)
+{
+	core_id(p->core, CORE_ID_STANZA, XFED_SPAN("presence"), p->core->d.boot_nonce, number, out);
+}
+
+bool pair_has_asked(const struct pair *pair, struct xfed_span said)
+{
+	struct core_id id;
+	if (pair->question == 0) {
+		return false;
+	}
+	stanza_id(pair->presence, pair->question, &id);
+	return xfed_span_eq(said, xfed_span_make(id.text, CORE_ID_LEN));
+}
+
 enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d, char said[CORE_ID_LEN + 1])
 {
 	struct presence *p = pair->presence;
@@ -96,7 +111,8 @@ enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const 
 	struct core_id id;
 	struct xfed_xml_elem *elem;
 	xfed_arena_init(&a, ARENA_BYTES);
-	core_id(p->core, CORE_ID_STANZA, XFED_SPAN("presence"), p->core->d.boot_nonce, ++p->core->last_id, &id);
+	uint64_t number = ++p->core->last_id;
+	stanza_id(p, number, &id);
 	memcpy(said, id.text, sizeof(id.text));
 	int rc = xfed_jid_parse(&a, local, &from);
 	rc = rc == XFED_OK ? xfed_jid_parse(&a, remote, &to) : rc;
@@ -106,6 +122,9 @@ enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const 
 	}
 	rc = rc == XFED_OK ? send_elem(pair, type, elem, &e) : rc;
 	xfed_arena_deinit(&a);
+	if (rc == XFED_OK && (type == XFED_TYPE_SUBSCRIBE || type == XFED_TYPE_PROBE)) {
+		pair->question = number;
+	}
 	return rc == XFED_OK		  ? XFED_REASON_NONE
 	       : rc == XFED_ERR_NOT_FOUND ? XFED_REASON_CHANNEL_DOWN
 					  : proto_outbox_refusal(rc, XFED_REASON_STREAM_INTERNAL);

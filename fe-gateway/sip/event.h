@@ -63,7 +63,7 @@ bool sip_status_refuses_subscription(int status);
 /* ---- the subscriber ---- */
 
 enum sip_subscriber_event_kind {
-	SIP_SUBSCRIBER_SUBSCRIBE,   /* for `expires_s`; also after UNSUBSCRIBE, to start again */
+	SIP_SUBSCRIBER_SUBSCRIBE,   /* for `expires_s`; also after UNSUBSCRIBE, to start again; one that is to be tried later is tried then */
 	SIP_SUBSCRIBER_UNSUBSCRIBE, /* the subscription is not wanted any more */
 	SIP_SUBSCRIBER_ANSWER,	    /* response to SUBSCRIBE `number`: final `status`; expires_s, min_expires_s, retry_after_s: -1 where absent */
 	SIP_SUBSCRIBER_NO_ANSWER,   /* none to SUBSCRIBE `number`: Timer F, or it could not be sent */

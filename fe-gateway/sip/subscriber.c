@@ -103,9 +103,8 @@ static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again
 	s->retry_ms = retry_after_s >= 0 ? after(now_ms, retry_after_s) : now_ms + patience_ms(s);
 }
 
-static void set_expiry(struct sip_subscriber *s, int64_t expires_s, uint64_t now_ms)
+static void set_expiry(struct sip_subscriber *s, uint64_t life, uint64_t now_ms)
 {
-	uint64_t life = (uint64_t)expires_s * 1000;
 	s->expires_ms = now_ms + life;
 	if (!s->is_in_flight && !s->is_unwanted) {
 		uint64_t most = s->refresh_most_s > 0 ? (uint64_t)s->refresh_most_s * 1000 : NEVER;
@@ -162,11 +161,19 @@ static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_ev
 		return;
 	}
 	int64_t granted = ev->expires_s >= 0 && ev->expires_s < s->wanted_s ? ev->expires_s : s->wanted_s;
-	set_expiry(s, granted, now_ms);
+	set_expiry(s, (uint64_t)granted * 1000, now_ms);
 	if (s->is_missed) {
 		s->is_missed = false;
 		send(s, s->wanted_s);
 	}
+}
+
+/* A NOTIFY may shorten what was granted, and never lengthen it (section 4.1.3); before the answer that is what was asked for. */
+static uint64_t life_of(const struct sip_subscriber *s, int64_t expires_s, uint64_t now_ms)
+{
+	uint64_t most = s->expires_ms == NEVER ? (uint64_t)s->wanted_s * 1000 : s->expires_ms > now_ms ? s->expires_ms - now_ms : 0;
+	uint64_t life = (uint64_t)expires_s * 1000;
+	return life < most ? life : most;
 }
 
 static void take_notify(struct sip_subscriber *s, const struct sip_sub_value *v, uint64_t now_ms)
@@ -184,7 +191,7 @@ static void take_notify(struct sip_subscriber *s, const struct sip_sub_value *v,
 	if (!s->is_unwanted && !s->is_ending) {
 		s->notify_by_ms = NEVER;
 		if (v->expires_s >= 0) {
-			set_expiry(s, v->expires_s, now_ms);
+			set_expiry(s, life_of(s, v->expires_s, now_ms), now_ms);
 		}
 		enter(s, v->state, SIP_END_NONE, 0);
 	}
@@ -240,7 +247,7 @@ void sip_subscriber_step(struct sip_subscriber *s, const struct sip_subscriber_e
 		s->wanted_s = ev->expires_s;
 		s->is_missed = s->is_missed || (s->is_unwanted && s->is_in_flight && !s->is_ending);
 		s->is_unwanted = false;
-		if (s->state == SIP_SUB_IDLE || s->state == SIP_SUB_TERMINATED) {
+		if (s->state == SIP_SUB_IDLE || (s->state == SIP_SUB_TERMINATED && s->retry_ms == NEVER)) { /* else it is begun when that is due */
 			s->failures = 0;
 			begin(s, now_ms);
 		}

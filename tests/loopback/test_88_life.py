@@ -236,6 +236,47 @@ def test_only_so_many_requests_wait(pair):
     p.server.wait("sip:" + other, 20)
 
 
+def test_who_sees_the_user_already_is_answered_however_many_wait(pair):
+    """Its server may have lost the answer: what it asks again begins nothing, and takes no other's place."""
+    p = pair()
+    p.watched()
+    for name in ("a", "b"):
+        p.partner.send("<presence from='%s@%s' to='%s' type='subscribe'/>" % (name, p.domain, p.local))
+        p.user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and m.uri("from") == "sip:%s@%s" % (name, p.domain), 20)
+    since = p.partner.inbox.mark()
+    p.send("subscribe", ident="again")
+    answer = p.partner.inbox.wait(lambda s: s.tag.endswith("}presence") and s.get("type") in ("subscribed", "error"), 20, since)
+    assert (answer.get("type"), answer.get("from")) == ("subscribed", p.local)
+
+
+def test_what_the_user_does_gives_a_request_no_more_time(pair):
+    p = pair()
+    p.send("subscribe")
+    request = p.server.wait(p.uri, 20)
+    assert p.server.notify(request, "pending;expires=3600").status == 200
+    wait_until("it is in the store", lambda: p.saved() == "none+pending-in", 20)
+    asked = p.user.inbox.mark()
+    restart(p, "UPDATE contact SET asked_s = ? WHERE local = ?", ago(29), p.local)
+    p.server.wait(p.uri, 30, asked)
+    assert p.watch().subscribe().status == 200  # the user asks to see the contact, and says nothing of the request
+    wait_until("that is in the store", lambda: p.saved() == "none+pending-out+in", 20)
+    assert p.saved("asked_s") <= ago(29)
+
+
+def test_an_end_without_a_way_is_told_of_both_directions(pair, own, tools):
+    """Else the partner's server keeps the user subscribed to one who is no contact any more."""
+    p = pair()
+    p.watched()
+    p.added()
+    wait_until("it is in the store", lambda: p.saved() == "both", 20)
+    own.edge.stop()
+    since = p.partner.inbox.mark()
+    own.gateway.ctl(tools, "contact", "remove", p.local, p.remote)
+    own.edge.start().wait_ready()
+    assert p.hears("unsubscribed", since, 120).get("to") == p.remote
+    assert p.hears("unsubscribe", since, 120).get("to") == p.remote
+
+
 def test_a_fetch_waits_for_what_the_contact_says(pair):
     p = pair()
     assert p.added().subscribe(0).status == 200

@@ -89,6 +89,34 @@ def test_an_answer_to_nobodys_question_changes_nothing(ends):
     assert ends.server.dialogs == {}
 
 
+def refused(ends, stanza):
+    """The contact's server sends a stanza of the user's back."""
+    ends.partner.send("<presence from='%s' to='%s' type='error' id='%s'><error type='auth'>"
+                      "<forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>" % (ends.remote, stanza.get("from"), stanza.get("id")))
+
+
+def test_an_error_ends_what_it_answers_and_no_more(ends):
+    """That the contact's server does not take what the user shows says nothing of what the user may see."""
+    for step in "ucps":
+        getattr(ends, step)("approves")
+    refused(ends, ends.hears(None, ends.local + "/desk"))
+    refused(ends, ends.hears("subscribed", ends.local))
+    ends.partner.send("<presence from='%s/home' to='%s'/>" % (ends.remote, ends.local))  # behind them
+    told = ends.watch.wait(lambda m: state_of(m) == "terminated" or (m.body and [b[0] for b in basics(m).values()] == ["open"]), 20)
+    assert state_of(told) == "active"
+    since = ends.partner.inbox.mark()
+    again = Watch(ends.user, ends.watch.flow, "sip:" + ends.remote, "sip:" + ends.local)
+    assert again.subscribe().status == 200
+    assert state_of(again.wait(lambda m: True, 20)) == "active"
+    assert not [s for s in ends.partner.inbox.items[since:] if s.get("type") == "subscribe" and s.get("from") == ends.local]
+
+
+def test_an_error_to_the_request_ends_it(ends):
+    ends.u(None)
+    refused(ends, ends.hears("subscribe", ends.local))
+    assert "rejected" in ends.watch.wait(lambda m: state_of(m) == "terminated", 20).get("subscription-state")
+
+
 def test_each_direction_is_cancelled_by_itself(ends):
     for step in "ucps":
         getattr(ends, step)("approves")

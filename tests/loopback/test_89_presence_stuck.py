@@ -223,6 +223,30 @@ def watched(partner, user, flow, local, remote):
     return watch
 
 
+def test_without_an_edge_a_contact_is_there_for_a_minute_and_asked_for_behind_it(install, new_partner, users, names):
+    """Nobody can be asked, and what was known is older by the minute: it is not shown for ever."""
+    inst = install("stuck-edge").start()
+    try:
+        inst.list_partner("edge.example")
+        inst.reload()
+        partner, user = new_partner(inst, "edge.example"), users["corp.example"]
+        local, remote = names[0], "watcher@edge.example"
+        watch = watched(partner, user, user.dial(inst.sip), local, remote)
+        send(partner, remote + "/desk", local)
+        watch.wait(lambda m: m.body and "open" in str(basics(m)), 20)
+        since, told = user.inbox.mark(), partner.inbox.mark()
+        inst.edge.stop()
+        wait_until("it is in doubt", lambda: inst.gateway.metric("xfed_presence_stale") == 1, 30)
+        user.inbox.wait(lambda m: m in of(user, watch) and state_of(m) == "active" and "open" not in str(basics(m) if m.body else ""), 120, since)
+        assert inst.gateway.metric("xfed_presence_stale") == 1
+        inst.edge.start().wait_ready()
+        wait_presence(partner, local, "probe", told, timeout=120)
+        send(partner, remote + "/desk", local)
+        user.inbox.wait(lambda m: m in of(user, watch) and m.body and "open" in str(basics(m)), 30, since)
+    finally:
+        inst.stop()
+
+
 def of(user, watch, since=0):
     return [m for m in user.inbox.items[since:] if m.method == "NOTIFY" and m.get("call-id") == watch.call_id]
 

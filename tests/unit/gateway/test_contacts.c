@@ -482,6 +482,40 @@ static void relations_outlive_a_restart_and_everybody_else(void **state)
 	assert_int_equal(w.calls, 3);
 }
 
+/* What changes later, however much and however often, holds up nobody. */
+static void who_waits_is_told_though_more_changes_all_the_time(void **state)
+{
+	(void)state;
+	struct life l;
+	struct waiter first = { .wait = { .done = note_saved } }, last = first, all = first;
+	char name[32];
+	unlink(store_path);
+	begin(&l);
+	for (int i = 0; i < 1500; i++) { /* three batches of them */
+		snprintf(name, sizeof(name), "c%d@partner.example", i);
+		relate(&l, xfed_span_str(name), IW_RELATION_BOTH, false);
+		if (i == 0) {
+			contacts_when_saved(l.c, contacts_find(l.c, DAVE, xfed_span_str(name)), &first.wait);
+		}
+	}
+	contacts_when_saved(l.c, contacts_find(l.c, DAVE, xfed_span_str(name)), &last.wait);
+	contacts_when_saved(l.c, NULL, &all.wait);
+	for (int batch = 1; batch <= 3; batch++) {
+		assert_int_equal(last.calls + all.calls, 0);
+		contacts_flush(l.c);
+		assert_int_equal(first.calls, 1);
+		for (int i = 0; i < 600; i++) { /* more than a batch takes */
+			snprintf(name, sizeof(name), "c%d@partner.example", batch * 10000 + i);
+			relate(&l, xfed_span_str(name), IW_RELATION_BOTH, false);
+		}
+	}
+	assert_int_equal(last.calls, 1);
+	assert_int_equal(all.calls, 1);
+	assert_int_equal(last.rc, XFED_OK);
+	finish(&l);
+	unlink(store_path);
+}
+
 /* Nobody pushes out a relation by writing from many addresses, and relations take no place from those who write. */
 static void related_ones_count_apart(void **state)
 {
@@ -663,6 +697,7 @@ int main(void)
 		cmocka_unit_test(authorisations_and_who_is_there_outlive_a_restart),
 		cmocka_unit_test(the_store_is_written_to_once_an_hour),
 		cmocka_unit_test(relations_outlive_a_restart_and_everybody_else),
+		cmocka_unit_test(who_waits_is_told_though_more_changes_all_the_time),
 		cmocka_unit_test(related_ones_count_apart),
 		cmocka_unit_test(related_ones_are_listed_by_user_and_domain),
 		cmocka_unit_test(each_is_looked_at_in_its_turn),

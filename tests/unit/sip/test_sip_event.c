@@ -215,6 +215,14 @@ static void subscriber(void **state)
 		DOUBT(5, "refresh 800"), SILENCE(37, "terminated"), DOUBT(40, "SUBSCRIBE 800"));
 	RUN_S("... which changes nothing where it is not wanted, or refused for good", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), FAIL(1, 403, "terminated"),
 		DOUBT(2, ""), SUBSCRIBE(3, 800, "SUBSCRIBE 800"), STOP(3, ""), DOUBT(3, ""), FAIL(4, 500, "terminated"), DOUBT(5, ""));
+	RUN_S("a NOTIFY shortens it, and never lengthens it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 400, ""),
+		NOTIFY(1, "active;expires=4294967295", "active"), TICK(351, "refresh 800"), OK(352, 800, ""), NOTIFY(353, "active;expires=80", ""),
+		TICK(423, "refresh 800"), SILENCE(424, "terminated"));
+	RUN_S("... nor before the answer", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), NOTIFY(1, "active;expires=9000", "active"),
+		TICK(801, "terminated timeout, SUBSCRIBE 800"));
+	RUN_S("wanted once more before it is to be tried again", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
+		NOTIFY(2, "terminated;reason=probation;retry-after=600", "terminated probation"), SUBSCRIBE(3, 800, ""), TICK(601, ""),
+		TICK(602, "SUBSCRIBE 800"), FAIL(603, 500, "terminated"), SUBSCRIBE(604, 800, ""), TICK(662, ""), TICK(663, "SUBSCRIBE 800"));
 	RUN_S("behind its end", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL(1, 404, "terminated"), NOTIFY(2, "active", ""), OK(3, 60, ""), STOP(4, ""));
 }
 
