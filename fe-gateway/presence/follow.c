@@ -13,6 +13,20 @@ static bool is_watched(const struct pair *pair)
 
 /* ---- what the contact is told ---- */
 
+/* Not while it is being ended: a NOTIFY that crosses our last SUBSCRIBE shows nothing to whom policy, or an operator, lets see no more. */
+static bool may_tell(const struct follow *f)
+{
+	return !f->machine.is_unwanted && is_watched(f->party.pair);
+}
+
+/* Every device that is shown to a contact is shown here. */
+static void say_device(struct follow *f, const struct iw_device *d)
+{
+	if (may_tell(f)) {
+		pair_say(f->party.pair, XFED_TYPE_NONE, d);
+	}
+}
+
 static void say_gone(struct pair *pair, const struct iw_device *d)
 {
 	struct iw_device gone = { .name = d->name };
@@ -44,7 +58,7 @@ void follow_tell_all(struct follow *f)
 {
 	struct pair *pair = f->party.pair;
 	for (size_t i = 0; i < f->told.count; i++) {
-		pair_say(pair, XFED_TYPE_NONE, f->told.list[i]);
+		say_device(f, f->told.list[i]);
 	}
 	if (f->told.count == 0) {
 		pair_say(pair, XFED_TYPE_UNAVAILABLE, NULL); /* [A11-06] */
@@ -54,7 +68,7 @@ void follow_tell_all(struct follow *f)
 void follow_tell_again(struct follow *f)
 {
 	bool is_remembered = f->is_remembered;
-	if (!is_watched(f->party.pair)) {
+	if (!may_tell(f)) {
 		return;
 	}
 	forget_remembered(f);
@@ -93,7 +107,7 @@ static void tell_changes(struct follow *f, const struct iw_presence *now)
 		int rc = now->devices[i].is_open ? known_set(&f->told, &now->devices[i], &is_new) : XFED_ERR_LIMIT;
 		f->heard += rc == XFED_ERR_LIMIT ? 0 : device_digest(&now->devices[i]); /* who has too many devices is told of the first */
 		if (rc == XFED_OK && is_new) {
-			pair_say(pair, XFED_TYPE_NONE, &now->devices[i]);
+			say_device(f, &now->devices[i]);
 			pair_used(pair, false);
 		}
 	}
@@ -151,7 +165,7 @@ static void ended(struct follow *f, const struct sip_subscriber_action *act)
 bool follow_is_known(const struct follow *f)
 {
 	bool is_final = f->machine.state == SIP_SUB_TERMINATED && sip_subscriber_deadline(&f->machine) == UINT64_MAX;
-	return f->machine.state == SIP_SUB_ACTIVE || (is_final && f->told.count > 0);
+	return !f->machine.is_unwanted && (f->machine.state == SIP_SUB_ACTIVE || (is_final && f->told.count > 0));
 }
 
 static void run(struct follow *f)
@@ -336,7 +350,7 @@ void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_
 	if (f->machine.state == SIP_SUB_ACTIVE || f->machine.state == SIP_SUB_PENDING) {
 		follow_is_fresh(f);
 	}
-	if (f->machine.state == SIP_SUB_ACTIVE && is_watched(f->party.pair)) {
+	if (f->machine.state == SIP_SUB_ACTIVE && may_tell(f)) {
 		hide_notes(f->party.pair, &now);
 		tell_changes(f, &now); /* without a body nothing is known of the user ([B5.1]) */
 	}
