@@ -165,7 +165,8 @@ static void ended(struct follow *f, const struct sip_subscriber_action *act)
 bool follow_is_known(const struct follow *f)
 {
 	bool is_final = f->machine.state == SIP_SUB_TERMINATED && sip_subscriber_deadline(&f->machine) == UINT64_MAX;
-	return !f->machine.is_unwanted && (f->machine.state == SIP_SUB_ACTIVE || (is_final && f->told.count > 0));
+	bool is_going = f->machine.is_unwanted || f->machine.is_ending || f->machine.is_missed; /* what was told has been taken back */
+	return !is_going && (f->machine.state == SIP_SUB_ACTIVE || (is_final && f->told.count > 0));
 }
 
 static void run(struct follow *f)
