@@ -45,7 +45,7 @@ class Scene:
         self.send(local, "subscribe")
         request = self.server.wait("sip:" + local, 20, since)
         self.notify(request, local, "first")
-        self.hears(local)
+        assert self.hears(local).find(STATUS).text == "first"
         return request
 
     def send(self, local, kind):
@@ -75,3 +75,14 @@ def test_a_notify_that_crosses_the_end_is_not_told(inst, new_partner, users, how
     scene.notify(scene.other_request, scene.other, "second")
     scene.hears(scene.other, None, since)
     assert not [s for s in scene.partner.inbox.items[since:] if s.get("from", "").startswith(scene.local)]
+
+
+def test_notes_are_taken_back_from_a_partner_that_becomes_public(inst, new_partner, users):
+    scene = Scene(inst, new_partner, users)
+    since = scene.partner.inbox.mark()
+    inst.list_partner(scene.domain, partner_type="public-verified")
+    inst.reload()
+    assert scene.hears(scene.local, None, since).find(STATUS) is None
+    since = scene.partner.inbox.mark()
+    scene.send(scene.local, "probe")
+    assert scene.hears(scene.local, None, since).find(STATUS) is None
