@@ -72,7 +72,10 @@ def test_explain_a_request_that_waits_for_the_sip_server(xfed, tools, partner, u
     closed, gates = judged(xfed, tools, local, remote, "presence")
     assert closed == "approval" and "waits for an answer for" in gates["approval"]["text"], gates
     assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None))).status == 200
+    assert " answers; " in gates["next-hop"]["text"], gates  # the SIP server is what was asked
     wait_until("it may see", lambda: judged(xfed, tools, local, remote, "presence")[0] is None, 20)
+    assert server.notify(request, "terminated;reason=timeout").status == 200
+    wait_until("nothing shows it", lambda: judged(xfed, tools, local, remote, "presence")[0] == "subscription", 20)
 
 
 def test_explain_kinds_and_strangers(xfed, tools, listed, names):
