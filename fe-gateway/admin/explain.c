@@ -103,7 +103,7 @@ static void kinds(const struct judging *j, struct explain_gate *g)
 {
 	bool is_message = j->kind == EXPLAIN_OF_MESSAGE;
 	if (g->state == POLICY_SKIPPED) {
-		SAY("the partner is not listed");
+		SAY(has_pair(j->f) ? "the partner is not listed" : "there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
 		SAY("kinds in %s does not name %s", j->f->partner_file, is_message ? "message" : "presence");
 	} else {
@@ -150,7 +150,7 @@ static void contact(const struct judging *j, struct explain_gate *g)
 	const struct explain_facts *f = j->f;
 	bool is_message = j->kind == EXPLAIN_OF_MESSAGE, has_written = is_message && f->policy.is_written_to;
 	if (g->state == POLICY_SKIPPED) {
-		SAY("the partner is not listed");
+		SAY(has_pair(f) ? "the partner is not listed" : "there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
 		SAY(is_message ? "the partner is public-unverified, and %s has not written to %s within a day, nor added it"
 			       : "the partner is public-unverified, and %s has not added %s",

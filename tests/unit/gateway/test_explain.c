@@ -484,6 +484,10 @@ static void the_first_one_is_named(void **state)
 	no_link(&f);
 	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_PARTNER);
 	assert_int_equal(gates[EXPLAIN_POLICY].state, POLICY_SKIPPED);
+	none_ours(&f);
+	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_DIRECTION);
+	assert_string_equal(gates[EXPLAIN_KINDS].text, "there is no pair of a partner and us");
+	assert_string_equal(gates[EXPLAIN_CONTACT].text, "there is no pair of a partner and us");
 }
 
 /* Every gate that can be closed is closed by a row. */
