@@ -406,7 +406,7 @@ static const struct {
 		"{\"name\":\"s\",\"file\":\"/a/s.yaml\",\"scope\":\"site\",\"federation\":true,\"xmpp\":true,\"domains\":[\"a.example\",\"b.example\"]},"
 		"{\"name\":\"all\",\"file\":\"/a/all.yaml\",\"scope\":\"global\",\"federation\":true,\"xmpp\":true}]}",
 		"NAME    SCOPE   FEDERATION  XMPP  FOR\n"
-		"FedPic  user    on          off   5 users, in /a/users\n"
+		"FedPic  user    on          off   2 users, and 3 users, in /a/users\n"
 		"b       user    ?           ?     cannot be loaded: whoever it could be about may not\n"
 		"s       site    on          on    a.example, b.example\n"
 		"all     global  on          on    everyone else\n", "", 0 },
