@@ -19,9 +19,14 @@ static const char *whom(const json_t *rule, char out[256])
 		len += len < 256 ? (size_t)snprintf(out + len, 256 - len, "%s%s", i > 0 ? ", " : "", json_string_value(d)) : 0;
 	}
 	if (strcmp(ctl_str(rule, "scope"), "user") == 0) {
-		json_int_t users = ctl_int(rule, "users") + json_integer_value(in_file);
-		snprintf(out, 256, "%lld user%s%s%.180s", (long long)users, users == 1 ? "" : "s", in_file ? ", in " : "",
-			ctl_str(rule, "granted_to_file"));
+		json_int_t named = ctl_int(rule, "users"), listed = json_integer_value(in_file);
+		if (!in_file || named > 0) {
+			len = (size_t)snprintf(out, 256, "%lld user%s%s", (long long)named, named == 1 ? "" : "s", in_file ? ", and " : "");
+		}
+		if (in_file) {
+			snprintf(out + len, 256 - len, "%lld user%s, in %.150s", (long long)listed, listed == 1 ? "" : "s",
+				ctl_str(rule, "granted_to_file"));
+		}
 	} else if (!domains) {
 		return "everyone else";
 	}

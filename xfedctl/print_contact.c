@@ -16,10 +16,17 @@ static const char *time_of(const json_t *o, const char *key, char out[32])
 /* Where a list goes on. */
 static void print_next(const json_t *result, const char *noun, FILE *out)
 {
+	const char *key;
+	json_t *value;
 	if (ctl_str(result, "next")[0]) {
 		fprintf(out, "\nthere are more: %s list --after \"", noun);
 		ctl_text(out, ctl_str(result, "next"));
-		fprintf(out, "\", or a higher limit=\n");
+		fprintf(out, "\"");
+		json_object_foreach((json_t *)(uintptr_t)json_object_get(result, "filter"), key, value) {
+			fprintf(out, " %s=", key);
+			ctl_text(out, json_string_value(value));
+		}
+		fprintf(out, ", or a higher limit=\n");
 	}
 }
 

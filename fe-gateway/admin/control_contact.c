@@ -82,10 +82,12 @@ static bool read_filter(struct listing *l, struct rt_reply reply, const json_t *
 		rt_reply_fail(reply, "bad-request", "%.200s is no domain", partner);
 		return false;
 	}
-	l->is_waiting = state && strcmp(state, "waiting") == 0;
+	l->is_waiting = state && (strcmp(state, "waiting") == 0 || strcmp(state, "asked") == 0); /* as STATE, and as the columns, say it */
 	l->has_state = state && !l->is_waiting;
 	if (l->has_state && !iw_relation_of_word(xfed_span_str(state), &l->state)) {
-		rt_reply_fail(reply, "bad-request", "state is waiting, or a state as contact list shows it, such as both");
+		rt_reply_fail(reply, "bad-request",
+			"state is waiting (or asked), or a state as contact show has it: none, to, from or both, or one with +pending-out, "
+			"+pending-in");
 		return false;
 	}
 	return true;
@@ -134,8 +136,23 @@ static void add_subscriptions(struct listing *l, const struct contact *k)
 	}
 }
 
+/* What narrows the list, for the question that continues it. */
+static json_t *filter_json(const json_t *args)
+{
+	static const char *const keys[] = { "user", "partner", "state" };
+	json_t *j = json_object();
+	for (size_t i = 0; i < XFED_ARRAY_LEN(keys); i++) {
+		const char *value = json_string_value(json_object_get(args, keys[i]));
+		if (value) {
+			json_object_set_new(j, keys[i], rt_control_text(xfed_span_str(value)));
+		}
+	}
+	return j;
+}
+
 /* A page: full, or as far as so many looks lead; "next" is where the one behind it begins. */
-static json_t *page(struct listing *l, const char *name, void (*add)(struct listing *l, const struct contact *k), const struct contact *after)
+static json_t *page(
+	struct listing *l, const char *name, void (*add)(struct listing *l, const struct contact *k), const struct contact *after, const json_t *args)
 {
 	const struct contact *k = contacts_next(l->admin->contacts, &l->filter, after), *last = NULL;
 	for (size_t looks = 0; k && looks < LOOKS && json_array_size(l->items) < l->limit; looks++) {
@@ -145,6 +162,7 @@ static json_t *page(struct listing *l, const char *name, void (*add)(struct list
 	}
 	json_t *j = json_pack("{s:O}", name, l->items);
 	if (j && k) {
+		json_object_set_new(j, "filter", filter_json(args));
 		struct xfed_span user = contact_local(last), contact = contact_remote(last);
 		json_object_set_new(j, "next", json_sprintf("%.*s %.*s", (int)user.len, user.data, (int)contact.len, contact.data));
 	}
@@ -160,7 +178,7 @@ static void list(
 	l.limit = limit <= 0 ? PAGE_DEFAULT : limit < PAGE_MAX ? (size_t)limit : PAGE_MAX;
 	xfed_arena_init(&l.a, SCRATCH_BYTES);
 	if (read_filter(&l, reply, args) && read_after(&l, reply, args, &after)) {
-		rt_reply_ok(reply, page(&l, name, add, after));
+		rt_reply_ok(reply, page(&l, name, add, after, args));
 	}
 	json_decref(l.items);
 	xfed_arena_deinit(&l.a);

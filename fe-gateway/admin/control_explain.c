@@ -18,6 +18,11 @@ static json_t *gate_json(enum explain_gate_id id, const struct explain_gate *g)
 	return j;
 }
 
+static bool is_about(enum explain_gate_id id, enum explain_kind kind)
+{
+	return id == EXPLAIN_APPROVAL ? kind != EXPLAIN_OF_MESSAGE : id != EXPLAIN_SHOWN || kind == EXPLAIN_OF_PRESENCE;
+}
+
 /* Its gates, and which is closed, into `j`. */
 static void judge(const struct explain_facts *f, enum explain_kind kind, json_t *j)
 {
@@ -25,7 +30,7 @@ static void judge(const struct explain_facts *f, enum explain_kind kind, json_t 
 	enum explain_gate_id closed = explain_gates(f, kind, gates);
 	json_t *list = json_array();
 	for (int i = 0; i < EXPLAIN_GATE_COUNT; i++) {
-		if (i != EXPLAIN_APPROVAL || kind != EXPLAIN_OF_MESSAGE) {
+		if (is_about((enum explain_gate_id)i, kind)) {
 			json_array_append_new(list, gate_json((enum explain_gate_id)i, &gates[i]));
 		}
 	}

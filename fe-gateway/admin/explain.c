@@ -103,7 +103,7 @@ static void kinds(const struct judging *j, struct explain_gate *g)
 {
 	bool is_message = j->kind == EXPLAIN_OF_MESSAGE;
 	if (g->state == POLICY_SKIPPED) {
-		SAY("the partner is not listed");
+		SAY(has_pair(j->f) ? "the partner is not listed" : "there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
 		SAY("kinds in %s does not name %s", j->f->partner_file, is_message ? "message" : "presence");
 	} else {
@@ -150,7 +150,7 @@ static void contact(const struct judging *j, struct explain_gate *g)
 	const struct explain_facts *f = j->f;
 	bool is_message = j->kind == EXPLAIN_OF_MESSAGE, has_written = is_message && f->policy.is_written_to;
 	if (g->state == POLICY_SKIPPED) {
-		SAY("the partner is not listed");
+		SAY(has_pair(f) ? "the partner is not listed" : "there is no pair of a partner and us");
 	} else if (g->state == POLICY_CLOSED) {
 		SAY(is_message ? "the partner is public-unverified, and %s has not written to %s within a day, nor added it"
 			       : "the partner is public-unverified, and %s has not added %s",
@@ -191,51 +191,6 @@ static const char *age(int64_t s, char out[32])
 		snprintf(out, 32, "%lld h", (long long)(s / 3600));
 	}
 	return out;
-}
-
-/* ---- who lets whom see: an answer of people and their servers, not of policy ---- */
-
-/* `seer` sees `seen`, or has asked to and waits. */
-struct sight {
-	const char *seer, *seen;
-	bool is_ours; /* the seer */
-	bool is_granted, is_asked;
-};
-
-static struct sight sight_of(const struct judging *j)
-{
-	const struct explain_facts *f = j->f;
-	enum iw_relation_state s = f->relation.state;
-	bool is_request = j->kind == EXPLAIN_OF_SUBSCRIPTION, is_ours = is_request ? f->policy.from_is_ours : f->policy.to_is_ours;
-	return (struct sight){
-		.seer = is_request ? f->from : f->to,
-		.seen = is_request ? f->to : f->from,
-		.is_ours = is_ours,
-		.is_granted = is_ours ? iw_relation_is_to(s) : iw_relation_is_from(s),
-		.is_asked = is_ours ? iw_relation_is_pending_out(s) : iw_relation_is_pending_in(s),
-	};
-}
-
-static void approval(const struct judging *j, struct explain_gate *g)
-{
-	struct sight s = sight_of(j);
-	char when[32] = "", words[80] = "";
-	if (!s.is_ours && j->f->asked_ago_s >= 0) {
-		snprintf(words, sizeof(words), " for %s", age(j->f->asked_ago_s, when));
-	}
-	if (!has_pair(j->f)) {
-		SKIP("there is no pair of a partner and us");
-	} else if (j->kind == EXPLAIN_OF_MESSAGE) {
-		SKIP("a message needs none");
-	} else if (s.is_granted) {
-		PASS("%s may see %s", s.seer, s.seen);
-	} else if (j->kind == EXPLAIN_OF_SUBSCRIPTION) {
-		PASS("%s %s%s: %s answers", s.seer, s.is_asked ? "has asked, and waits" : "has not asked yet", s.is_asked ? words : "",
-			s.is_ours ? "the contact, or its server," : "the user, or the SIP server,");
-	} else {
-		CLOSE(XFED_REASON_PRESENCE_APPROVAL_MISSING, "%s has %s to see %s%s%s", s.seer, s.is_asked ? "asked" : "not asked", s.seen,
-			s.is_asked ? ", and waits for an answer" : "", s.is_asked ? words : "");
-	}
 }
 
 /* ---- the way ---- */
@@ -402,7 +357,7 @@ static void edge(const struct judging *j, struct explain_gate *g)
 /* Theirs: they open it. Who failed to has proved nothing, and may be anybody: that closes no gate, and is no word about the partner. */
 static void stream_in(const struct explain_facts *f, struct explain_gate *g)
 {
-	const struct explain_failure *last = &f->last_failure;
+	const struct explain_failure *last = &f->last_in;
 	char when[32];
 	for (size_t i = 0; i < f->edge_count; i++) {
 		if (f->edges[i].has_inbound) {
@@ -446,16 +401,23 @@ static void stream_out(const struct explain_facts *f, struct explain_gate *g)
 			return;
 		}
 		failed = e->has_answered && e->last_reason != XFED_REASON_NONE ? e : failed;
-		has_worked = has_worked || (e->has_answered && e->worked_ago_s >= 0 && e->worked_ago_s <= f->last_failure.age_s);
+		has_worked = has_worked || (e->has_answered && e->worked_ago_s >= 0 && e->worked_ago_s <= f->last_out.age_s);
 	}
 	if (failed) {
 		close_failed(failed, g);
-	} else if (f->last_failure.reason != XFED_REASON_NONE && !has_worked) {
+	} else if (f->last_out.reason != XFED_REASON_NONE && !has_worked) {
 		PASS("none is open, the next message opens one; the last failed attempt was %s ago (failures show %llu)",
-			age(f->last_failure.age_s, when), (unsigned long long)f->last_failure.id);
+			age(f->last_out.age_s, when), (unsigned long long)f->last_out.id);
 	} else {
 		PASS("none is open, the next message opens one");
 	}
+}
+
+/* What our user was not let see yet is asked for over ours. */
+static bool is_theirs(const struct judging *j)
+{
+	bool is_to_be_asked = j->kind == EXPLAIN_OF_PRESENCE && !iw_relation_is_to(j->f->relation.state);
+	return j->f->policy.to_is_ours && !is_to_be_asked;
 }
 
 static void stream(const struct judging *j, struct explain_gate *g)
@@ -463,10 +425,76 @@ static void stream(const struct judging *j, struct explain_gate *g)
 	const struct explain_facts *f = j->f;
 	if (!has_pair(f) || !f->policy.is_listed || usable_edges(f) == 0) {
 		SKIP("behind a closed gate");
-	} else if (f->policy.to_is_ours) {
+	} else if (is_theirs(j)) {
 		stream_in(f, g);
 	} else {
 		stream_out(f, g);
+	}
+}
+
+/* ---- who lets whom see: an answer of people and their servers, not of policy ---- */
+
+/* `seer` sees `seen`, or has asked to and waits. */
+struct sight {
+	const char *seer, *seen;
+	bool is_ours; /* the seer */
+	bool is_granted, is_asked;
+};
+
+static struct sight sight_of(const struct judging *j)
+{
+	const struct explain_facts *f = j->f;
+	enum iw_relation_state s = f->relation.state;
+	bool is_request = j->kind == EXPLAIN_OF_SUBSCRIPTION, is_ours = is_request ? f->policy.from_is_ours : f->policy.to_is_ours;
+	return (struct sight){
+		.seer = is_request ? f->from : f->to,
+		.seen = is_request ? f->to : f->from,
+		.is_ours = is_ours,
+		.is_granted = is_ours ? iw_relation_is_to(s) : iw_relation_is_from(s),
+		.is_asked = is_ours ? iw_relation_is_pending_out(s) : iw_relation_is_pending_in(s),
+	};
+}
+
+static void approval(const struct judging *j, struct explain_gate *g)
+{
+	struct sight s = sight_of(j);
+	char when[32] = "", words[80] = "";
+	if (!s.is_ours && j->f->asked_ago_s >= 0) {
+		snprintf(words, sizeof(words), " for %s", age(j->f->asked_ago_s, when));
+	}
+	if (!has_pair(j->f)) {
+		SKIP("there is no pair of a partner and us");
+	} else if (j->kind == EXPLAIN_OF_MESSAGE) {
+		SKIP("a message needs none");
+	} else if (s.is_granted) {
+		PASS("%s may see %s", s.seer, s.seen);
+	} else if (j->kind == EXPLAIN_OF_SUBSCRIPTION) {
+		PASS("%s %s%s: %s answers", s.seer, s.is_asked ? "has asked, and waits" : "has not asked yet", s.is_asked ? words : "",
+			s.is_ours ? "the contact, or its server," : "the user, or the SIP server,");
+	} else {
+		CLOSE(XFED_REASON_PRESENCE_APPROVAL_MISSING, "%s has %s to see %s%s%s", s.seer, s.is_asked ? "asked" : "not asked", s.seen,
+			s.is_asked ? ", and waits for an answer" : "", s.is_asked ? words : "");
+	}
+}
+
+/* What nobody watches is shown to nobody; what of an end is to come again may be old. */
+static void shown(const struct judging *j, struct explain_gate *g)
+{
+	struct sight s = sight_of(j);
+	const struct explain_shown *w = s.is_ours ? &j->f->user_watches : &j->f->contact_watches;
+	if (j->kind != EXPLAIN_OF_PRESENCE) {
+		SKIP("it shows nothing");
+	} else if (!has_pair(j->f) || !s.is_granted) {
+		SKIP("behind a closed gate");
+	} else if (w->active == 0 && w->others > 0) {
+		CLOSE(XFED_REASON_PRESENCE_SUBSCRIPTION_MISSING, "%s may see %s; the subscription that shows it is %s", s.seer, s.seen, w->state);
+	} else if (w->active == 0) {
+		CLOSE(XFED_REASON_PRESENCE_SUBSCRIPTION_MISSING, "%s may see %s, but there is no subscription %s", s.seer, s.seen,
+			s.is_ours ? "of a device of the user's" : "of ours at the SIP server");
+	} else if (w->is_stale) {
+		CLOSE(XFED_REASON_PRESENCE_SUBSCRIPTION_STALE, "something may have been missed of %s, and is asked for again", s.seen);
+	} else {
+		PASS("%zu active", w->active);
 	}
 }
 
@@ -478,7 +506,6 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct judging *j, struct e
 	[EXPLAIN_ACCESS] = access_policy,
 	[EXPLAIN_CONTACT] = contact,
 	[EXPLAIN_MAPPING] = mapping,
-	[EXPLAIN_APPROVAL] = approval,
 	[EXPLAIN_SENDER] = sender,
 	[EXPLAIN_NEXT_HOP] = next_hop,
 	[EXPLAIN_GATEWAY] = gateway,
@@ -486,6 +513,8 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct judging *j, struct e
 	[EXPLAIN_POLICY] = policy,
 	[EXPLAIN_EDGE] = edge,
 	[EXPLAIN_STREAM] = stream,
+	[EXPLAIN_APPROVAL] = approval,
+	[EXPLAIN_SHOWN] = shown,
 };
 
 enum explain_gate_id explain_gates(const struct explain_facts *f, enum explain_kind kind, struct explain_gate out[EXPLAIN_GATE_COUNT])

@@ -24,14 +24,15 @@ const char *explain_kind_word(enum explain_kind kind);
 /* Those of policy first, as they are enforced. */
 #define EXPLAIN_GATES(X)                                                                                                                             \
 	POLICY_GATES(X)                                                                                                                              \
-	X(APPROVAL, "approval") /* who is seen has let the other see; of presence and subscription alone */                                          \
-	X(SENDER, "sender")	/* the SIP peer that sends may send as our domain */                                                                 \
-	X(NEXT_HOP, "next-hop") /* the SIP server answers */                                                                                         \
-	X(GATEWAY, "gateway")	/* this gateway takes messages */                                                                                    \
-	X(LINK, "link")		/* an edge is linked */                                                                                              \
-	X(POLICY, "policy")	/* the edge has our policy in force */                                                                               \
-	X(EDGE, "edge")		/* the edge is in service */                                                                                         \
-	X(STREAM, "stream")	/* a stream, or nothing against one */
+	X(SENDER, "sender")	 /* the SIP peer that sends may send as our domain */                                                                \
+	X(NEXT_HOP, "next-hop")	 /* the SIP server answers */                                                                                        \
+	X(GATEWAY, "gateway")	 /* this gateway takes messages */                                                                                   \
+	X(LINK, "link")		 /* an edge is linked */                                                                                             \
+	X(POLICY, "policy")	 /* the edge has our policy in force */                                                                              \
+	X(EDGE, "edge")		 /* the edge is in service */                                                                                        \
+	X(STREAM, "stream")	 /* a stream, or nothing against one */                                                                              \
+	X(APPROVAL, "approval")	 /* who is seen has let the other see; of presence and subscription alone. Behind the way: it is asked for by it */  \
+	X(SHOWN, "subscription") /* what shows it now is there, and up to date; of presence alone */
 
 enum explain_gate_id {
 #define X(id, name) EXPLAIN_##id,
@@ -64,11 +65,17 @@ struct explain_edge {
 	uint64_t retry_in_ms;
 };
 
-/* The last failed attempt of the pair in this direction (theirs: somebody claimed to be them); reason NONE: none is known. */
+/* The last failed attempt of the pair in one direction (theirs: somebody claimed to be them); reason NONE: none is known. */
 struct explain_failure {
 	uint64_t id;
 	enum xfed_reason reason;
 	int64_t age_s;
+};
+/* The subscriptions of one direction that there are now; strings are borrowed. */
+struct explain_shown {
+	size_t active, others; /* others: asked for, waiting or ending */
+	const char *state;     /* of the last of the others */
+	bool is_stale;	       /* something may have been missed of one */
 };
 #define EXPLAIN_RECENT_S 3600 /* a failure of ours counts as a closed gate for so long, where no stream is open */
 
@@ -77,7 +84,8 @@ struct explain_facts {
 	bool from_has_user, to_has_user;
 	struct policy_facts policy;
 	struct iw_relation relation;
-	int64_t asked_ago_s;			  /* the contact, and has no answer yet; -1: not known, or it does not wait */
+	int64_t asked_ago_s; /* the contact, and has no answer yet; -1: not known, or it does not wait */
+	struct explain_shown user_watches, contact_watches;
 	const char *ours;			  /* the first of domains[], for one to compare with */
 	const char *local_domain, *remote_domain; /* where one is ours and one is not */
 
@@ -97,7 +105,7 @@ struct explain_facts {
 	bool is_draining;
 	struct explain_edge edges[EXPLAIN_EDGES_MAX];
 	size_t edge_count;
-	struct explain_failure last_failure;
+	struct explain_failure last_in, last_out; /* of the pair, by who opens the stream */
 };
 
 struct explain_gate {

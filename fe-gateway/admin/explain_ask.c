@@ -49,6 +49,24 @@ static struct policy_ends read_ends(const struct explaining *x)
 	return policy_ends(x->admin->policy, is_from_sip, from, to);
 }
 
+#define PER_CONTACT 64 /* subscriptions that are looked at */
+
+static void shown_facts(struct explaining *x, const struct contact *k)
+{
+	struct presence_subscription all[PER_CONTACT];
+	size_t n = presence_subscriptions(x->admin->presence, k, all, PER_CONTACT);
+	for (size_t i = 0; i < n && i < PER_CONTACT; i++) {
+		struct explain_shown *s = all[i].is_of_user ? &x->facts.user_watches : &x->facts.contact_watches;
+		if (strcmp(all[i].state, "active") == 0) {
+			s->active++;
+		} else {
+			s->others++;
+			s->state = keep(x, all[i].state[0] ? all[i].state : "asked");
+		}
+		s->is_stale = s->is_stale || all[i].is_stale;
+	}
+}
+
 /* The domain of `user` is the one it has outside, which is what rules and contacts name. */
 static void policy_facts(struct explaining *x, const struct xfed_jid *user, const struct xfed_jid *other)
 {
@@ -80,6 +98,9 @@ static void policy_facts(struct explaining *x, const struct xfed_jid *user, cons
 	f->policy.is_written_to = contact.is_written_to;
 	f->policy.is_added = contact.is_added;
 	f->relation = contact_relation(k);
+	if (k) {
+		shown_facts(x, k);
+	}
 	if (k && contact_asked_s(k) > 0 && core_wall_s(ad->core) >= contact_asked_s(k)) {
 		f->asked_ago_s = core_wall_s(ad->core) - contact_asked_s(k);
 	}
@@ -96,7 +117,7 @@ static void way_facts(struct explaining *x, const struct config_domain *d)
 {
 	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
-	const struct trunk_hop *hop = f->policy.to_is_ours ? trunk_hop_of(ad->trunk, d) : NULL;
+	const struct trunk_hop *hop = trunk_hop_of(ad->trunk, d); /* either way: presence of our user is asked for there */
 	const struct trunk_untrusted *untrusted = f->policy.from_is_ours ? sip_status_untrusted_as(ad, d) : NULL;
 	f->policy.from_maps = maps(x, &x->from, f->policy.from_is_ours ? d->sip_domain : NULL);
 	f->policy.to_maps = maps(x, &x->to, f->policy.to_is_ours ? d->sip_domain : NULL);
@@ -116,12 +137,12 @@ static void way_facts(struct explaining *x, const struct config_domain *d)
 	}
 }
 
-static void failure_facts(struct explaining *x)
+static void failure_facts(struct explaining *x, const char *direction, struct explain_failure *out)
 {
-	json_t *last = journal_last(x->admin->journal, x->local, x->remote, x->facts.policy.to_is_ours ? "in" : "out");
+	json_t *last = journal_last(x->admin->journal, x->local, x->remote, direction);
 	const char *code = json_string_value(json_object_get(last, "reason"));
 	if (code) {
-		x->facts.last_failure = (struct explain_failure){
+		*out = (struct explain_failure){
 			.id = (uint64_t)json_integer_value(json_object_get(last, "id")),
 			.reason = xfed_reason_by_code(xfed_span_str(code)),
 			.age_s = core_wall_s(x->admin->core) - json_integer_value(json_object_get(last, "last")),
@@ -144,7 +165,8 @@ static void pair_facts(struct explaining *x, const struct config_domain *d)
 	f->remote_domain = x->remote.data;
 	policy_facts(x, &(struct xfed_jid){ .local = user->local, .domain = x->local }, other);
 	way_facts(x, d);
-	failure_facts(x);
+	failure_facts(x, "in", &f->last_in);
+	failure_facts(x, "out", &f->last_out);
 }
 
 static void link_facts(struct explaining *x)

@@ -72,7 +72,10 @@ def test_explain_a_request_that_waits_for_the_sip_server(xfed, tools, partner, u
     closed, gates = judged(xfed, tools, local, remote, "presence")
     assert closed == "approval" and "waits for an answer for" in gates["approval"]["text"], gates
     assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None))).status == 200
+    assert " answers; " in gates["next-hop"]["text"], gates  # the SIP server is what was asked
     wait_until("it may see", lambda: judged(xfed, tools, local, remote, "presence")[0] is None, 20)
+    assert server.notify(request, "terminated;reason=timeout").status == 200
+    wait_until("nothing shows it", lambda: judged(xfed, tools, local, remote, "presence")[0] == "subscription", 20)
 
 
 def test_explain_kinds_and_strangers(xfed, tools, listed, names):
@@ -258,6 +261,11 @@ def test_presence_that_waits(xfed, tools, partner, names):
     assert "has not asked yet" in relation(xfed, tools, local, remote)
 
 
+def test_presence_that_is_waited_for_briefly(xfed, tools, partner, names):
+    status, text = ctl(xfed, tools, "test", "presence", names[1], "from=" + names[0], "wait=1", as_json=False)
+    assert status == 1 and "no error came within 1 s" in text, text
+
+
 def test_presence_that_is_refused(xfed, tools, partner, names):
     local, remote = names
     asked = Asked(xfed, tools, "presence", remote, "from=" + local)
@@ -420,6 +428,9 @@ def test_many_contacts_come_in_pages(install, tools):
     assert [c["contact"] for c in answer["contacts"] + behind] == [c["contact"] for c in everything["contacts"]]
     waiting = ctl(inst, tools, "contact", "list", "state=waiting")[1]["contacts"]
     assert sorted(c["contact"] for c in waiting) == ["c%d@many.example" % n for n in (0, 4000, 8000)]
+    assert ctl(inst, tools, "contact", "list", "state=asked")[1]["contacts"] == waiting  # the word of the columns
+    status, text = ctl(inst, tools, "contact", "list", "state=to", "partner=many.example", as_json=False)
+    assert '" partner=many.example state=to, or a higher limit=' in text, text[-300:]
     one = inst.gateway.control("contact", "list", state="waiting", limit=100)  # of one answer there is less
     assert len(one["contacts"]) < 3 and one["next"]
     assert [c["contact"] for c in ctl(inst, tools, "contact", "list", "user=user7@corp.example")[1]["contacts"]] == ["c21@many.example", "c22@many.example", "c23@many.example"]

@@ -223,7 +223,7 @@ static void failed_long_ago(struct explain_facts *f)
 {
 	never_tried(f);
 	f->edges[0].worked_ago_s = -1;
-	f->last_failure = (struct explain_failure){ .id = 7, .reason = XFED_REASON_DNS_TIMEOUT, .age_s = 10 };
+	f->last_out = (struct explain_failure){ .id = 7, .reason = XFED_REASON_DNS_TIMEOUT, .age_s = 10 };
 }
 
 static void worked_since(struct explain_facts *f)
@@ -253,7 +253,7 @@ static void second_edge_has_it(struct explain_facts *f)
 static void they_failed(struct explain_facts *f)
 {
 	f->edges[0].has_inbound = false;
-	f->last_failure = (struct explain_failure){ .id = 7, .reason = XFED_REASON_TLS_CERT_UNTRUSTED, .age_s = 300 };
+	f->last_in = (struct explain_failure){ .id = 7, .reason = XFED_REASON_TLS_CERT_UNTRUSTED, .age_s = 300 };
 }
 
 static void they_failed_but_are_here(struct explain_facts *f)
@@ -272,6 +272,23 @@ static void only_messages(struct explain_facts *f)
 static void waits(struct explain_facts *f)
 {
 	f->asked_ago_s = 3 * 3600;
+}
+static void waits_behind_a_dead_server(struct explain_facts *f)
+{
+	waits(f);
+	hop_down(f);
+}
+static void unwatched(struct explain_facts *f)
+{
+	f->user_watches = f->contact_watches = (struct explain_shown){ 0 };
+}
+static void ending(struct explain_facts *f)
+{
+	f->user_watches = f->contact_watches = (struct explain_shown){ .others = 1, .state = "terminated" };
+}
+static void stale(struct explain_facts *f)
+{
+	f->user_watches.is_stale = f->contact_watches.is_stale = true;
 }
 static void nothing(struct explain_facts *f)
 {
@@ -360,6 +377,15 @@ static const struct {
 	{ "bob waits", P, false, IW_RELATION_NONE_IN, waits, EXPLAIN_APPROVAL, EXPLAIN_APPROVAL, "has asked to see alice@example.com, and waits for an answer for 3 h" },
 	{ "alice may be shown bob", P, true, IW_RELATION_TO, nothing, NONE, EXPLAIN_APPROVAL, "alice@example.com may see bob@fabrikam.example" },
 	{ "alice waits", P, true, IW_RELATION_FROM_OUT, nothing, EXPLAIN_APPROVAL, EXPLAIN_APPROVAL, "alice@example.com has asked to see bob" },
+	{ "bob waits, and the SIP server is down", P, false, IW_RELATION_NONE_IN, waits_behind_a_dead_server, EXPLAIN_NEXT_HOP, EXPLAIN_APPROVAL, "and waits" },
+	{ "alice waits, and her request cannot leave", P, true, IW_RELATION_NONE_OUT, backing_off, EXPLAIN_STREAM, EXPLAIN_STREAM, "for 4000 ms" },
+	{ "bob is shown to alice, over theirs", P, true, IW_RELATION_TO, backing_off, NONE, EXPLAIN_STREAM, "a stream of theirs is open" },
+	{ "nothing shows bob alice", P, false, IW_RELATION_FROM, unwatched, EXPLAIN_SHOWN, EXPLAIN_SHOWN, "no subscription of ours at the SIP server" },
+	{ "no device of alice's watches", P, true, IW_RELATION_TO, unwatched, EXPLAIN_SHOWN, EXPLAIN_SHOWN, "no subscription of a device of the user's" },
+	{ "the subscription ends", P, false, IW_RELATION_FROM, ending, EXPLAIN_SHOWN, EXPLAIN_SHOWN, "is terminated" },
+	{ "what alice sees may be old", P, true, IW_RELATION_TO, stale, EXPLAIN_SHOWN, EXPLAIN_SHOWN, "may have been missed of bob@" },
+	{ "what bob sees may be old", P, false, IW_RELATION_FROM, stale, EXPLAIN_SHOWN, EXPLAIN_SHOWN, "may have been missed of alice@" },
+	{ "bob is shown alice", P, false, IW_RELATION_FROM, nothing, NONE, EXPLAIN_SHOWN, "1 active" },
 	{ "the SIP server is asked for alice", P, false, IW_RELATION_FROM, hop_down, EXPLAIN_NEXT_HOP, EXPLAIN_NEXT_HOP, "tls:fe.example.com" },
 	{ "it is not what sends unasked", P, false, IW_RELATION_FROM, untrusted, NONE, EXPLAIN_SENDER, "the SIP server that we ask" },
 	{ "no presence with this partner", P, false, IW_RELATION_FROM, only_messages, EXPLAIN_KINDS, EXPLAIN_KINDS, "does not name presence" },
@@ -389,6 +415,7 @@ static void other_than_of_a_message(void **state)
 		f.asked_ago_s = -1;
 		f.next_hop = "tls:fe.example.com:5061";
 		f.hop.is_known = f.hop.is_up = true;
+		f.user_watches.active = f.contact_watches.active = 1;
 		kinds[i].change(&f);
 		enum explain_gate_id closed = explain_gates(&f, kinds[i].kind, gates);
 		if (closed != kinds[i].closed || !strstr(gates[kinds[i].told].text, kinds[i].words)) {
@@ -457,6 +484,10 @@ static void the_first_one_is_named(void **state)
 	no_link(&f);
 	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_PARTNER);
 	assert_int_equal(gates[EXPLAIN_POLICY].state, POLICY_SKIPPED);
+	none_ours(&f);
+	assert_int_equal(explain_gates(&f, EXPLAIN_OF_MESSAGE, gates), EXPLAIN_DIRECTION);
+	assert_string_equal(gates[EXPLAIN_KINDS].text, "there is no pair of a partner and us");
+	assert_string_equal(gates[EXPLAIN_CONTACT].text, "there is no pair of a partner and us");
 }
 
 /* Every gate that can be closed is closed by a row. */

@@ -406,7 +406,7 @@ static const struct {
 		"{\"name\":\"s\",\"file\":\"/a/s.yaml\",\"scope\":\"site\",\"federation\":true,\"xmpp\":true,\"domains\":[\"a.example\",\"b.example\"]},"
 		"{\"name\":\"all\",\"file\":\"/a/all.yaml\",\"scope\":\"global\",\"federation\":true,\"xmpp\":true}]}",
 		"NAME    SCOPE   FEDERATION  XMPP  FOR\n"
-		"FedPic  user    on          off   5 users, in /a/users\n"
+		"FedPic  user    on          off   2 users, and 3 users, in /a/users\n"
 		"b       user    ?           ?     cannot be loaded: whoever it could be about may not\n"
 		"s       site    on          on    a.example, b.example\n"
 		"all     global  on          on    everyone else\n", "", 0 },
@@ -451,6 +451,12 @@ static const struct {
 		"a@example.com  b@a.example  yes        asked         2026-01-31T12:00:00Z  yes       -\n"
 		"a@example.com  b@a.example  yes        asked         2026-01-31T12:00:00Z  yes       -\n"
 		"\nthere are more: contact list --after \"a@example.com b@a.example\", or a higher limit=\n", "", 0 },
+	{ "what continues a list is of the same list", { "contact", "list", "limit=1", "state=waiting" },
+		"{\"contacts\":[{\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"user_sees\":\"yes\",\"contact_sees\":\"asked\"}],"
+		"\"filter\":{\"user\":\"a@example.com\",\"state\":\"waiting\"},\"next\":\"a@example.com b@a.example\"}",
+		"USER           CONTACT      USER SEES  CONTACT SEES  WAITS SINCE  APPROVED  LAST USED\n"
+		"a@example.com  b@a.example  yes        asked         -            -         -\n"
+		"\nthere are more: contact list --after \"a@example.com b@a.example\" user=a@example.com state=waiting, or a higher limit=\n", "", 0 },
 	{ "no contacts", { "contact", "list" }, "{\"contacts\":[]}", "no contacts\n", "", 0 },
 	{ "subscriptions", { "subscription", "list" },
 		"{\"subscriptions\":[{\"id\":7,\"watcher\":\"user\",\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"state\":\"active\",\"expires_s\":65,"
