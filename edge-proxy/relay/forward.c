@@ -155,7 +155,7 @@ void relay_lost(struct relay *r, void *owner)
 	xfed_arena_deinit(&a);
 }
 
-/* NONE for a stanza from one of our domains to a partner that accepts its kind; else why it is refused. */
+/* NONE for a stanza from one of our domains to a partner that accepts its kind, or for one that only ends something; else why it is refused. */
 static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, struct xfed_stanza *out)
 {
 	enum xfed_reason reason = proto_deliver_read(&r->fragments, d, out);
@@ -170,7 +170,7 @@ static enum xfed_reason check_stanza(struct relay *r, const Xfed__Deliver *d, st
 	if (!p) {
 		return xfed_policy_why_not(policy, out->to.domain);
 	}
-	bool may = out->type == XFED_TYPE_ERROR || (p->kinds & (out->kind == XFED_STANZA_MESSAGE ? XFED_KIND_MESSAGE : XFED_KIND_PRESENCE));
+	bool may = xfed_stanza_is_ending(out) || (p->kinds & (out->kind == XFED_STANZA_MESSAGE ? XFED_KIND_MESSAGE : XFED_KIND_PRESENCE));
 	return may ? XFED_REASON_NONE : XFED_REASON_POLICY_KIND_FORBIDDEN;
 }
 

@@ -28,7 +28,7 @@ void deliver_origin_copy(struct deliver_origin *out, const struct deliver_origin
 
 static enum policy_kind policy_kind_of(const struct xfed_stanza *s)
 {
-	if (s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE || s->type == XFED_TYPE_UNSUBSCRIBED) {
+	if (xfed_stanza_is_ending(s)) {
 		return POLICY_ENDING;
 	}
 	return s->kind == XFED_STANZA_MESSAGE ? POLICY_MESSAGE : POLICY_PRESENCE;

@@ -117,10 +117,6 @@ static void forget(struct keep *k, struct kept *x)
 
 static struct watch *take_up(struct keep *k, struct kept *x, struct pair *pair)
 {
-	enum iw_relation_state s = contact_relation(pair->contact).state;
-	if ((!iw_relation_is_to(s) && !iw_relation_is_pending_out(s)) || !pair_may_see(pair, false)) {
-		return NULL;
-	}
 	struct watch *w = watch_resume(pair, x->until_s - core_wall_s(k->presence->core));
 	if (w) {
 		w->kept = x;
@@ -147,6 +143,18 @@ static void take_up_next(struct keep *k)
 	contacts_give_back(p->contacts, c, presence_now(p));
 }
 
+void keep_drop(struct watch *w)
+{
+	xfed_free(w->kept);
+	w->kept = NULL;
+}
+
+static bool may_go_on(const struct pair *pair)
+{
+	enum iw_relation_state s = contact_relation(pair->contact).state;
+	return (iw_relation_is_to(s) || iw_relation_is_pending_out(s)) && pair_may_see(pair, false);
+}
+
 void keep_located(struct watch *w, bool is_found)
 {
 	struct keep *k = w->party.pair->presence->keep;
@@ -168,8 +176,14 @@ void keep_located(struct watch *w, bool is_found)
 			forget(k, x);
 		} else {
 			xfed_free(x);
-			keep_watch(w); /* its numbers have gone on */
+			keep_watch(w);		/* its numbers have gone on */
+			party_queue(&w->party); /* what was to be told meanwhile */
+			if (!may_go_on(w->party.pair)) {
+				watch_end(w, SIP_END_REJECTED); /* the device still shows what it was told before */
+			}
 		}
+	} else if (w->machine.state == SIP_SUB_TERMINATED && may_go_on(w->party.pair)) {
+		forget(k, x); /* its time is over, or an operator has ended it: nothing else would end it again */
 	} else {
 		DL_APPEND(k->waiting, x); /* the next second */
 	}

@@ -21,6 +21,7 @@ struct watch *watch_resume(struct pair *pair, int64_t expires_s);
 void watches_tell_untold(struct pair *pair);
 
 void keep_watch(struct watch *w);		   /* it is up until its expiry, or has ended */
+void keep_drop(struct watch *w);		   /* it goes; one whose way was not found yet is in the store as before */
 void keep_located(struct watch *w, bool is_found); /* the way of one that is taken up */
 
 #endif

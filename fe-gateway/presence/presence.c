@@ -432,6 +432,7 @@ int presence_new(const struct presence_rooms *below, struct presence **out, char
 	p->deliver = below->deliver;
 	xfed_buf_init(&p->scratch, XFED_STANZA_BYTES_MAX);
 	deliver_use(p->deliver, DELIVER_PRESENCE, presence_take, p);
+	p->resume.is_start = true;
 	presence_resume(p, PRESENCE_DOUBT_START);
 	int rc = rt_timer_init(&p->timer, p->core->d.loop, on_timer, p);
 	p->trunk_user = trunk_user_of(p);
@@ -467,6 +468,7 @@ void presence_stop(struct presence *p)
 	presence_forget_said(p);
 	keep_flush(p);
 	tally_clear(&p->pace);
+	tally_clear(&p->resume.told);
 	rt_timer_close(&p->timer);
 }
 

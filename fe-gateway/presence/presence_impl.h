@@ -140,6 +140,8 @@ struct presence {
 		enum presence_doubt why;
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
 		uint64_t begun_ms;
+		bool is_start;	    /* no round has come to its end yet */
+		struct tally *told; /* until then: contacts that policy lets see nothing any more, and have been told so */
 	} resume;
 };
 

@@ -5,6 +5,7 @@
 #include "presence/keep.h"
 #include "presence/rights.h"
 #include "presence/stale.h"
+#include "xfed/hash.h"
 #include "xfed/rt/log.h"
 
 #define RESUME_PER_S  50 /* or a hundredth of all, whichever is more */
@@ -61,13 +62,36 @@ static void end_what_is_over(struct pair *pair)
 
 enum look { LOOKED, BEGUN, POSTPONED };
 
+/*
+ * What the contact was told before this process it may still show, and policy lets it see nothing any more: it is told that there is
+ * nobody, once. A reload does so itself, by what it ends.
+ */
+static enum look tell_gone(struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	struct tally **told = &p->resume.told;
+	struct xfed_span local = contact_local(pair->contact), remote = contact_remote(pair->contact);
+	uint64_t parts[2] = { xfed_hash_bytes(local.data, local.len), xfed_hash_bytes(remote.data, remote.len) };
+	uint64_t key = xfed_hash_bytes(parts, sizeof(parts));
+	int rc = p->links > 0 ? tally_take(told, key, 1) : XFED_ERR_AGAIN;
+	if (rc != XFED_OK) {
+		return rc == XFED_ERR_LIMIT ? LOOKED : POSTPONED;
+	}
+	if (!presence_pace(p, pair_remote_domain(pair)) || !pair_say(pair, XFED_TYPE_UNAVAILABLE, NULL)) {
+		tally_give(told, key);
+		return POSTPONED;
+	}
+	return BEGUN;
+}
+
 static enum look resume(struct pair *pair)
 {
-	if (!pair_is_unasked(pair)) {
-		return LOOKED;
+	struct presence *p = pair->presence;
+	if (pair_is_unasked(pair)) {
+		return presence_pace(p, pair_remote_domain(pair)) && follow_begin(pair, p->resume.why) == XFED_OK ? BEGUN : POSTPONED;
 	}
-	return presence_pace(pair->presence, pair_remote_domain(pair)) && follow_begin(pair, pair->presence->resume.why) == XFED_OK ? BEGUN
-																    : POSTPONED;
+	bool was_seen = p->resume.is_start && !pair->follow && iw_relation_is_from(contact_relation(pair->contact).state);
+	return was_seen && !pair_may_see(pair, true) ? tell_gone(pair) : LOOKED;
 }
 
 static enum look look_at_next(struct presence *p, bool is_start)
@@ -104,6 +128,8 @@ static void go_on(struct presence *p, size_t most)
 		p->resume.left = contacts_related_count(p->contacts);
 		p->resume.postponed = 0;
 	} else if (p->resume.left == 0) {
+		p->resume.is_start = false;
+		tally_clear(&p->resume.told);
 		rt_log(RT_LOG_INFO, "presence.resumed", RT_KV_U64("contacts", contacts_related_count(p->contacts)),
 			RT_KV_U64("subscriptions", p->follow_count), RT_KV_U64("ms", presence_now(p) - p->resume.begun_ms), RT_END);
 	}

@@ -149,6 +149,7 @@ void watch_free(struct watch *w)
 {
 	DL_DELETE(w->party.pair->watches, w);
 	party_deinit(&w->party);
+	keep_drop(w);
 	xfed_free(w);
 }
 
@@ -451,7 +452,7 @@ static void say_off(struct pair *pair, bool is_by_user)
 void watch_flush(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
-	if (w->has_notify && w->wait_ms != 0) {
+	if (w->kept || (w->has_notify && w->wait_ms != 0)) { /* the way of its dialog is not known yet; it waits for an answer */
 		return;
 	}
 	if (w->has_notify) {

@@ -113,6 +113,12 @@ bool xfed_stanza_iq_is_sound(const struct xfed_stanza *s)
 	return is_request ? children == 1 : s->type == XFED_TYPE_RESULT && children <= 1;
 }
 
+bool xfed_stanza_is_ending(const struct xfed_stanza *s)
+{
+	return s->type == XFED_TYPE_ERROR || s->type == XFED_TYPE_UNAVAILABLE || s->type == XFED_TYPE_UNSUBSCRIBE ||
+	       s->type == XFED_TYPE_UNSUBSCRIBED;
+}
+
 bool xfed_stanza_may_error(const struct xfed_stanza *s)
 {
 	/* RFC 6120 8.2.3 rule 4: nothing follows a result; and nobody waits for an answer to unavailable presence. */

@@ -397,3 +397,50 @@ def test_a_store_that_is_full_takes_no_new_contacts_and_keeps_the_others(install
         old.flow.close()
         new.flow.close()
         inst.stop()
+
+
+# ---- what a gateway that is started finds of before ----
+
+def watched_at_a_place(p):
+    """The user watches the contact, who is at the desk, with a device that can be reached without its connection."""
+    watch = Watch(p.user, p.flow, "sip:" + p.remote, "sip:" + p.local, listens=True)
+    assert watch.subscribe().status == 200
+    p.hears("subscribe")
+    p.send("subscribed")
+    p.send(resource="desk")
+    watch.wait(lambda m: m.body and "open" in [b[0] for b in basics(m).values()], 20)
+    wait_until("the watch is in the store", lambda: kept(p.inst, p.local) == 1, 20)
+    return watch
+
+
+def kept(inst, local):
+    with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(inst), uri=True) as db:
+        try:
+            return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
+        except sqlite3.DatabaseError:
+            return "being written"
+
+
+def killed(inst):
+    inst.gateway.process.child.kill()
+    inst.gateway.process.stop()
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_who_may_see_no_more_after_a_start_is_told(pair, own, how):
+    p = pair()
+    p.watched()
+    watched_at_a_place(p)
+    wait_until("both in the store", lambda: p.saved() == "both", 20)
+    since, told = p.partner.inbox.mark(), p.user.inbox.mark()
+    if how == "killed":
+        killed(own)
+    else:
+        own.gateway.process.stop()
+    own.list_partner(p.domain, kinds=["message"])
+    own.gateway.start().wait_ready()
+    assert p.hears("unavailable", since).get("from") == p.local
+    last = p.user.inbox.wait(lambda m: m.method == "NOTIFY" and state_of(m) == "terminated" and m.uri("from") == "sip:" + p.remote, 20, told)
+    assert "reason=rejected" in last.get("subscription-state")
+    wait_until("the watch is over", lambda: kept(own, p.local) == 0, 20)
+    wait_until("contacts are kept", lambda: p.saved() == "both", 20)

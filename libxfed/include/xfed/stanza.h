@@ -57,6 +57,8 @@ enum xfed_stanza_result xfed_stanza_view(struct xfed_arena *a, const struct xfed
 bool xfed_stanza_iq_is_sound(const struct xfed_stanza *s);
 /* Whether an error may be sent in answer: not to type error, an iq result, or presence that expects none ([A10-06]). */
 bool xfed_stanza_may_error(const struct xfed_stanza *s);
+/* Whether it shows and begins nothing, so that policy has no reason to hold it back: an error, or the end of what may be seen. */
+bool xfed_stanza_is_ending(const struct xfed_stanza *s);
 
 /* Default error type of a stanza condition (RFC 6120 8.3.3): "cancel", "wait", ...; unknown: "cancel". */
 const char *xfed_stanza_error_type(const char *condition);
