@@ -32,6 +32,8 @@ void party_rearm(struct party *t);
 void doubt_uncount(const struct pair *pair);
 void doubt_count(const struct pair *pair);
 void follow_mark(struct follow *f, enum presence_doubt why);
+/* follow.c: as follow_tell_all() where something was told before, and nothing where nothing was */
+void follow_tell_again(struct follow *f);
 void follow_is_fresh(struct follow *f);
 bool follow_is_known(const struct follow *f); /* what was told holds: a probe is answered from it */
 void follow_await(struct follow *f);	      /* it has been asked: its minute begins, unless it has already */
