@@ -56,7 +56,7 @@
  *   {"from", "to", "direction"?: "to_sip"|"to_xmpp", "others": [JUDGED], and JUDGED of what "kind" names, of a message where it is absent}
  *   JUDGED = {"kind", "ok": bool, "closed"?: the first closed gate,
  *             "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
- *   addresses, direction, partner, kinds, access, contact, mapping, approval (not of a message), sender, next-hop, gateway, link, policy,
+ *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, gateway, link, policy,
  *   edge, stream. presence: TO is shown that of FROM; subscription: FROM asks to see that of TO
  *
  * test im        {"to", "from"?, "wait"? (1 to 600)}     gateway, admin: sends a real message to a partner's user; each step is told in a line of
@@ -70,7 +70,7 @@
  *   Busy: four tests are under way.
  *
  * contact list   {"user"?, "partner"?, "state"?, "limit"? (100), "after"?}     gateway: contacts, and requests that wait
- *   {"contacts": [CONTACT], "next"?}     a page of at most 500, perhaps not full: as "after" "next" gives the one behind it. not-found: the contact
+ *   {"contacts": [CONTACT], "next"?, "filter"?}     a page of at most 500, perhaps not full: as "after" "next" gives the one behind it. not-found: the contact
  *   that a page ended with is gone. xfedctl puts the pages together, up to limit
  *   CONTACT = {"user", "contact", "state": a word of RFC 6121 such as "both" or "none+pending-in", "user_sees": "yes"|"asked"|"no",
  *              "contact_sees": as user_sees, "approved": bool, the user's consent by contact approve, "subscriptions": how many there are now,
@@ -144,7 +144,7 @@
 	X(FAILURE, INTEGER, "the number of a failure, as failures list shows it")                                                                    \
 	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
 	X(SUBSCRIPTION, INTEGER, "the number of a subscription, as subscription list shows it")                                                      \
-	X(RELATION, STRING, "waiting, or a state as contact list shows it")                                                                          \
+	X(RELATION, STRING, "waiting, asked, none, to, from, both")                                                                                  \
 	X(CURSOR, STRING, "where a list ended, as it says itself")                                                                                   \
 	X(SECONDS, INTEGER, "seconds, from 1 to 600")                                                                                                \
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
