@@ -192,6 +192,7 @@ void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dia
 void follow_failed(struct follow *f, bool was_written); /* no answer came, or no connection */
 void follow_located(struct follow *f, bool is_found);
 void follow_free(struct follow *f);
+void follow_rejudge(struct follow *f);	  /* other files are in force: what may not be seen any more is told anew without it */
 void follow_tell_all(struct follow *f);	  /* all that is known of the user, told to the contact again */
 void follow_tell_again(struct follow *f); /* the same where something was told before, and nothing where nothing was */
 

@@ -9,11 +9,14 @@
 #include "interwork/address.h"
 #include "interwork/pidf.h"
 #include "sip/lex.h"
+#include "xfed/limits.h"
 #include "xfed/rt/log.h"
 
 #define EXPIRES_DEFAULT_S 3600
 #define EXPIRES_MIN_S	  60
 #define BODY_BYTES	  (12 * 1024)
+#define BODY_LEAST_BYTES  256
+#define TOO_LARGE_S	  3600
 #define PROBE_EVERY_MS	  5000
 #define FETCH_MS	  5000 /* for the answer to its probe ([B5-06]) */
 #define FETCH_MORE_MS	  300  /* for that of the other resources */
@@ -397,7 +400,8 @@ static int write_body(struct xfed_arena *a, const struct pair *pair, const struc
 	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
 }
 
-static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *body)
+/* `most`: of the document, which leaves out notes and then devices beyond it. */
+static int send_bounded(struct watch *w, struct xfed_arena *a, size_t most)
 {
 	struct pair *pair = w->party.pair;
 	struct presence *p = pair->presence;
@@ -406,9 +410,12 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	uint64_t txn;
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
 	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
-	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
-	rc = d && has_body ? write_body(a, pair, d, body) : rc;
+	bool has_body = most > 0;
+	struct xfed_buf body;
+	xfed_buf_init(&body, most);
+	rc = d && has_body ? write_body(a, pair, d, &body) : rc;
 	if (rc != XFED_OK || !d) {
+		xfed_buf_deinit(&body);
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}
 	w->sent = pair_digest(pair);
@@ -425,10 +432,42 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
 			.extra = xfed_span_str(lines),
 			.content_type = has_body ? XFED_SPAN("application/pidf+xml") : xfed_span_make(NULL, 0),
-			.body = has_body ? xfed_buf_span(body) : xfed_span_make(NULL, 0),
+			.body = has_body ? xfed_buf_span(&body) : xfed_span_make(NULL, 0),
 		},
 	};
-	return trunk_send_inside(&w->party.send, d, &rq, &txn);
+	rc = trunk_send_inside(&w->party.send, d, &rq, &txn);
+	xfed_buf_deinit(&body);
+	return rc;
+}
+
+/* Where not one device fits, as addresses and proxies on the way are that long: the watcher is told that it may ask again later. */
+static int send_too_large(struct watch *w, struct xfed_arena *a)
+{
+	const struct pair *pair = w->party.pair;
+	core_count_refusal(pair->presence->core, XFED_REASON_SIP_REQUEST_TOO_LARGE, xfed_reason_info(XFED_REASON_SIP_REQUEST_TOO_LARGE)->side);
+	rt_log(RT_LOG_WARNING, "presence.notify-too-large", RT_KV_ADDRESS("local", contact_local(pair->contact)),
+		RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(XFED_REASON_SIP_REQUEST_TOO_LARGE), RT_END);
+	count_notify(pair->presence, "unsent");
+	if (w->value.state != SIP_SUB_TERMINATED) {
+		w->shows = false;
+		watch_unsent(w);
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = SIP_END_GIVEUP, .retry_after_s = TOO_LARGE_S });
+		return XFED_OK;
+	}
+	return send_bounded(w, a, 0);
+}
+
+/* What fits is known when it is printed: routes and credentials are others' doing. */
+static int send_notify(struct watch *w, struct xfed_arena *a)
+{
+	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
+	size_t most = !has_body ? 0 : w->party.transport == SIP_UDP ? XFED_SIP_UDP_REQUEST_BYTES : BODY_BYTES;
+	int rc = send_bounded(w, a, most);
+	while (rc == XFED_ERR_LIMIT && most >= BODY_LEAST_BYTES) {
+		most -= most / 8;
+		rc = send_bounded(w, a, most);
+	}
+	return rc == XFED_ERR_LIMIT && has_body ? send_too_large(w, a) : rc;
 }
 
 static void not_sent(struct watch *w, int rc)
@@ -456,12 +495,9 @@ void watch_flush(struct watch *w)
 	}
 	if (w->has_notify) {
 		struct xfed_arena a;
-		struct xfed_buf body;
 		w->has_notify = false;
-		xfed_arena_init(&a, 64 * 1024);
-		xfed_buf_init(&body, BODY_BYTES);
-		not_sent(w, send_notify(w, &a, &body));
-		xfed_buf_deinit(&body);
+		xfed_arena_init(&a, 256 * 1024);
+		not_sent(w, send_notify(w, &a));
 		xfed_arena_deinit(&a);
 	}
 	if (w->is_gone && !w->party.is_queued) {
