@@ -467,6 +467,7 @@ void presence_stop(struct presence *p)
 	presence_forget_said(p);
 	keep_flush(p);
 	tally_clear(&p->pace);
+	tally_clear(&p->watched);
 	rt_timer_close(&p->timer);
 }
 

@@ -17,6 +17,9 @@
 #define PRESENCE_BUCKETS	   1024
 #define PRESENCE_UNSAID_MAX	   10000 /* contacts that are told again of a subscription when there is a way */
 #define PRESENCE_WATCHES_MAX	   200000
+/* The same by each user, who hurts nobody but itself: devices that watch one contact, or ask for it at once; and of all contacts. */
+#define PRESENCE_WATCHES_PAIR_MAX 32
+#define PRESENCE_WATCHES_USER_MAX 5000
 
 struct promise;
 
@@ -133,6 +136,7 @@ struct presence {
 	uint64_t left_ms;	       /* when it went out of service; 0: it is in it */
 	struct presence_trial *trials; /* a handful */
 	struct keep *keep;
+	struct tally *watched;		       /* watches by user */
 	struct tally *shares, *pending, *pace; /* follows by partner; requests that wait by user and partner; what partners were given this second */
 	struct {
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */

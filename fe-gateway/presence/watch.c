@@ -148,8 +148,15 @@ void watches_heard(struct pair *pair)
 	}
 }
 
+static uint64_t user_key(const struct pair *pair)
+{
+	struct xfed_span local = contact_local(pair->contact);
+	return xfed_hash_bytes(local.data, local.len);
+}
+
 void watch_free(struct watch *w)
 {
+	tally_give(&w->party.pair->presence->watched, user_key(w->party.pair));
 	DL_DELETE(w->party.pair->watches, w);
 	party_deinit(&w->party);
 	xfed_free(w);
@@ -253,7 +260,12 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 		return NULL;
 	}
 	w->party.send.hop = trunk_hop_of(pair->presence->trunk, d);
-	if (!w->party.send.hop || party_init(&w->party, PARTY_WATCH, pair) != XFED_OK) {
+	if (!w->party.send.hop || tally_take(&pair->presence->watched, user_key(pair), SIZE_MAX) != XFED_OK) {
+		xfed_free(w);
+		return NULL;
+	}
+	if (party_init(&w->party, PARTY_WATCH, pair) != XFED_OK) {
+		tally_give(&pair->presence->watched, user_key(pair));
 		xfed_free(w);
 		return NULL;
 	}
@@ -295,8 +307,24 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
-	const char *lines = reason == XFED_REASON_STORE_WRITE_FAILED ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
+	bool is_passing = reason == XFED_REASON_STORE_WRITE_FAILED || reason == XFED_REASON_DELIVERY_QUEUE_FULL;
+	const char *lines = is_passing ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
 	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
+}
+
+/* One more of the user, and of the two: what there is stays, also from before a restart. */
+static bool may_watch(const struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	size_t count = 0;
+	for (const struct watch *w = pair->watches; w && count < PRESENCE_WATCHES_PAIR_MAX; w = w->next) {
+		count++;
+	}
+	int rc = count < PRESENCE_WATCHES_PAIR_MAX ? tally_take(&p->watched, user_key(pair), PRESENCE_WATCHES_USER_MAX) : XFED_ERR_LIMIT;
+	if (rc == XFED_OK) {
+		tally_give(&p->watched, user_key(pair));
+	}
+	return rc == XFED_OK;
 }
 
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
@@ -304,6 +332,11 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	struct pair *pair = pair_of(p, k);
 	if (!pair) {
 		return; /* as a lost packet is: it is asked again */
+	}
+	if (!may_watch(pair)) {
+		refuse(p, rq, who, XFED_REASON_DELIVERY_QUEUE_FULL);
+		pair_release(pair);
+		return;
 	}
 	bool is_fetch = rq->message->expires == 0;
 	if (!is_fetch) {

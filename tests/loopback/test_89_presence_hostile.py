@@ -238,3 +238,15 @@ def test_a_state_that_no_packet_holds(xfed, partner, users, names):
         partner.send("<presence from='%s/home' to='%s'><show>away</show><status>%s</status></presence>" % (remote, local, status), "corp2.example")
         watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", "away", seen)], 20)
     assert watch.subscribe().status == 200
+
+
+def test_more_devices_than_anybody_has(xfed, partner, user, flow, names):
+    """One contact is watched by so many of a user's devices; others of the user's contacts are not concerned."""
+    local, remote = names
+    user.answer = 200
+    for _ in range(32):
+        assert Watch(user, flow, "sip:" + remote, "sip:" + local).subscribe().status == 200
+    for expires in 600, 0:
+        answer = Watch(user, flow, "sip:" + remote, "sip:" + local).subscribe(expires)
+        assert answer.status == 480 and "delivery.queue.full" in answer.get("warning") and int(answer.get("retry-after")) > 0
+    assert Watch(user, flow, "sip:other." + remote, "sip:" + local).subscribe().status == 200
