@@ -116,15 +116,13 @@ struct presence {
 	struct trunk_user trunk_user;
 	struct party *by_id, *queue;
 	struct pair *pairs, *stale;
-	struct pair *by_partner[PRESENCE_BUCKETS]; /* by the hash of the contact's domain */
-	struct xfed_heap asked;			   /* pairs, by due */
-	size_t counts[2][PRESENCE_PHASES], links;  /* of parties by kind; edges that can be reached */
-	size_t doubts[PRESENCE_DOUBT_COUNT];	   /* pairs by why they are stale, or their follows */
-	struct {
-		uint64_t domain, at_ms; /* the hash of the one of that bucket that was heard last, and when */
-	} heard[PRESENCE_BUCKETS];
-	uint64_t turn_us;		/* when the next subscription in doubt is asked */
-	uint64_t hop_doubts;		/* of all hops, when they were last looked at */
+	struct pair *by_partner[PRESENCE_BUCKETS];			     /* by the hash of the contact's domain */
+	struct xfed_heap asked;						     /* pairs, by due */
+	size_t counts[2][PRESENCE_PHASES], links;			     /* of parties by kind; edges that can be reached */
+	size_t doubts[PRESENCE_DOUBT_COUNT];				     /* pairs by why they are stale, or their follows */
+	uint64_t heard_ms[PRESENCE_BUCKETS], heard_domain[PRESENCE_BUCKETS]; /* when the last of a bucket was heard, and the hash of its domain */
+	uint64_t turn_us;						     /* when the next subscription in doubt is asked */
+	uint64_t hop_doubts;						     /* of all hops, when they were last looked at */
 	struct pair *walk_at, *checked; /* the next one of a walk (walk.c), NULL: none is under way; whose watchers are looked at (drift.c) */
 	unsigned walk_what, walk_next;
 	struct said *said;

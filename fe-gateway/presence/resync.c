@@ -155,14 +155,14 @@ static uint64_t domain_hash(const struct pair *pair)
 uint64_t pair_partner_heard_ms(const struct pair *pair)
 {
 	size_t i = bucket_of(pair);
-	return pair->presence->heard[i].domain == domain_hash(pair) ? pair->presence->heard[i].at_ms : 0;
+	return pair->presence->heard_domain[i] == domain_hash(pair) ? pair->presence->heard_ms[i] : 0;
 }
 
 void pair_was_heard(struct pair *pair)
 {
 	uint64_t now = presence_now(pair->presence);
-	pair->presence->heard[bucket_of(pair)].domain = domain_hash(pair);
-	pair->presence->heard[bucket_of(pair)].at_ms = now;
+	pair->presence->heard_domain[bucket_of(pair)] = domain_hash(pair);
+	pair->presence->heard_ms[bucket_of(pair)] = now;
 	pair->pause_ms = 0;
 	if (pair->is_asked && !pair->is_heard) {
 		pair->is_heard = true;

@@ -71,7 +71,7 @@ static void visit(struct pair *pair, unsigned what)
 	if (what & WALK_POLICY) {
 		judge(pair);
 	}
-	if (what & WALK_LINK && (pair->watches || pair->follow)) {
+	if (what & WALK_LINK && (pair->watches || pair->follow || pair->why != PRESENCE_SURE)) { /* some have only something to say still */
 		if (pair->follow) {
 			pair->follow->is_remembered = true; /* the last words over it may not have been read */
 		}
