@@ -86,13 +86,12 @@ static enum look tell_gone(struct pair *pair)
 
 static enum look resume(struct pair *pair)
 {
-	enum iw_relation_state state = contact_relation(pair->contact).state;
-	bool is_wanted = iw_relation_is_from(state) || iw_relation_is_pending_in(state);
-	if (!is_wanted || pair->follow) {
-		return LOOKED;
+	bool is_seen = iw_relation_is_from(contact_relation(pair->contact).state);
+	if (pair->presence->resume.is_start && is_seen && !pair->follow && !pair_may_see(pair, true)) {
+		return tell_gone(pair);
 	}
-	if (!pair_may_see(pair, true)) {
-		return pair->presence->resume.is_start && iw_relation_is_from(state) ? tell_gone(pair) : LOOKED;
+	if (!pair_is_unasked(pair)) {
+		return LOOKED;
 	}
 	return presence_pace(pair->presence, pair_remote_domain(pair)) && follow_begin(pair) == XFED_OK ? BEGUN : POSTPONED;
 }

@@ -102,6 +102,7 @@ struct sip_subscriber {
 	uint32_t number;
 	bool is_unwanted;   /* UNSUBSCRIBE has come */
 	bool is_ending;	    /* a SUBSCRIBE with Expires 0 has been sent, and the last NOTIFY is awaited */
+	bool is_missed;	    /* UNSUBSCRIBE and SUBSCRIBE came while one was in flight: what its NOTIFY said was not taken, and is asked for anew */
 	bool is_asked_back; /* 423 has been followed once */
 	bool has_dialog;    /* a 2xx or a NOTIFY has come */
 	int64_t wanted_s;
