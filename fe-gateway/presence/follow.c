@@ -13,6 +13,44 @@ static bool is_watched(const struct pair *pair)
 
 /* ---- what the contact is told ---- */
 
+/* Not while it is being ended: a NOTIFY that crosses our last SUBSCRIBE shows nothing to whom policy, or an operator, lets see no more. */
+static bool may_tell(const struct follow *f)
+{
+	return !f->machine.is_unwanted && is_watched(f->party.pair);
+}
+
+/* A public partner's users never see notes. */
+static void hide_notes(const struct pair *pair, struct iw_device *d)
+{
+	const struct xfed_partner *partner = policy_partner(pair->presence->policy, pair_remote_domain(pair));
+	if (!partner || partner->type != XFED_PARTNER_FEDERATED) {
+		d->notes.count = 0;
+	}
+}
+
+/* Every device that is shown to a contact is shown here; also one that was told before a reload made its partner public. */
+static void say_device(struct follow *f, struct iw_device *d)
+{
+	hide_notes(f->party.pair, d);
+	if (may_tell(f)) {
+		pair_say(f->party.pair, XFED_TYPE_NONE, d);
+	}
+}
+
+void follow_rejudge(struct follow *f)
+{
+	bool is_all = known_digest(&f->told) == f->heard;
+	for (size_t i = 0; i < f->told.count; i++) {
+		struct iw_device *d = f->told.list[i];
+		uint64_t before = device_digest(d);
+		hide_notes(f->party.pair, d);
+		if (device_digest(d) != before) {
+			say_device(f, d);
+		}
+	}
+	f->heard = is_all ? known_digest(&f->told) : f->heard; /* else what is missing is still found (drift.c) */
+}
+
 static void say_gone(struct pair *pair, const struct iw_device *d)
 {
 	struct iw_device gone = { .name = d->name };
@@ -44,7 +82,7 @@ void follow_tell_all(struct follow *f)
 {
 	struct pair *pair = f->party.pair;
 	for (size_t i = 0; i < f->told.count; i++) {
-		pair_say(pair, XFED_TYPE_NONE, f->told.list[i]);
+		say_device(f, f->told.list[i]);
 	}
 	if (f->told.count == 0) {
 		pair_say(pair, XFED_TYPE_UNAVAILABLE, NULL); /* [A11-06] */
@@ -54,7 +92,7 @@ void follow_tell_all(struct follow *f)
 void follow_tell_again(struct follow *f)
 {
 	bool is_remembered = f->is_remembered;
-	if (!is_watched(f->party.pair)) {
+	if (!may_tell(f)) {
 		return;
 	}
 	forget_remembered(f);
@@ -76,7 +114,7 @@ static bool is_listed(const struct iw_presence *p, struct xfed_span name)
 }
 
 /* A full state: what it does not list any more is gone. */
-static void tell_changes(struct follow *f, const struct iw_presence *now)
+static void tell_changes(struct follow *f, struct iw_presence *now)
 {
 	struct pair *pair = f->party.pair;
 	forget_remembered(f);
@@ -90,10 +128,11 @@ static void tell_changes(struct follow *f, const struct iw_presence *now)
 	f->heard = 0;
 	for (size_t i = 0; i < now->count; i++) {
 		bool is_new;
+		hide_notes(pair, &now->devices[i]);
 		int rc = now->devices[i].is_open ? known_set(&f->told, &now->devices[i], &is_new) : XFED_ERR_LIMIT;
 		f->heard += rc == XFED_ERR_LIMIT ? 0 : device_digest(&now->devices[i]); /* who has too many devices is told of the first */
 		if (rc == XFED_OK && is_new) {
-			pair_say(pair, XFED_TYPE_NONE, &now->devices[i]);
+			say_device(f, &now->devices[i]);
 			pair_used(pair, false);
 		}
 	}
@@ -259,15 +298,6 @@ void follow_free(struct follow *f)
 
 /* ---- NOTIFY ---- */
 
-/* What a public partner's users never see. */
-static void hide_notes(const struct pair *pair, struct iw_presence *now)
-{
-	const struct xfed_partner *partner = policy_partner(pair->presence->policy, pair_remote_domain(pair));
-	for (size_t i = 0; i < now->count && (!partner || partner->type != XFED_PARTNER_FEDERATED); i++) {
-		now->devices[i].notes.count = 0;
-	}
-}
-
 static enum xfed_reason read_state(struct follow *f, const struct sip_message *m, struct xfed_arena *a, struct iw_presence *out)
 {
 	const struct pair *pair = f->party.pair;
@@ -338,9 +368,7 @@ void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_
 	if (f->machine.state == SIP_SUB_ACTIVE || f->machine.state == SIP_SUB_PENDING) {
 		follow_is_fresh(f);
 	}
-	bool is_wanted = !f->machine.is_unwanted; /* else it crossed our ending it, and is told to nobody */
-	if (is_wanted && f->machine.state == SIP_SUB_ACTIVE && is_watched(f->party.pair)) {
-		hide_notes(f->party.pair, &now);
+	if (f->machine.state == SIP_SUB_ACTIVE && may_tell(f)) {
 		tell_changes(f, &now); /* without a body nothing is known of the user ([B5.1]) */
 	}
 }

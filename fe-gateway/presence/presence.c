@@ -468,6 +468,7 @@ void presence_stop(struct presence *p)
 	keep_flush(p);
 	tally_clear(&p->pace);
 	tally_clear(&p->resume.told);
+	tally_clear(&p->watched);
 	rt_timer_close(&p->timer);
 }
 

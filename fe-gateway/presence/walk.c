@@ -50,6 +50,8 @@ static void judge(struct pair *pair)
 {
 	if (pair->follow && !pair_may_see(pair, true)) {
 		follow_end(pair);
+	} else if (pair->follow) {
+		follow_rejudge(pair->follow);
 	}
 	if (pair->watches && !pair_may_see(pair, false)) {
 		known_remove(&pair->known, xfed_span_make(NULL, 0));

@@ -9,11 +9,14 @@
 #include "interwork/address.h"
 #include "interwork/pidf.h"
 #include "sip/lex.h"
+#include "xfed/limits.h"
 #include "xfed/rt/log.h"
 
 #define EXPIRES_DEFAULT_S 3600
 #define EXPIRES_MIN_S	  60
 #define BODY_BYTES	  (12 * 1024)
+#define BODY_LEAST_BYTES  256
+#define TOO_LARGE_S	  3600
 #define PROBE_EVERY_MS	  5000
 #define FETCH_MS	  5000 /* for the answer to its probe ([B5-06]) */
 #define FETCH_MORE_MS	  300  /* for that of the other resources */
@@ -145,8 +148,15 @@ void watches_heard(struct pair *pair)
 	}
 }
 
+static uint64_t user_key(const struct pair *pair)
+{
+	struct xfed_span local = contact_local(pair->contact);
+	return xfed_hash_bytes(local.data, local.len);
+}
+
 void watch_free(struct watch *w)
 {
+	tally_give(&w->party.pair->presence->watched, user_key(w->party.pair));
 	DL_DELETE(w->party.pair->watches, w);
 	party_deinit(&w->party);
 	keep_drop(w);
@@ -256,7 +266,12 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 		return NULL;
 	}
 	w->party.send.hop = trunk_hop_of(pair->presence->trunk, d);
-	if (!w->party.send.hop || party_init(&w->party, PARTY_WATCH, pair) != XFED_OK) {
+	if (!w->party.send.hop || tally_take(&pair->presence->watched, user_key(pair), SIZE_MAX) != XFED_OK) {
+		xfed_free(w);
+		return NULL;
+	}
+	if (party_init(&w->party, PARTY_WATCH, pair) != XFED_OK) {
+		tally_give(&pair->presence->watched, user_key(pair));
 		xfed_free(w);
 		return NULL;
 	}
@@ -298,8 +313,24 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
-	const char *lines = reason == XFED_REASON_STORE_WRITE_FAILED ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
+	bool is_passing = reason == XFED_REASON_STORE_WRITE_FAILED || reason == XFED_REASON_DELIVERY_QUEUE_FULL;
+	const char *lines = is_passing ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
 	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
+}
+
+/* One more of the user, and of the two: what there is stays, also from before a restart. */
+static bool may_watch(const struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	size_t count = 0;
+	for (const struct watch *w = pair->watches; w && count < PRESENCE_WATCHES_PAIR_MAX; w = w->next) {
+		count++;
+	}
+	int rc = count < PRESENCE_WATCHES_PAIR_MAX ? tally_take(&p->watched, user_key(pair), PRESENCE_WATCHES_USER_MAX) : XFED_ERR_LIMIT;
+	if (rc == XFED_OK) {
+		tally_give(&p->watched, user_key(pair));
+	}
+	return rc == XFED_OK;
 }
 
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
@@ -307,6 +338,11 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	struct pair *pair = pair_of(p, k);
 	if (!pair) {
 		return; /* as a lost packet is: it is asked again */
+	}
+	if (!may_watch(pair)) {
+		refuse(p, rq, who, XFED_REASON_DELIVERY_QUEUE_FULL);
+		pair_release(pair);
+		return;
 	}
 	bool is_fetch = rq->message->expires == 0;
 	struct watch *w = watch_new(pair, who->domain);
@@ -397,7 +433,8 @@ static int write_body(struct xfed_arena *a, const struct pair *pair, const struc
 	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
 }
 
-static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *body)
+/* `most`: of the document, which leaves out notes and then devices beyond it. */
+static int send_bounded(struct watch *w, struct xfed_arena *a, size_t most)
 {
 	struct pair *pair = w->party.pair;
 	struct presence *p = pair->presence;
@@ -406,9 +443,12 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 	uint64_t txn;
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
 	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
-	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
-	rc = d && has_body ? write_body(a, pair, d, body) : rc;
+	bool has_body = most > 0;
+	struct xfed_buf body;
+	xfed_buf_init(&body, most);
+	rc = d && has_body ? write_body(a, pair, d, &body) : rc;
 	if (rc != XFED_OK || !d) {
+		xfed_buf_deinit(&body);
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}
 	w->sent = pair_digest(pair);
@@ -425,10 +465,42 @@ static int send_notify(struct watch *w, struct xfed_arena *a, struct xfed_buf *b
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
 			.extra = xfed_span_str(lines),
 			.content_type = has_body ? XFED_SPAN("application/pidf+xml") : xfed_span_make(NULL, 0),
-			.body = has_body ? xfed_buf_span(body) : xfed_span_make(NULL, 0),
+			.body = has_body ? xfed_buf_span(&body) : xfed_span_make(NULL, 0),
 		},
 	};
-	return trunk_send_inside(&w->party.send, d, &rq, &txn);
+	rc = trunk_send_inside(&w->party.send, d, &rq, &txn);
+	xfed_buf_deinit(&body);
+	return rc;
+}
+
+/* Where not one device fits, as addresses and proxies on the way are that long: the watcher is told that it may ask again later. */
+static int send_too_large(struct watch *w, struct xfed_arena *a)
+{
+	const struct pair *pair = w->party.pair;
+	core_count_refusal(pair->presence->core, XFED_REASON_SIP_REQUEST_TOO_LARGE, xfed_reason_info(XFED_REASON_SIP_REQUEST_TOO_LARGE)->side);
+	rt_log(RT_LOG_WARNING, "presence.notify-too-large", RT_KV_ADDRESS("local", contact_local(pair->contact)),
+		RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(XFED_REASON_SIP_REQUEST_TOO_LARGE), RT_END);
+	count_notify(pair->presence, "unsent");
+	if (w->value.state != SIP_SUB_TERMINATED) {
+		w->shows = false;
+		watch_unsent(w);
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = SIP_END_GIVEUP, .retry_after_s = TOO_LARGE_S });
+		return XFED_OK;
+	}
+	return send_bounded(w, a, 0);
+}
+
+/* What fits is known when it is printed: routes and credentials are others' doing. */
+static int send_notify(struct watch *w, struct xfed_arena *a)
+{
+	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
+	size_t most = !has_body ? 0 : w->party.transport == SIP_UDP ? XFED_SIP_UDP_REQUEST_BYTES : BODY_BYTES;
+	int rc = send_bounded(w, a, most);
+	while (rc == XFED_ERR_LIMIT && most >= BODY_LEAST_BYTES) {
+		most -= most / 8;
+		rc = send_bounded(w, a, most);
+	}
+	return rc == XFED_ERR_LIMIT && has_body ? send_too_large(w, a) : rc;
 }
 
 static void not_sent(struct watch *w, int rc)
@@ -456,12 +528,9 @@ void watch_flush(struct watch *w)
 	}
 	if (w->has_notify) {
 		struct xfed_arena a;
-		struct xfed_buf body;
 		w->has_notify = false;
-		xfed_arena_init(&a, 64 * 1024);
-		xfed_buf_init(&body, BODY_BYTES);
-		not_sent(w, send_notify(w, &a, &body));
-		xfed_buf_deinit(&body);
+		xfed_arena_init(&a, 256 * 1024);
+		not_sent(w, send_notify(w, &a));
 		xfed_arena_deinit(&a);
 	}
 	if (w->is_gone && !w->party.is_queued) {

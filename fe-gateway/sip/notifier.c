@@ -113,8 +113,9 @@ static uint64_t patience_ms(const struct sip_notifier *n)
 /* What was in it is told again, as it is then: whoever watches is not left with what was before. */
 static void tell_later(struct sip_notifier *n, int64_t retry_after_s, uint64_t now_ms)
 {
+	int64_t asked_s = retry_after_s < XFED_SIP_RETRY_AFTER_MAX_S ? retry_after_s : XFED_SIP_RETRY_AFTER_MAX_S;
 	n->failures++;
-	n->hold_ms = now_ms + (retry_after_s >= 0 ? (uint64_t)retry_after_s * 1000 : patience_ms(n));
+	n->hold_ms = now_ms + (asked_s >= 0 ? (uint64_t)asked_s * 1000 : patience_ms(n));
 	due(n, false);
 }
 

@@ -23,11 +23,6 @@ static struct sip_subscriber_action *push(struct sip_subscriber *s, enum sip_sub
 	return a;
 }
 
-static uint64_t after(uint64_t now_ms, int64_t seconds)
-{
-	return now_ms + (uint64_t)seconds * 1000;
-}
-
 /* A random number from 0 to `most`, so that subscriptions begun together are not repeated together. */
 static uint64_t spread(const struct sip_subscriber *s, uint64_t most)
 {
@@ -81,6 +76,20 @@ static uint64_t patience_ms(const struct sip_subscriber *s)
 	return ms - spread(s, ms / 4);
 }
 
+/* Retry-After is heeded, but never less than a second, which doubles with each failure in a row, nor for longer than an hour. */
+static uint64_t wait_ms(const struct sip_subscriber *s, int64_t retry_after_s)
+{
+	uint64_t least = XFED_SIP_RETRY_AFTER_MIN_MS;
+	if (retry_after_s < 0) {
+		return patience_ms(s);
+	}
+	for (unsigned i = 1; i < s->failures && least < XFED_SIP_RESUBSCRIBE_MIN_MS; i++) {
+		least *= 2;
+	}
+	uint64_t ms = retry_after_s < XFED_SIP_RETRY_AFTER_MAX_S ? (uint64_t)retry_after_s * 1000 : XFED_SIP_RETRY_AFTER_MAX_S * 1000ULL;
+	return ms > least ? ms : least;
+}
+
 /* It has ended; the reason says whether and when to subscribe again. One that ends twice without a NOTIFY in between has to wait too. */
 static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again again, int64_t retry_after_s, int status, uint64_t now_ms)
 {
@@ -100,7 +109,7 @@ static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again
 		return;
 	}
 	s->failures++;
-	s->retry_ms = retry_after_s >= 0 ? after(now_ms, retry_after_s) : now_ms + patience_ms(s);
+	s->retry_ms = now_ms + wait_ms(s, retry_after_s);
 }
 
 static void set_expiry(struct sip_subscriber *s, int64_t expires_s, uint64_t now_ms)
@@ -129,7 +138,7 @@ static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_e
 	} else {
 		/* section 4.1.2.2: after another failure of a refresh the subscription lasts until it expires */
 		s->failures++;
-		uint64_t again = ev->retry_after_s >= 0 ? after(now_ms, ev->retry_after_s) : now_ms + patience_ms(s);
+		uint64_t again = now_ms + wait_ms(s, ev->retry_after_s);
 		s->refresh_ms = again < s->expires_ms && !s->is_unwanted ? again : NEVER;
 	}
 }

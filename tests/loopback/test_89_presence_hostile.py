@@ -223,3 +223,30 @@ def test_methods_and_packages(xfed, user, flow, names):
             assert answer.get("allow-events") == "presence"
         else:
             assert answer.get("accept") == "application/pidf+xml" and "sip.accept.unsupported" in answer.get("warning")
+
+
+def test_a_state_that_no_packet_holds(xfed, partner, users, names):
+    """Over UDP notes are left out where they do not fit; the watch goes on, and is told them when they do."""
+    user = users["corp2.example"]
+    user.answer = 200
+    local, remote = names[0].replace("corp.", "corp2."), names[1]
+    watch = Watch(user, user.dial(xfed.sip, "udp"), "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    partner.inbox.wait(is_presence(local, "subscribe"), 20)
+    partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (remote, local), "corp2.example")
+    for status, seen in ("s" * 1000, None), ("short", "short"), ("s" * 3000, None):
+        partner.send("<presence from='%s/home' to='%s'><show>away</show><status>%s</status></presence>" % (remote, local, status), "corp2.example")
+        watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", "away", seen)], 20)
+    assert watch.subscribe().status == 200
+
+
+def test_more_devices_than_anybody_has(xfed, partner, user, flow, names):
+    """One contact is watched by so many of a user's devices; others of the user's contacts are not concerned."""
+    local, remote = names
+    user.answer = 200
+    for _ in range(32):
+        assert Watch(user, flow, "sip:" + remote, "sip:" + local).subscribe().status == 200
+    for expires in 600, 0:
+        answer = Watch(user, flow, "sip:" + remote, "sip:" + local).subscribe(expires)
+        assert answer.status == 480 and "delivery.queue.full" in answer.get("warning") and int(answer.get("retry-after")) > 0
+    assert Watch(user, flow, "sip:other." + remote, "sip:" + local).subscribe().status == 200

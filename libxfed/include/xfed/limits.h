@@ -222,6 +222,8 @@
 #define XFED_SIP_SUBSCRIPTION_MAX_S 86400
 #define XFED_SIP_RESUBSCRIBE_MIN_MS 30000 /* when a subscription that failed is tried again; doubled up to the maximum */
 #define XFED_SIP_RESUBSCRIBE_MAX_MS 1800000
+#define XFED_SIP_RETRY_AFTER_MIN_MS 1000 /* what a Retry-After of a SIP server counts at least, doubled with each failure in a row; and at most: */
+#define XFED_SIP_RETRY_AFTER_MAX_S  3600
 #define XFED_SIP_NOTIFY_BURST	    3 /* NOTIFYs of one subscription at once, and one more per interval */
 #define XFED_SIP_NOTIFY_EVERY_MS    5000
 #define XFED_SIP_NOTIFY_PATIENCE_MS 60000	/* at most, between two attempts of one that reaches nobody */

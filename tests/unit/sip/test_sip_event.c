@@ -188,6 +188,14 @@ static void subscriber(void **state)
 		FAIL_MORE(2, 423, 900, -1, "terminated"));
 	RUN_S("final answers", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL(1, 403, "terminated"), TICK(9999, ""));
 	RUN_S("not now", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL_MORE(1, 503, -1, 20, "terminated"), TICK(21, "SUBSCRIBE 60"));
+	RUN_S("at once, says a server that refuses: not in a loop", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL_MORE(1, 503, -1, 0, "terminated"),
+		TICK(2, "SUBSCRIBE 60"), FAIL_MORE(2, 503, -1, 0, "terminated"), TICK(4, "SUBSCRIBE 60"), FAIL_MORE(4, 503, -1, 1, "terminated"),
+		TICK(8, "SUBSCRIBE 60"), FAIL_MORE(8, 503, -1, 20, "terminated"), TICK(28, "SUBSCRIBE 60"));
+	RUN_S("never again, says another", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL_MORE(1, 503, -1, 4294967295, "terminated"),
+		TICK(3601, "SUBSCRIBE 60"));
+	RUN_S("a refresh that fails at once", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
+		TICK(701, "refresh 800"), FAIL_MORE(702, 500, -1, 0, ""), TICK(703, "refresh 800"), FAIL_MORE(703, 500, -1, 0, ""),
+		TICK(705, "refresh 800"));
 	RUN_S("the peer forgot it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), TICK(701, "refresh 800"),
 		FAIL(702, 481, "terminated, SUBSCRIBE 800"));
 	RUN_S("a refresh fails, the rest is left", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
@@ -396,6 +404,8 @@ static void notifier(void **state)
 		N_FAIL(7, 503, ""), N_TICK(17, "NOTIFY active;expires=583"), N_OK(17, ""), N_TICK(100, ""));
 	RUN_N("... when it said", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL_MORE(1, 503, 20, ""),
 		N_TICK(21, "NOTIFY active;expires=579"));
+	RUN_N("... but within an hour", false, N_SUB(0, 7200, "200 7200, NOTIFY active;expires=7200"), N_FAIL_MORE(1, 503, 4294967295, ""),
+		N_TICK(3601, "NOTIFY active;expires=3599"));
 	RUN_N("... or at once where it cannot wait", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 500, ""),
 		N_STATE(2, 1, "NOTIFY active;expires=598"));
 	RUN_N("no way there", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_UNSENT(0, ""), N_TICK(5, "NOTIFY active;expires=595"),
