@@ -346,7 +346,8 @@ static bool is_readable(struct follow *f, const struct sip_incoming *rq, struct 
 	}
 	enum xfed_reason reason = XFED_REASON_SIP_REQUEST_MALFORMED;
 	if (h && sip_sub_value_parse(h->value, value) == XFED_OK) {
-		reason = m->body.len > 0 ? read_state(f, m, a, now) : XFED_REASON_NONE;
+		bool is_over = value->state == SIP_SUB_TERMINATED; /* that holds whatever its body is, which says nothing any more */
+		reason = m->body.len > 0 && !is_over ? read_state(f, m, a, now) : XFED_REASON_NONE;
 	}
 	if (reason != XFED_REASON_NONE) {
 		iw_reason_to_sip(reason, &e);

@@ -214,11 +214,13 @@ static void fetch(struct watch *w)
 
 /* ---- SUBSCRIBE ---- */
 
-/* The answer waits for the end of the turn; a refusal has no dialog. */
+/* The answer waits for the end of the turn; a refusal has no dialog, and asks nobody for anything. */
 static void respond(struct watch *w, const struct sip_incoming *rq)
 {
+	bool is_taken = false;
 	struct sip_notifier_action act;
 	if (sip_notifier_next(&w->machine, &act) && act.kind == SIP_NOTIFIER_RESPOND) {
+		is_taken = act.status < 300;
 		enum xfed_reason reason = act.status == 423   ? XFED_REASON_SIP_EXPIRES_BRIEF
 					  : act.status == 481 ? XFED_REASON_SIP_DIALOG_UNKNOWN
 							      : XFED_REASON_NONE;
@@ -234,6 +236,9 @@ static void respond(struct watch *w, const struct sip_incoming *rq)
 		}
 	}
 	run(w);
+	if (is_taken && rq->message->expires != 0) {
+		ask_contact(w->party.pair);
+	}
 }
 
 static bool accepts_pidf(const struct sip_message *m)
@@ -340,9 +345,6 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 		return;
 	}
 	bool is_fetch = rq->message->expires == 0;
-	if (!is_fetch) {
-		ask_contact(pair);
-	}
 	struct watch *w = watch_new(pair, who->domain);
 	if (w && is_fetch) {
 		fetch(w);
@@ -406,9 +408,6 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 		return;
 	}
 	struct watch *w = (struct watch *)t;
-	if (rq->message->expires != 0) {
-		ask_contact(t->pair);
-	}
 	sip_notifier_step(
 		&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires }, presence_now(p));
 	respond(w, rq);

@@ -444,3 +444,37 @@ def test_who_may_see_no_more_after_a_start_is_told(pair, own, how):
     assert "reason=rejected" in last.get("subscription-state")
     wait_until("the watch is over", lambda: kept(own, p.local) == 0, 20)
     wait_until("contacts are kept", lambda: p.saved() == "both", 20)
+
+
+# ---- what is refused leaves nothing behind ----
+
+def test_a_watch_that_is_refused_adds_nobody(pair):
+    p = pair()
+    since = p.partner.inbox.mark()
+    assert p.watch().subscribe(10).status == 423
+    p.send("subscribe")  # behind it whatever there is has come
+    p.server.wait(p.uri, 20)
+    p.send("probe")
+    p.hears("unsubscribed", since)
+    assert not [s for s in p.partner.inbox.items[since:] if s.get("type") == "subscribe"]
+
+
+def test_a_refresh_that_comes_too_late_asks_nobody_again(pair):
+    p = pair()
+    watch = p.added()
+    p.user.answer = None  # the last NOTIFY is under way
+    p.send("unsubscribed")
+    watch.wait(lambda m: state_of(m) == "terminated", 20)
+    since = p.partner.inbox.mark()
+    assert watch.subscribe().status == 481
+    p.send("probe")
+    p.hears("unsubscribed", since)
+    assert not [s for s in p.partner.inbox.items[since:] if s.get("type") == "subscribe"]
+
+
+def test_an_end_with_an_unreadable_body_is_an_end(pair):
+    p = pair()
+    request = p.watched()
+    since = p.partner.inbox.mark()
+    assert p.server.notify(request, "terminated;reason=rejected", "<html/>").status == 200
+    assert p.hears("unsubscribed", since).get("from") == p.local
