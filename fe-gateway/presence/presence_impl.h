@@ -17,9 +17,8 @@
 #define PRESENCE_BUCKETS	   1024
 #define PRESENCE_UNSAID_MAX	   10000 /* contacts that are told again of a subscription when there is a way */
 #define PRESENCE_WATCHES_MAX	   200000
-/* The same by each user, who hurts nobody but itself: devices that watch one contact, or ask for it at once; and of all contacts. */
-#define PRESENCE_WATCHES_PAIR_MAX 32
-#define PRESENCE_WATCHES_USER_MAX 5000
+#define PRESENCE_WATCHES_PAIR_MAX  32
+#define PRESENCE_WATCHES_USER_MAX  5000
 
 struct promise;
 
@@ -136,8 +135,8 @@ struct presence {
 	uint64_t left_ms;	       /* when it went out of service; 0: it is in it */
 	struct presence_trial *trials; /* a handful */
 	struct keep *keep;
-	struct tally *watched;		       /* watches by user */
-	struct tally *shares, *pending, *pace; /* follows by partner; requests that wait by user and partner; what partners were given this second */
+	struct tally *watched, *shares, *pending,
+		*pace; /* watches by user; follows by partner; requests that wait by user and partner; what partners were given this second */
 	struct {
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
 		uint64_t begun_ms;
@@ -148,16 +147,14 @@ static inline uint64_t presence_now(const struct presence *p)
 {
 	return core_now(p->core);
 }
-
 /* presence.c */
 /* The pair of a contact that is held for the call; made where there is none yet. NULL: NOMEM. */
 struct pair *pair_of(struct presence *p, struct contact *k);
 struct xfed_span pair_remote_domain(const struct pair *pair);
 struct xfed_span pair_local_domain(const struct pair *pair);
 struct pair **pairs_of(struct presence *p, struct xfed_span remote_domain); /* the list that those of this partner are in */
-bool pair_may_ask(const struct pair *pair); /* for a request of the contact: not too many of that partner wait for the user */
-void pair_release(struct pair *pair);	    /* frees it where nothing of it is left */
-int party_init(struct party *t, enum party_kind kind, struct pair *pair); /* OK, NOMEM */
+void pair_release(struct pair *pair);					    /* frees it where nothing of it is left */
+int party_init(struct party *t, enum party_kind kind, struct pair *pair);   /* OK, NOMEM */
 void party_deinit(struct party *t);
 void party_queue(struct party *t);
 void party_arm(struct party *t, uint64_t deadline_ms);
@@ -196,8 +193,6 @@ void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dia
 void follow_failed(struct follow *f, bool was_written); /* no answer came, or no connection */
 void follow_located(struct follow *f, bool is_found);
 void follow_free(struct follow *f);
-void follow_rejudge(struct follow *f);	  /* other files are in force: what may not be seen any more is told anew without it */
-void follow_tell_all(struct follow *f);	  /* all that is known of the user, told to the contact again */
-void follow_tell_again(struct follow *f); /* the same where something was told before, and nothing where nothing was */
+void follow_tell_all(struct follow *f); /* all that is known of the user, told to the contact again */
 
 #endif

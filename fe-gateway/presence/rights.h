@@ -13,8 +13,12 @@ bool pair_has_rights(const struct pair *pair);
 /* The contact may see the user, or has asked to, and the user's server is not asked: not at all, or what there was is being ended. */
 bool pair_is_unasked(const struct pair *pair);
 void pair_ask_again(struct pair *pair); /* what the contact may see has perhaps changed: it is asked for where it is not */
+/* For a request of the contact: not too many of that partner wait for the user. */
+bool pair_may_ask(const struct pair *pair);
 /* The contact sees the user no more, and is told so. */
 void pair_end_rights(struct pair *pair);
+/* follow.c */
+void follow_rejudge(struct follow *f); /* other files are in force: what may not be seen any more is told anew without it */
 /* watch.c: those that wait for what is known of the contact need not wait much longer */
 void watches_heard(struct pair *pair);
 /* They are contacts no longer, and both are told so. */

@@ -29,6 +29,8 @@ void party_doubt(struct party *t, enum presence_doubt why); /* is asked again in
 bool party_is_turn(struct party *t);			    /* it has come */
 void party_rearm(struct party *t);
 void follow_mark(struct follow *f, enum presence_doubt why);
+/* follow.c: as follow_tell_all() where something was told before, and nothing where nothing was */
+void follow_tell_again(struct follow *f);
 void follow_is_fresh(struct follow *f);
 bool follow_is_known(const struct follow *f); /* what was told holds: a probe is answered from it */
 void follow_await(struct follow *f);	      /* it has been asked: its minute begins, unless it has already */
