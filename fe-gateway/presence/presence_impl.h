@@ -121,8 +121,7 @@ struct presence {
 	size_t counts[2][PRESENCE_PHASES], links;			     /* of parties by kind; edges that can be reached */
 	size_t doubts[PRESENCE_DOUBT_COUNT];				     /* pairs by why they are stale, or their follows */
 	uint64_t heard_ms[PRESENCE_BUCKETS], heard_domain[PRESENCE_BUCKETS]; /* when the last of a bucket was heard, and the hash of its domain */
-	uint64_t turn_us;						     /* when the next subscription in doubt is asked */
-	uint64_t hop_doubts;						     /* of all hops, when they were last looked at */
+	uint64_t turn_us, hop_doubts;	/* when the next subscription in doubt is asked; of all hops, when they were last looked at */
 	struct pair *walk_at, *checked; /* the next one of a walk (walk.c), NULL: none is under way; whose watchers are looked at (drift.c) */
 	unsigned walk_what, walk_next;
 	struct said *said;
@@ -132,11 +131,10 @@ struct presence {
 	struct rt_timer timer;
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count, pair_count, unsaid_count;
-	uint64_t left_ms;	       /* when it went out of service; 0: it is in it */
-	struct presence_trial *trials; /* a handful */
+	uint64_t left_ms; /* when it went out of service; 0: it is in it */
+	struct presence_trial *trials;
 	struct keep *keep;
-	struct tally *watched, *shares, *pending,
-		*pace; /* watches by user; follows by partner; requests that wait by user and partner; what partners were given this second */
+	struct tally *watched, *shares, *pending, *pace; /* watches by user; follows by partner; requests that wait; this second of partners */
 	struct {
 		enum presence_doubt why;
 		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
@@ -168,7 +166,6 @@ struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev
 
 /* to_xmpp.c: to the contact, from the user. `d`: of one device; NULL: of none in particular. False: not sent; what is to be, is later. */
 bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d);
-
 /* from_xmpp.c */
 deliver_fn presence_take;
 void presence_break_promises(struct presence *p); /* the process ends: what is not in the store yet is told to nobody, and comes again */
