@@ -15,7 +15,7 @@ size_t ctl_usage(const char *noun, FILE *out)
 		}
 		count++;
 		int width = fprintf(out, "  %s", rt_command_words(c, words));
-		if (width > HELP_COLUMN - 1) {
+		if (width > HELP_COLUMN - 2) { /* two blanks at least part them */
 			fprintf(out, "\n");
 			width = 0;
 		}

@@ -10,7 +10,7 @@ import pytest
 from lab.baresip import Baresip
 
 SOON = 2.0  # seconds
-CONTACTS = {"prosody": "alice@partner.example", "ejabberd": "eve@ejabberd.example"}
+CONTACTS = {"prosody": "wanda@partner.example", "ejabberd": "wanda@ejabberd.example"}  # who have no resource but those of these tests
 numbers = itertools.count(1)
 
 

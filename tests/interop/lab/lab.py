@@ -17,7 +17,7 @@ from .xmpp_user import XmppUser
 
 PASSWORD = "pw"
 
-# user -> JID; beside these there is eve at every domain, known by her JID
+# user -> JID; beside these there are at every domain eve and wanda, known by their JIDs; wanda is only there while presence is looked at
 XMPP_USERS = {
     "alice": "alice@partner.example",
     "bob": "bob@partner2.example",
@@ -85,7 +85,7 @@ class Lab:
             return Kamailio(self.net, directory, self.certs, more_domains=[
                 d for d in served_by("edge") if d.endswith(".corp.example")])
         certificates = {name: DOMAINS[name].certificate for name in served_by(host)}
-        users = [("eve@" + name, PASSWORD) for name in certificates]
+        users = [(user + name, PASSWORD) for name in certificates for user in ("eve@", "wanda@")]
         users += [(jid, PASSWORD) for jid in XMPP_USERS.values() if jid.split("@")[1] in certificates]
         if host == "ejabberd":
             return Ejabberd(self.net, directory, host, {name: (c, login_of(name)) for name, c in certificates.items()},
