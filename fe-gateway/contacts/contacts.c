@@ -236,7 +236,19 @@ void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r
 {
 	k->relation = r;
 	k->asked_s = asked_s;
+	k->is_owing = k->is_owing && !iw_relation_is_from(r.state);
 	judge_related(c, k);
+}
+
+void contacts_owe(struct contact *k)
+{
+	k->is_owing = k->is_owing || !k->saved.is_changed;
+}
+
+void contacts_told(struct contacts *c, struct contact *k)
+{
+	k->is_owing = false;
+	contacts_mark(c, k);
 }
 
 int64_t contact_asked_s(const struct contact *k)

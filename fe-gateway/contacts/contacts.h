@@ -61,6 +61,13 @@ struct iw_relation contact_relation(const struct contact *k); /* NULL: none */
 /* Of one that is held. `asked_s`: when the request came that waits for an answer, of the wall clock; 0: none does. */
 void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r, int64_t asked_s);
 int64_t contact_asked_s(const struct contact *k);
+/*
+ * The next contacts_relate() takes the user's presence from a contact that has to be told so. The store keeps the relation it has until
+ * contacts_told(), for a process that is killed before would otherwise start without anybody who knows. Not where what it has is not in
+ * the store yet; contacts_when_saved() of the contact ends it, too.
+ */
+void contacts_owe(struct contact *k);
+void contacts_told(struct contacts *c, struct contact *k);
 /* Of one that is held: the user lets it ask and write where policy wants to be told so, without having asked for it. */
 void contacts_approve(struct contacts *c, struct contact *k, bool is_approved);
 bool contact_is_approved(const struct contact *k);
@@ -96,7 +103,7 @@ struct contacts_wait {
 	uint64_t turn;
 };
 /* Runs `done` once, at the latest with contacts_free(): when what is known of this one (NULL: of all) is in the store, which may be at once; contacts_flush() sees to it. */
-void contacts_when_saved(struct contacts *c, const struct contact *k, struct contacts_wait *w);
+void contacts_when_saved(struct contacts *c, struct contact *k, struct contacts_wait *w);
 /* The store could not be written the last time: what is new would be lost with this process. */
 bool contacts_are_failing(const struct contacts *c);
 

@@ -32,7 +32,7 @@ struct contact {
 	unsigned holders;
 	uint64_t wrote_ms, alive_ms, delivered_ms, used_ms;
 	bool has_written, is_alive, has_reached;
-	bool is_related, is_approved;
+	bool is_related, is_approved, is_owing; /* owing: the store keeps the relation it has until contacts_told() */
 	struct iw_relation relation;
 	int64_t asked_s, used_s, wanted_s;
 	bool has_use, has_users_use; /* since it is held */

@@ -36,7 +36,7 @@ static bool is_worth_saving(const struct contact *k)
 
 void contacts_mark(struct contacts *c, struct contact *k)
 {
-	if (c->store && !k->saved.is_changed && is_worth_saving(k)) {
+	if (c->store && !k->is_owing && !k->saved.is_changed && is_worth_saving(k)) {
 		k->saved.is_changed = true;
 		k->saved.turn = ++c->turn;
 		DL_APPEND2(c->changed, k, saved.prev, saved.next);
@@ -102,8 +102,11 @@ bool contacts_are_failing(const struct contacts *c)
 	return c->store && store_state(c->store)->is_failing;
 }
 
-void contacts_when_saved(struct contacts *c, const struct contact *k, struct contacts_wait *w)
+void contacts_when_saved(struct contacts *c, struct contact *k, struct contacts_wait *w)
 {
+	if (k) {
+		contacts_told(c, k);
+	}
 	bool is_in_batch = k && c->is_writing && k->saved.batch == c->batch_number;
 	if (!c->store || (k && !k->saved.is_changed && !is_in_batch)) {
 		w->done(w, XFED_OK);

@@ -14,9 +14,15 @@ static bool is_watched(const struct pair *pair)
 /* ---- what the contact is told ---- */
 
 /* Not while it is being ended: a NOTIFY that crosses our last SUBSCRIBE shows nothing to whom policy, or an operator, lets see no more. */
-static bool may_tell(const struct follow *f)
+static bool may_see(const struct follow *f)
 {
 	return !f->machine.is_unwanted && is_watched(f->party.pair);
+}
+
+/* What comes before the contact has heard that it may see the user is told behind that (pair_approved()). */
+static bool may_tell(const struct follow *f)
+{
+	return may_see(f) && !f->party.pair->is_saving;
 }
 
 /* A public partner's users never see notes. */
@@ -146,7 +152,7 @@ static void approved(struct follow *f)
 	struct pair *pair = f->party.pair;
 	if (iw_relation_is_pending_in(contact_relation(pair->contact).state)) {
 		pair_relate(pair, IW_RELATION_OUT_SUBSCRIBED);
-		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
+		pair_approved(pair);
 	}
 }
 
@@ -368,7 +374,7 @@ void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_
 	if (f->machine.state == SIP_SUB_ACTIVE || f->machine.state == SIP_SUB_PENDING) {
 		follow_is_fresh(f);
 	}
-	if (f->machine.state == SIP_SUB_ACTIVE && may_tell(f)) {
+	if (f->machine.state == SIP_SUB_ACTIVE && may_see(f)) {
 		tell_changes(f, &now); /* without a body nothing is known of the user ([B5.1]) */
 	}
 }

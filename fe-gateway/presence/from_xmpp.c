@@ -12,8 +12,22 @@ struct promise {
 	struct contacts_wait wait; /* first */
 	struct presence *presence; /* NULL: it is gone, and the links with it */
 	struct promise *prev, *next;
+	struct pair *pair; /* whose contact is told that it may see the user; NULL: a delivery of a contact's, from: */
 	struct deliver_origin origin;
 };
+
+/* The contact may see the user, and hears so when this outlives the process, with what has come meanwhile. */
+static void tell_approved(struct pair *pair)
+{
+	pair->is_saving = false;
+	if (iw_relation_is_from(contact_relation(pair->contact).state)) {
+		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
+		if (pair->follow && pair->follow->told.count > 0) {
+			follow_tell_all(pair->follow);
+		}
+	}
+	pair_release(pair);
+}
 
 static void keep_promise(struct contacts_wait *w, int rc)
 {
@@ -22,7 +36,9 @@ static void keep_promise(struct contacts_wait *w, int rc)
 	if (p) {
 		DL_DELETE(p->promises, pr);
 	}
-	if (p && rc == XFED_OK) {
+	if (p && pr->pair) { /* a store that cannot be written holds up nobody: it is in force */
+		tell_approved(pr->pair);
+	} else if (p && rc == XFED_OK) {
 		deliver_done(p->deliver, &pr->origin);
 	} else if (p) {
 		deliver_refuse(p->deliver, &pr->origin, XFED_REASON_STORE_WRITE_FAILED, NULL);
@@ -40,7 +56,7 @@ void presence_break_promises(struct presence *p)
 }
 
 /* A change of a subscription is delivered when it outlives this process (proto/delivery.md, Per kind). */
-static void done_when_saved(struct presence *p, const struct contact *k, const struct delivery *d)
+static void done_when_saved(struct presence *p, struct contact *k, const struct delivery *d)
 {
 	struct promise *pr = xfed_malloc(sizeof(*pr) + deliver_origin_bytes(&d->origin));
 	if (!pr) {
@@ -52,6 +68,21 @@ static void done_when_saved(struct presence *p, const struct contact *k, const s
 	deliver_origin_copy(&pr->origin, &d->origin, &at);
 	DL_APPEND(p->promises, pr);
 	contacts_when_saved(p->contacts, k, &pr->wait);
+	core_flush_soon(p->core);
+}
+
+void pair_approved(struct pair *pair)
+{
+	struct presence *p = pair->presence;
+	struct promise *pr = xfed_calloc(1, sizeof(*pr));
+	pair->is_saving = true;
+	if (!pr) {
+		tell_approved(pair);
+		return;
+	}
+	*pr = (struct promise){ .wait = { .done = keep_promise }, .presence = p, .pair = pair };
+	DL_APPEND(p->promises, pr);
+	contacts_when_saved(p->contacts, pair->contact, &pr->wait);
 	core_flush_soon(p->core);
 }
 
@@ -160,7 +191,7 @@ static void take_subscribe(struct presence *p, struct pair *pair, const struct d
 	if (!begun(p, pair, d)) {
 		return; /* what is refused leaves no relation behind */
 	}
-	if (pair_relate(pair, IW_RELATION_IN_SUBSCRIBE).reply == IW_RELATION_SUBSCRIBED) {
+	if (pair_relate(pair, IW_RELATION_IN_SUBSCRIBE).reply == IW_RELATION_SUBSCRIBED && !pair->is_saving) {
 		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
 		if (follow_is_known(pair->follow)) { /* its server may not have kept what it was told before */
 			follow_tell_all(pair->follow);

@@ -105,7 +105,7 @@ static void pair_free(struct pair *pair)
 void pair_release(struct pair *pair)
 {
 	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0;
-	if (!is_used && pair->under_way == 0 && !pair_has_unsaid(pair)) {
+	if (!is_used && pair->under_way == 0 && !pair->is_saving && !pair_has_unsaid(pair)) {
 		pair_free(pair);
 	}
 }
@@ -119,6 +119,9 @@ struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev
 	tally_pending(pair, r.state);
 	if (step.is_changed) {
 		asked_s = asked_s == 0 ? core_wall_s(p->core) : asked_s;
+		if (ev == IW_RELATION_OUT_UNSUBSCRIBED) {
+			contacts_owe(pair->contact);
+		}
 		contacts_relate(p->contacts, pair->contact, r, iw_relation_is_pending_in(r.state) ? asked_s : 0);
 		rt_log(RT_LOG_INFO, "presence.relation", RT_KV_ADDRESS("local", contact_local(pair->contact)),
 			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_STR("state", iw_relation_word(r.state)), RT_END);

@@ -82,7 +82,7 @@ struct pair {
 	struct watch *watches;
 	struct follow *follow;
 	unsigned trials, under_way; /* under_way: stanzas to the contact whose outcome is awaited */
-	bool is_tallied;	    /* in presence.pending, under: */
+	bool is_saving, is_tallied; /* saving: that the contact may see the user, which it hears then; tallied: in presence.pending, under: */
 	uint64_t pending_key;
 	enum presence_doubt why;				  /* something may have been missed (resync.c) */
 	bool is_listed, is_asked, is_heard, is_second, must_tell; /* to be asked: in presence.stale; asked; answered; once more; and told */

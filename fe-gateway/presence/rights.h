@@ -15,6 +15,8 @@ bool pair_is_unasked(const struct pair *pair);
 void pair_ask_again(struct pair *pair); /* what the contact may see has perhaps changed: it is asked for where it is not */
 /* For a request of the contact: not too many of that partner wait for the user. */
 bool pair_may_ask(const struct pair *pair);
+/* The user, or the user's server, has let the contact see: it is told when that is in the store (from_xmpp.c). */
+void pair_approved(struct pair *pair);
 /* The contact sees the user no more, and is told so. */
 void pair_end_rights(struct pair *pair);
 /* follow.c */

@@ -50,6 +50,7 @@ void pair_unsaid(struct pair *pair, enum xfed_stanza_type type)
 	bool is_first = !pair_has_unsaid(pair);
 	if (is_first && p->unsaid_count == PRESENCE_UNSAID_MAX) {
 		enum xfed_reason reason = XFED_REASON_DELIVERY_QUEUE_FULL;
+		contacts_told(p->contacts, pair->contact);
 		core_count_refusal(p->core, reason, xfed_reason_info(reason)->side);
 		rt_log(RT_LOG_WARNING, "presence.not-repeated", RT_KV_ADDRESS("local", contact_local(pair->contact)),
 			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(reason), RT_END);
@@ -105,6 +106,9 @@ void presence_outcome(struct presence *p, struct xfed_span stanza_id, const stru
 		not_there(pair, s, r);
 	} else if (pair) {
 		pair->pause_ms = 0;
+	}
+	if (is_there && s->type == XFED_TYPE_UNSUBSCRIBED) {
+		contacts_told(p->contacts, s->contact);
 	}
 	forget(p, s);
 	if (pair) {

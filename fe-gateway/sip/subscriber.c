@@ -224,6 +224,7 @@ static void doubt(struct sip_subscriber *s, uint64_t now_ms)
 	if (is_up && s->has_dialog) {
 		send(s, s->wanted_s);
 	} else if (s->state == SIP_SUB_TERMINATED && s->retry_ms != NEVER) {
+		s->failures = 0; /* they say nothing of the way there is now */
 		begin(s, now_ms);
 	}
 }

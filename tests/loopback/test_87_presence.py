@@ -423,6 +423,29 @@ def test_a_refusal_without_a_way_is_told_when_there_is_one(own, served):
     assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribed" and s.get("from") == local, 60, since) is not None
 
 
+def test_a_refusal_that_nobody_has_heard_outlives_the_gateway(own, served, users):
+    """The store keeps what was until the contact knows: the gateway that starts asks again, hears it again, and tells it."""
+    local, _, partner, server, request = served
+    wait_until("it is in the store", lambda: saved(own, local) == "from", 20)
+    own.edge.stop()
+    mark = own.gateway.process.mark()
+    assert server.notify(request, "terminated;reason=rejected").status == 200
+    own.gateway.process.wait_line("event=presence.relation local=%s .*state=none" % local, 20, mark)
+    behind = "behind%d@corp.example" % next(numbers)
+    assert Watch(server.user, server.flow, "sip:someone@" + partner.domain, "sip:" + behind).subscribe().status == 200
+    wait_until("what has changed since is in the store", lambda: saved(own, behind), 20)
+    own.gateway.process.child.kill()
+    own.gateway.process.stop()
+    since, told = server.user.inbox.mark(), partner.inbox.mark()
+    own.edge.start()
+    own.gateway.start().wait_ready()
+    server.flow = server.user.dial(own.sip)
+    again = server.wait("sip:" + local, 30, since)
+    assert server.notify(again, "terminated;reason=rejected").status == 200
+    assert partner.inbox.wait(lambda s: s.get("type") == "unsubscribed" and s.get("from") == local, 60, told) is not None
+    wait_until("it is in the store no more", lambda: saved(own, local) in (None, "none"), 20)
+
+
 def test_who_asks_again_is_told_again(served):
     """Without stream management its server may have got neither the approval nor what was behind it."""
     local, remote, partner, _, _ = served

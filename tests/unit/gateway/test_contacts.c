@@ -482,6 +482,52 @@ static void relations_outlive_a_restart_and_everybody_else(void **state)
 	assert_int_equal(w.calls, 3);
 }
 
+static struct contact *lose(struct life *l)
+{
+	struct contact *k = contacts_hold(l->c, NULL, DAVE, ALICE);
+	contacts_owe(k);
+	contacts_relate(l->c, k, (struct iw_relation){ .state = IW_RELATION_NONE }, 0);
+	return k;
+}
+
+static void start_again(struct life *l)
+{
+	contacts_give_back(l->c, contacts_find(l->c, DAVE, ALICE), l->now);
+	finish(l);
+	begin(l);
+}
+
+/* Who sees the user no more and has not been told stays in the store, until it has been, or somebody is promised otherwise. */
+static void who_is_still_to_be_told_is_kept(void **state)
+{
+	(void)state;
+	struct life l;
+	struct waiter w = { .wait = { .done = note_saved } };
+	unlink(store_path);
+	begin(&l);
+	relate(&l, ALICE, IW_RELATION_FROM, false);
+	lose(&l); /* the store knows of nothing yet */
+	start_again(&l);
+	assert_null(contacts_find(l.c, DAVE, ALICE));
+	relate(&l, ALICE, IW_RELATION_FROM, false);
+	contacts_save(l.c);
+	lose(&l);
+	start_again(&l);
+	assert_int_equal(contact_relation(contacts_find(l.c, DAVE, ALICE)).state, IW_RELATION_FROM);
+	contacts_told(l.c, lose(&l));
+	start_again(&l);
+	assert_null(contacts_find(l.c, DAVE, ALICE));
+	relate(&l, ALICE, IW_RELATION_FROM, false);
+	contacts_save(l.c);
+	contacts_when_saved(l.c, lose(&l), &w.wait);
+	contacts_flush(l.c);
+	assert_int_equal(w.calls, 1);
+	start_again(&l);
+	assert_null(contacts_find(l.c, DAVE, ALICE));
+	finish(&l);
+	unlink(store_path);
+}
+
 /* What changes later, however much and however often, holds up nobody. */
 static void who_waits_is_told_though_more_changes_all_the_time(void **state)
 {
@@ -697,6 +743,7 @@ int main(void)
 		cmocka_unit_test(authorisations_and_who_is_there_outlive_a_restart),
 		cmocka_unit_test(the_store_is_written_to_once_an_hour),
 		cmocka_unit_test(relations_outlive_a_restart_and_everybody_else),
+		cmocka_unit_test(who_is_still_to_be_told_is_kept),
 		cmocka_unit_test(who_waits_is_told_though_more_changes_all_the_time),
 		cmocka_unit_test(related_ones_count_apart),
 		cmocka_unit_test(related_ones_are_listed_by_user_and_domain),

@@ -221,6 +221,9 @@ static void subscriber(void **state)
 		FAIL(6, 481, "terminated, SUBSCRIBE 800"), OK(7, 800, ""), NOTIFY(7, "active", "active"));
 	RUN_S("... or is not there, and comes back", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
 		DOUBT(5, "refresh 800"), SILENCE(37, "terminated"), DOUBT(40, "SUBSCRIBE 800"));
+	RUN_S("... and what failed before says nothing of the way there is now", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), FAIL(1, 500, "terminated"),
+		TICK(31, "SUBSCRIBE 800"), FAIL(32, 500, "terminated"), DOUBT(40, "SUBSCRIBE 800"), FAIL(41, 500, "terminated"),
+		TICK(71, "SUBSCRIBE 800"));
 	RUN_S("... which changes nothing where it is not wanted, or refused for good", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), FAIL(1, 403, "terminated"),
 		DOUBT(2, ""), SUBSCRIBE(3, 800, "SUBSCRIBE 800"), STOP(3, ""), DOUBT(3, ""), FAIL(4, 500, "terminated"), DOUBT(5, ""));
 	RUN_S("a NOTIFY shortens it, and never lengthens it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 400, ""),
