@@ -24,13 +24,20 @@ struct keep_batch {
 	bool has_rows;
 };
 
+/* What the batch is written behind; it may outlive the room. */
+struct keep_wait {
+	struct contacts_wait wait; /* first */
+	struct keep *keep;	   /* NULL: it is waited for no more */
+};
+
 struct keep {
 	struct presence *presence;
 	struct store *store;
 	struct keep_batch batches[2];
 	struct keep_batch *filling;
-	bool is_writing;	 /* the other one */
-	uint64_t write_again_ms; /* it could not be written, and is tried again then; 0: it is with the store */
+	bool is_writing, is_stopping; /* writing: the other one */
+	struct keep_wait *wait;	      /* NULL: it is with the store, or below */
+	uint64_t write_again_ms;      /* it could not be written, and is tried again then; 0: it is on its way */
 	struct kept *waiting;
 };
 
@@ -47,6 +54,9 @@ static void on_written(struct store_batch *b)
 	}
 	store_batch_deinit(b);
 	k->is_writing = false;
+	if (k->is_stopping) {
+		keep_flush(k->presence);
+	}
 }
 
 static void fill_next(struct keep *k)
@@ -57,15 +67,69 @@ static void fill_next(struct keep *k)
 	store_batch_init(&k->filling->batch, on_written);
 }
 
+static void submit(struct keep *k)
+{
+	k->write_again_ms = 0;
+	store_submit(k->store, &(k->filling == &k->batches[0] ? &k->batches[1] : &k->batches[0])->batch);
+}
+
+static void on_contacts_saved(struct contacts_wait *wait, int rc)
+{
+	struct keep_wait *w = (struct keep_wait *)wait;
+	struct keep *k = w->keep;
+	xfed_free(w);
+	if (!k) {
+		return;
+	}
+	k->wait = NULL;
+	if (rc == XFED_OK) {
+		submit(k);
+	} else {
+		k->write_again_ms = presence_now(k->presence) + WRITE_AGAIN_MS;
+	}
+}
+
+/*
+ * The store has a watch when it has the relation that its SUBSCRIBE has made: a process that finds the one without the other takes it for
+ * refused. With the process the rooms below write what they have.
+ */
+static void submit_behind_contacts(struct keep *k)
+{
+	struct keep_wait *w = k->is_stopping ? NULL : xfed_malloc(sizeof(*w));
+	if (!w) {
+		submit(k);
+		return;
+	}
+	*w = (struct keep_wait){ .wait = { .done = on_contacts_saved }, .keep = k };
+	k->write_again_ms = 0;
+	k->wait = w;
+	contacts_when_saved(k->presence->contacts, NULL, &w->wait);
+	core_flush_soon(k->presence->core);
+}
+
 void keep_flush(struct presence *p)
 {
 	struct keep *k = p->keep;
 	if (k && k->filling->has_rows && !k->is_writing) {
-		struct keep_batch *b = k->filling;
 		k->is_writing = true;
 		fill_next(k);
-		store_submit(k->store, &b->batch);
+		submit_behind_contacts(k);
 	}
+}
+
+void keep_stop(struct presence *p)
+{
+	struct keep *k = p->keep;
+	if (!k) {
+		return;
+	}
+	k->is_stopping = true;
+	if (k->wait) {
+		k->wait->keep = NULL;
+		k->wait = NULL;
+		submit(k);
+	}
+	keep_flush(p);
 }
 
 static void put(struct keep *k, const struct store_watch *row)
@@ -196,8 +260,7 @@ void keep_tick(struct presence *p, size_t most)
 		return;
 	}
 	if (k->is_writing && k->write_again_ms != 0 && presence_now(p) >= k->write_again_ms) {
-		k->write_again_ms = 0;
-		store_submit(k->store, &(k->filling == &k->batches[0] ? &k->batches[1] : &k->batches[0])->batch);
+		submit_behind_contacts(k);
 	}
 	for (size_t i = 0; i < most && k->waiting; i++) {
 		take_up_next(k);

@@ -14,6 +14,7 @@ struct keep;
 int keep_load(struct presence *p, struct store *s, char error[256]);
 void keep_tick(struct presence *p, size_t most); /* takes up so many, and tries again what could not be written */
 void keep_flush(struct presence *p);		 /* the end of a turn: what has changed goes to the store */
+void keep_stop(struct presence *p);		 /* what is left goes to the store now */
 void keep_free(struct presence *p);		 /* behind the store's end */
 
 /* watch.c: one that was up, of which nothing is told yet; NULL: NOMEM. What there is of that kind is told. */

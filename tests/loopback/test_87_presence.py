@@ -276,6 +276,29 @@ def saved(inst, local):
     return rows[0][0] if rows else None
 
 
+def test_a_watch_is_in_the_store_behind_its_contact(own, users, names):
+    """Who finds a watch without the relation that it has made takes the contact for one that has refused."""
+    user = users["corp.example"]
+    domain = "behind%s.example" % names[0]
+    own.list_partner(domain)
+    own.reload()
+    flow = user.dial(own.sip)
+
+    def both(local):
+        with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % own.dir, uri=True) as db:
+            return db.execute("SELECT (SELECT count(*) FROM watch WHERE local = ?1), (SELECT relation FROM contact WHERE local = ?1)",
+                              (local,)).fetchone()
+    for _ in range(5):
+        local = "behind%d@corp.example" % next(numbers)
+        watch = Watch(user, flow, "sip:whoever@" + domain, "sip:" + local)
+        assert watch.subscribe().status == 200
+        wait_until("the watch is in the store", lambda at=local: both(at)[0] == 1, 20)
+        assert both(local)[1] is not None
+        assert watch.subscribe(0).status == 200
+    flow.close()
+    own.unlist_partner(domain)
+
+
 def test_a_public_partner_sees_nobody_unasked(own, new_partner, users, names):
     """Who has not been added gets the same answer for every address, and SIP is not asked; who has been sees no notes."""
     local_user, contact = names
