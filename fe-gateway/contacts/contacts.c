@@ -116,7 +116,7 @@ struct contact *contacts_hold(struct contacts *c, struct contact *known, struct 
 	return k;
 }
 
-/* What the user wrote a day ago gives the pair no better place any more. */
+/* A message of the user's older than a day does not keep the pair in `written`. */
 void contacts_give_back(struct contacts *c, struct contact *k, uint64_t now_ms)
 {
 	struct contact **order;

@@ -1,11 +1,13 @@
 /*
- * contacts: what is known of a pair of a local user and an XMPP contact. For a day: whether the user has written to the contact
- * (which authorises a contact at a public partner), whether the contact is known to be there (it has written, or taken a message without
- * an error), and the type and thread of the last message of it that the user has got, which are given back ([B4-01], [B4-07]).
- * Bounded: beyond the cap the pair not used for longest is forgotten, and one in which the user has not written, while there is any:
- * nobody pushes out an authorisation by writing from many addresses. Of pairs in which the user has written the times are kept in the
- * store, to the hour. Until it is ended: the relation of the two, who may see whom and who has asked to (RFC 6121 section 3), which is in
- * the store before anybody is told that it is. Addresses are normalised bare JIDs. May call: store, core, and the library interwork/.
+ * contacts: what is known of a pair of a local user and an XMPP contact (normalised bare JIDs).
+ *
+ * For 24 h: whether the user has written to the contact, which authorises it at a public partner; whether the contact is there (it has
+ * written, or taken a message without an error); type and thread of its last delivered message, which replies take over ([B4-01], [B4-07]).
+ * Beyond the cap the least recently used pair is forgotten, those in which the user has not written first, so that nobody pushes out an
+ * authorisation by writing from many addresses. Times of pairs in which the user has written are stored, to the hour.
+ *
+ * Until it is ended: the relation (RFC 6121 section 3). It is stored in batches; who must not answer before that uses contacts_when_saved().
+ * Related pairs do not count towards the cap. May call: store, core, and the library interwork/.
  *
  *   held      by somebody who keeps a pointer to it; not forgotten before it is given back
  *   related   with a relation, or the user's consent to one: forgotten by nobody but contacts_relate() and contacts_approve()
@@ -18,20 +20,20 @@
 
 #define CONTACTS_MAX	65536
 #define CONTACT_KEEP_MS ((uint64_t)24 * 3600 * 1000)
-#define CONTACT_SAVE_MS ((uint64_t)3600 * 1000) /* a time in the store is at most so much older than the true one */
-#define CONTACT_USED_S	((int64_t)24 * 3600)	/* and that of a relation's last use */
+#define CONTACT_SAVE_MS ((uint64_t)3600 * 1000) /* stored times of messages may be so much too old */
+#define CONTACT_USED_S	((int64_t)24 * 3600)	/* the same of a relation's last use */
 
 struct contacts;
 struct contact; /* one pair */
 
 int contacts_new(size_t max, struct contacts **out); /* 0: CONTACTS_MAX. OK, NOMEM */
-void contacts_free(struct contacts *c);		     /* behind the store's end, which gives back what was being written. NULL is fine */
+void contacts_free(struct contacts *c);		     /* after the store has stopped, which ends running batches. NULL is fine */
 
-/* What the store has, before it is started, and from then on where changes go. OK; NOMEM, LIBRARY with a sentence. */
+/* Reads the store, which is not started yet, and writes changes to it from then on. OK, NOMEM; LIBRARY: `error` has a sentence. */
 int contacts_load(struct contacts *c, const struct core *core, struct store *s, char error[256]);
 void contacts_save(struct contacts *c);	 /* what has changed, a bounded number of pairs a call; about once a second */
-void contacts_flush(struct contacts *c); /* the end of a turn: the same where somebody waits for it */
-void contacts_stop(struct contacts *c);	 /* before the store is: all of it. NULL is fine */
+void contacts_flush(struct contacts *c); /* at the end of a turn: the same, if somebody waits (contacts_when_saved()) */
+void contacts_stop(struct contacts *c);	 /* before the store is stopped: writes all changes. NULL is fine */
 
 /*
  * A pair is looked up once for a message and held while that is on its way. Found: valid until the next call that makes or forgets
@@ -68,50 +70,53 @@ int64_t contact_asked_s(const struct contact *k);
  */
 void contacts_owe(struct contact *k);
 void contacts_told(struct contacts *c, struct contact *k);
-/* Of one that is held: the user lets it ask and write where policy wants to be told so, without having asked for it. */
+/* Of one that is held: the user's consent, recorded by an operator (public-unverified partners). */
 void contacts_approve(struct contacts *c, struct contact *k, bool is_approved);
 bool contact_is_approved(const struct contact *k);
-/* When the relation was last of any use, and, not later than that, when the user did anything for it: both to a day after a restart. */
+/* Last use of the relation, and last use by the user, in seconds of the wall clock; after a restart they may be a day too old. */
 void contacts_used(struct contacts *c, struct contact *k, bool is_by_user, int64_t now_s);
 int64_t contact_used_s(const struct contact *k);
 int64_t contact_wanted_s(const struct contact *k);
 struct xfed_span contact_local(const struct contact *k); /* live as long as it does */
 struct xfed_span contact_remote(const struct contact *k);
-void *contact_live(const struct contact *k); /* what contact_set_live() has put there; NULL: nothing */
+void *contact_live(const struct contact *k); /* the pointer last set (by presence: its pair); NULL: none */
 void contact_set_live(struct contact *k, void *live);
 
-/* Which related ones: of one user, of one domain of a partner's, of both; data NULL: of all. */
+/* Selects related contacts by user, by partner's domain, or by both; data NULL: any. */
 struct contacts_filter {
 	struct xfed_span local;		/* bare JID */
-	struct xfed_span remote_domain; /* as it stands in the contact's address */
+	struct xfed_span remote_domain; /* domain of the contact's address */
 };
 /*
- * One after the other, those of one domain together, without looking at others but those of one user in other domains. `after`: one that
- * is related and fits, NULL: from the first; NULL: that was the last. Whoever goes on in another turn holds it, or finds it again by its
- * addresses: where it is not related any more the list begins anew.
+ * The next related contact that fits, behind `after` (NULL: the first one); NULL: there are no more. Contacts of one domain follow each
+ * other. Cost: one step, but with both filters set the user's contacts of other domains are passed by. `after` must be related and fit: who
+ * goes on in another turn holds it, or finds it again by its addresses, and begins anew where it is gone.
  */
 struct contact *contacts_next(const struct contacts *c, const struct contacts_filter *f, const struct contact *after);
 bool contact_is_related(const struct contact *k);
 size_t contacts_related_count(const struct contacts *c);
-/* One related contact, each after all others have been: NULL: there is none. To look at all of them, a few at a time. */
+/* Round robin through all related contacts; NULL: there are none. */
 struct contact *contacts_rotate(struct contacts *c);
 
-/* Lives in its owner. */
+/* Memory of its owner, until `done` is called. */
 struct contacts_wait {
-	void (*done)(struct contacts_wait *w, int rc); /* OK; else the store did not take it: what was changed is in memory alone */
+	void (*done)(struct contacts_wait *w, int rc); /* rc other than OK: the write failed, the change is in memory only */
 	struct contacts_wait *prev, *next;
 	uint64_t turn;
 };
-/* Runs `done` once, at the latest with contacts_free(): when what is known of this one (NULL: of all) is in the store, which may be at once; contacts_flush() sees to it. */
+/*
+ * Calls `done` once: when all changes of this contact (NULL: of all) are in the store, perhaps before it returns; at the latest in
+ * contacts_free(). The write begins in contacts_flush().
+ */
 void contacts_when_saved(struct contacts *c, struct contact *k, struct contacts_wait *w);
-/* The store could not be written the last time: what is new would be lost with this process. */
+/* The last write failed: new relations would be lost with this process, and are refused. */
 bool contacts_are_failing(const struct contacts *c);
 
 struct contact_facts {
 	bool is_written_to;	       /* the local user wrote to it within a day */
 	bool is_alive;		       /* it wrote, or took a message without an error, within a day */
-	bool is_added;		       /* the user sees the contact, has asked to, or has let it ask */
-	bool is_watching;	       /* the contact sees the user: the user, or the user's server, has let it */
+	bool is_added;		       /* subscribed to the contact, or pending, or consent is recorded */
+	bool is_watching;	       /* the contact is subscribed to the user */
 	struct xfed_span type, thread; /* data NULL: none; valid until the next call that changes something */
 };
 void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_facts *out); /* NULL: nothing is known */

@@ -12,9 +12,9 @@ struct last {
 	size_t thread_len;
 };
 
-/* Those of one user, or of one domain of a partner's; there while there are any, related or not. */
+/* Contacts of one user, or of one partner's domain; exists while it has members, related or not. */
 struct contact_group {
-	struct contact *first; /* related ones only */
+	struct contact *first; /* list of its related contacts */
 	size_t members;
 	struct contact_group *prev, *next; /* of partners' domains: in contacts.domains, where `first` is set */
 	UT_hash_handle hh;
@@ -28,14 +28,14 @@ struct contact_place {
 };
 
 struct contact {
-	struct contact *prev, *next; /* related: in that list; else in one of the orders, least recently used first; held: in none */
+	struct contact *prev, *next; /* in `related`; else, unless it is held, in `heard` or `written`, least recently used first */
 	unsigned holders;
 	uint64_t wrote_ms, alive_ms, delivered_ms, used_ms;
 	bool has_written, is_alive, has_reached;
 	bool is_related, is_approved, is_owing; /* owing: the store keeps the relation it has until contacts_told() */
 	struct iw_relation relation;
 	int64_t asked_s, used_s, wanted_s;
-	bool has_use, has_users_use; /* since it is held */
+	bool has_use, has_users_use; /* used, used by the user, since it was last given back */
 	struct contact_place of_user, of_domain;
 	void *live;
 	struct {
@@ -53,10 +53,10 @@ struct contact {
 	char key[]; /* local, NUL, remote */
 };
 
-/* Two orders of those that may be forgotten, so that whoever writes under very many addresses pushes out what is kept of strangers, not whom our users have written to. */
+/* `heard` is forgotten before `written`: who writes from very many addresses pushes out other strangers only, not whom our users wrote to. */
 struct contacts {
 	struct contact *table, *heard, *written;
-	struct contact *related;		/* whether held or not; the one looked at longest ago first */
+	struct contact *related;		/* held or not, in the order of contacts_rotate() */
 	struct contact_group *users, *partners; /* tables */
 	struct contact_group *domains;		/* of `partners`: with related ones */
 	size_t max, count, related_count;
@@ -64,11 +64,11 @@ struct contacts {
 	const struct core *core;
 	struct store *store; /* NULL: nothing is kept */
 	struct contact *changed;
-	struct contacts_wait *waiting, *in_batch; /* for a batch to come, for the one being written */
+	struct contacts_wait *waiting, *in_batch; /* for a later batch; for the one being written */
 	struct store_batch batch;
 	uint64_t batch_number, turn; /* turn: of what changed last */
 	bool is_writing, is_stopping;
-	uint64_t write_again_ms, trimmed_ms; /* the batch could not be written: again then; 0: it was, or there is none */
+	uint64_t write_again_ms, trimmed_ms; /* when a failed batch is written again (0: none has failed); when old rows were last deleted */
 };
 
 /* contacts_group.c. A new one belongs to its groups (OK, NOMEM), and is listed there as long as it is related. */
@@ -77,9 +77,9 @@ void contacts_ungroup(struct contacts *c, struct contact *k);
 void contacts_list(struct contacts *c, struct contact *k);
 void contacts_unlist(struct contacts *c, struct contact *k);
 
-/* Given back: into `changed`, where the store should know more. */
+/* Puts it into `changed` if it differs enough from its row. */
 void contacts_mark(struct contacts *c, struct contact *k);
 void contacts_unmark(struct contacts *c, struct contact *k);
-void contacts_break_waits(struct contacts *c); /* nothing is saved any more */
+void contacts_break_waits(struct contacts *c); /* ends all waits with STATE: nothing is saved any more */
 
 #endif

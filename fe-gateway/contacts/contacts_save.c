@@ -28,7 +28,7 @@ static bool is_worth_saving(const struct contact *k)
 		return true;
 	}
 	if (!k->has_written) {
-		return false; /* who only writes to our users costs the disk nothing */
+		return false; /* contacts that only write to our users are not stored */
 	}
 	return !k->saved.has_written || is_much_later(k->wrote_ms, k->saved.wrote_ms) || k->is_alive != k->saved.is_alive ||
 	       (k->is_alive && is_much_later(k->alive_ms, k->saved.alive_ms));
@@ -188,7 +188,7 @@ static void write_changed(struct contacts *c)
 		}
 	}
 	take_waiting(c);
-	c->is_writing = true; /* what found no memory stays for the next batch */
+	c->is_writing = true; /* rows that found no memory stay in `changed` */
 	submit(c);
 }
 
@@ -200,7 +200,7 @@ void contacts_save(struct contacts *c)
 	if (!c->is_writing) {
 		write_changed(c);
 	} else if (c->write_again_ms && c->waiting) {
-		tell(&c->waiting, XFED_ERR_LIBRARY); /* the batch before could not be written: nor could theirs */
+		tell(&c->waiting, XFED_ERR_LIBRARY); /* the store fails: those behind the failed batch are told so at once */
 	} else if (c->write_again_ms && core_now(c->core) >= c->write_again_ms) {
 		submit(c);
 	}

@@ -1,10 +1,10 @@
-/* Subscriptions in doubt: each is asked in its turn, so that a storm is spread, and what was told by it is over a minute after that. */
+/* Subscriptions in doubt: refreshed one after the other at a bounded rate; unanswered for a minute, the contact is told unavailable. */
 #include "presence/stale.h"
 
 #include "xfed/rt/log.h"
 
 #define ASKED_PER_S	50 /* or a hundredth of all, whichever is more */
-#define NOTIFY_BURST	20 /* of one subscription at once, and one more each */
+#define NOTIFY_BURST	20 /* NOTIFYs of one subscription at once, and one more per NOTIFY_EVERY_MS */
 #define NOTIFY_EVERY_MS 500
 #define FLOOD_MS	5000
 
@@ -131,7 +131,7 @@ bool follow_may_notify(struct follow *f)
 	uint64_t now = presence_now(f->party.pair->presence), at = f->notified_ms > now ? f->notified_ms : now;
 	if (at - now >= (uint64_t)NOTIFY_BURST * NOTIFY_EVERY_MS) {
 		follow_mark(f, PRESENCE_DOUBT_FLOOD);
-		f->party.again_ms = f->party.again_ms != 0 ? f->party.again_ms : now + FLOOD_MS; /* the last state is asked for then */
+		f->party.again_ms = f->party.again_ms != 0 ? f->party.again_ms : now + FLOOD_MS; /* a refresh then gets the last state */
 		party_rearm(&f->party);
 		return false;
 	}

@@ -1,6 +1,6 @@
 /*
- * The watchdog: what each watcher was told last is compared with what is known, a few pairs a tick, so that it costs the same at any
- * time. There is never a difference, unless something here is wrong: it is counted, logged and mended.
+ * The watchdog: compares what each watcher was told last with the known state, a sixtieth of the pairs a second. A difference is a bug of
+ * this room: it is counted (xfed_presence_drift), logged, and repaired by telling again.
  */
 #include "presence/stale.h"
 
@@ -8,7 +8,7 @@
 
 #include "xfed/rt/log.h"
 
-#define ROUND_S 60 /* each pair is looked at once in */
+#define ROUND_S 60 /* in which every pair is looked at once */
 
 static void found(struct pair *pair, const char *who)
 {
@@ -18,7 +18,7 @@ static void found(struct pair *pair, const char *who)
 		RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_STR("watcher", who), RT_END);
 }
 
-/* Nothing is under way to it. */
+/* No NOTIFY is due or under way: what it was told can be compared. */
 static bool is_settled(const struct watch *w)
 {
 	return w->machine.state == SIP_SUB_ACTIVE && !w->is_untold && !w->machine.is_due && !w->machine.is_in_flight && !w->has_notify;
@@ -45,7 +45,7 @@ static void check_follow(struct pair *pair)
 	bool is_told = f->machine.state == SIP_SUB_ACTIVE && iw_relation_is_from(contact_relation(pair->contact).state);
 	if (is_told && f->why == PRESENCE_SURE && known_digest(&f->told) != f->heard) {
 		found(pair, "contact");
-		party_doubt(&f->party, PRESENCE_DOUBT_UNSENT); /* the answer tells all of it */
+		party_doubt(&f->party, PRESENCE_DOUBT_UNSENT); /* the NOTIFY after the refresh has the full state */
 	}
 }
 

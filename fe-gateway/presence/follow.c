@@ -63,7 +63,7 @@ static void say_gone(struct pair *pair, const struct iw_device *d)
 	pair_say(pair, XFED_TYPE_UNAVAILABLE, &gone);
 }
 
-/* What nobody here knows any more of what was told is over: unavailable from a bare address is all of them ([A11-09]). */
+/* Devices that the contact was sent before this process began: unavailable from the bare JID ends all of them ([A11-09]). */
 static void forget_remembered(struct follow *f)
 {
 	if (f->is_remembered) {
@@ -72,7 +72,7 @@ static void forget_remembered(struct follow *f)
 	}
 }
 
-/* Everything that was told is over ([A11-03], [B5-12]). */
+/* Sends unavailable for every device the contact was sent ([A11-03], [B5-12]). */
 static void say_all_gone(struct follow *f)
 {
 	struct pair *pair = f->party.pair;
@@ -119,7 +119,7 @@ static bool is_listed(const struct iw_presence *p, struct xfed_span name)
 	return false;
 }
 
-/* A full state: what it does not list any more is gone. */
+/* A NOTIFY has the full state: devices it does not list are unavailable. */
 static void tell_changes(struct follow *f, struct iw_presence *now)
 {
 	struct pair *pair = f->party.pair;
@@ -136,7 +136,7 @@ static void tell_changes(struct follow *f, struct iw_presence *now)
 		bool is_new;
 		hide_notes(pair, &now->devices[i]);
 		int rc = now->devices[i].is_open ? known_set(&f->told, &now->devices[i], &is_new) : XFED_ERR_LIMIT;
-		f->heard += rc == XFED_ERR_LIMIT ? 0 : device_digest(&now->devices[i]); /* who has too many devices is told of the first */
+		f->heard += rc == XFED_ERR_LIMIT ? 0 : device_digest(&now->devices[i]); /* devices beyond the limit are not told */
 		if (rc == XFED_OK && is_new) {
 			say_device(f, &now->devices[i]);
 			pair_used(pair, false);
@@ -146,7 +146,7 @@ static void tell_changes(struct follow *f, struct iw_presence *now)
 
 /* ---- the machine ---- */
 
-/* The user, or the user's server, has let the contact see. */
+/* The first NOTIFY with state active: the user, or the user's SIP server, has approved. */
 static void approved(struct follow *f)
 {
 	struct pair *pair = f->party.pair;
@@ -177,9 +177,9 @@ static void ended(struct follow *f, const struct sip_subscriber_action *act)
 {
 	struct pair *pair = f->party.pair;
 	if (act->reason == SIP_END_INVARIANT) {
-		return; /* it stays as it is */
+		return; /* the last state holds for good (RFC 6665 section 4.1.3) */
 	}
-	if (!is_refusal(act)) { /* it is made anew; what was told stays for a minute */
+	if (!is_refusal(act)) { /* it is subscribed to anew; what was told stays for a minute */
 		follow_mark(f, PRESENCE_DOUBT_ENDED);
 		follow_await(f);
 		return;
@@ -192,7 +192,7 @@ static void ended(struct follow *f, const struct sip_subscriber_action *act)
 	}
 }
 
-/* Also where it has ended as nothing will ever change (RFC 6665 section 4.1.3, invariant). */
+/* True also after terminated;reason=invariant: the last state holds (RFC 6665 section 4.1.3). */
 bool follow_is_known(const struct follow *f)
 {
 	bool is_final = f->machine.state == SIP_SUB_TERMINATED && sip_subscriber_deadline(&f->machine) == UINT64_MAX;
@@ -215,7 +215,7 @@ static void run(struct follow *f)
 		} else if (act.state == SIP_SUB_TERMINATED) {
 			party_dialog(&f->party, 0);
 			ended(f, &act);
-			party_queue(&f->party); /* where it is not wanted any more it is let go */
+			party_queue(&f->party); /* follow_flush() frees an unwanted one */
 		}
 	}
 	party_count(&f->party, f->machine.state);
@@ -257,7 +257,7 @@ static int follow_new(struct pair *pair, struct follow **out)
 	f->share = share;
 	f->gone_ms = STALE_NEVER;
 	sip_subscriber_init(&f->machine, &p->core->d.env);
-	f->is_remembered = is_watched(pair); /* from before this process, or before it was let go */
+	f->is_remembered = is_watched(pair); /* the relation is older than this follow */
 	*out = f;
 	return XFED_OK;
 }
@@ -270,7 +270,7 @@ int follow_begin(struct pair *pair, enum presence_doubt why)
 	}
 	struct follow *f = pair->follow;
 	bool is_there = f->machine.state != SIP_SUB_IDLE && f->machine.state != SIP_SUB_TERMINATED;
-	if (!is_there || f->machine.is_unwanted) { /* one that is being ended is made anew when it has */
+	if (!is_there || f->machine.is_unwanted) { /* one that is unsubscribing subscribes again afterwards */
 		follow_step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_SUBSCRIBE,
 				       .expires_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000 });
 		if (is_watched(pair)) {
@@ -375,6 +375,6 @@ void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_
 		follow_is_fresh(f);
 	}
 	if (f->machine.state == SIP_SUB_ACTIVE && may_see(f)) {
-		tell_changes(f, &now); /* without a body nothing is known of the user ([B5.1]) */
+		tell_changes(f, &now); /* no body: the user is offline as far as we know ([B5.1]) */
 	}
 }

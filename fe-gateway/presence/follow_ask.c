@@ -1,4 +1,4 @@
-/* How the user's presence is asked for: SUBSCRIBE, where it goes, and its answers. */
+/* SUBSCRIBE to the user's SIP server: addresses, next hop, responses. */
 #include "presence/follow.h"
 
 #include <stdio.h>
@@ -84,7 +84,7 @@ static bool is_unwanted(const struct follow *f)
 	return f->machine.is_unwanted && (f->machine.state == SIP_SUB_TERMINATED || f->machine.state == SIP_SUB_IDLE);
 }
 
-/* Refused for good, and nobody sees by it any more. */
+/* Unsubscribed, or refused for good while nobody has a right to see by it. */
 static bool is_over(const struct follow *f)
 {
 	bool is_down = f->machine.state == SIP_SUB_TERMINATED && sip_subscriber_deadline(&f->machine) == UINT64_MAX;
@@ -166,7 +166,7 @@ static void count_refresh(const struct follow *f, const char *result)
 	}
 }
 
-/* It goes to the next place of its hop, where there is one that may be tried. */
+/* Fail-over to the next target of the next hop (RFC 3263 section 4.3). */
 static bool try_next(struct follow *f, enum sip_attempt_end how, int status, bool was_written)
 {
 	bool is_next = f->is_new && f->party.send.places && sip_failover_next(f->party.send.places, how, status, was_written);
@@ -198,14 +198,14 @@ void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dia
 		return;
 	}
 	count_refresh(f, m->status < 300 ? "answered" : m->status == 481 ? "lost" : "refused");
-	trunk_send_end(&f->party.send); /* from now on the dialog says where to, or its places are looked for again */
+	trunk_send_end(&f->party.send); /* further requests follow the dialog; a new SUBSCRIBE resolves the hop again */
 	if (m->status < 300) {
 		party_dialog(&f->party, dialog ? dialog : f->party.dialog);
 	}
 	bool is_known = m->status < 300 && !f->is_new;
 	take_final(f, m);
 	if (is_known && f->party.dialog != 0) {
-		follow_is_fresh(f); /* a NOTIFY with all of it follows */
+		follow_is_fresh(f); /* every 2xx is followed by a NOTIFY with the full state (RFC 6665 section 4.2.1.2) */
 	}
 }
 
@@ -218,6 +218,6 @@ void follow_failed(struct follow *f, bool was_written)
 	if (!was_written && f->is_new) {
 		trunk_send_unreached(&f->party.send);
 	}
-	trunk_send_end(&f->party.send); /* its places are looked for again */
+	trunk_send_end(&f->party.send); /* the next SUBSCRIBE resolves the hop again */
 	follow_step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_NO_ANSWER, .number = f->number });
 }

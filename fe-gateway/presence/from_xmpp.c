@@ -6,11 +6,11 @@
 
 #include "xfed/rt/log.h"
 
-/* ---- what is told when it is in the store ---- */
+/* ---- subscription stanzas are settled when their effect is in the store ---- */
 
 struct promise {
 	struct contacts_wait wait; /* first */
-	struct presence *presence; /* NULL: it is gone, and the links with it */
+	struct presence *presence; /* NULL: the room has stopped; nothing is settled any more */
 	struct promise *prev, *next;
 	struct pair *pair; /* whose contact is told that it may see the user; NULL: a delivery of a contact's, from: */
 	struct deliver_origin origin;
@@ -55,7 +55,7 @@ void presence_break_promises(struct presence *p)
 	}
 }
 
-/* A change of a subscription is delivered when it outlives this process (proto/delivery.md, Per kind). */
+/* A subscription stanza counts as delivered when its effect is in the store (proto/delivery.md, Per kind). */
 static void done_when_saved(struct presence *p, struct contact *k, const struct delivery *d)
 {
 	struct promise *pr = xfed_malloc(sizeof(*pr) + deliver_origin_bytes(&d->origin));
@@ -117,7 +117,7 @@ static void take_device(struct presence *p, struct pair *pair, const struct deli
 	deliver_done(p->deliver, &d->origin);
 }
 
-/* Who is not watched has no business telling; only that it comes and goes is of use to what it watches itself. */
+/* Presence of a contact that no device watches is dropped. */
 static void take_availability(struct presence *p, const struct delivery *d)
 {
 	struct pair *pair = d->known ? contact_live(d->known) : NULL;
@@ -143,7 +143,7 @@ static void take_unsubscribed(struct presence *p, struct pair *pair, const struc
 		watches_end(pair, SIP_END_REJECTED, -1);
 	}
 	if (!pair_has_rights(pair)) {
-		pair_end_rights(pair); /* they were there for the user's adding */
+		pair_end_rights(pair); /* the contact saw the user only because the user had added it */
 	}
 	done_when_saved(p, pair->contact, d);
 }
@@ -193,7 +193,7 @@ static void take_subscribe(struct presence *p, struct pair *pair, const struct d
 	}
 	if (pair_relate(pair, IW_RELATION_IN_SUBSCRIBE).reply == IW_RELATION_SUBSCRIBED && !pair->is_saving) {
 		pair_say(pair, XFED_TYPE_SUBSCRIBED, NULL);
-		if (follow_is_known(pair->follow)) { /* its server may not have kept what it was told before */
+		if (follow_is_known(pair->follow)) { /* the contact's server may have lost what it was sent before */
 			follow_tell_all(pair->follow);
 		}
 	}
@@ -210,7 +210,7 @@ static void take_unsubscribe(struct presence *p, struct pair *pair, const struct
 	done_when_saved(p, pair->contact, d);
 }
 
-/* Answered from what is known; where nothing is, by what the user's server says next. */
+/* Answered from the known state; where there is none, by the next NOTIFY. */
 static void take_probe(struct presence *p, struct pair *pair, const struct delivery *d)
 {
 	if (!iw_relation_is_from(contact_relation(pair->contact).state)) {
@@ -225,7 +225,7 @@ static void take_probe(struct presence *p, struct pair *pair, const struct deliv
 
 /* ---- errors ([B5-19]) ---- */
 
-/* What ends the user's watching for good; the rest passes, and is asked again. */
+/* Errors that end the user's watches. Others are ignored: the next refresh of a device sends subscribe or probe again. */
 static bool end_reason(struct xfed_span condition, enum sip_end_reason *out)
 {
 	static const struct {

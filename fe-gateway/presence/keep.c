@@ -10,7 +10,7 @@
 #define WRITE_AGAIN_MS 5000 /* after a batch that could not be written */
 #define DIALOG_BYTES   (64 * 1024)
 
-/* One of the process before, until it is taken up; the texts stand behind it. */
+/* A stored watch until it is resumed; its texts follow the struct in the same block. */
 struct kept {
 	struct kept *prev, *next;
 	struct xfed_span name, local, remote, dialog;
@@ -197,7 +197,7 @@ static void take_up_next(struct keep *k)
 	struct pair *pair = c ? pair_of(p, c) : NULL;
 	struct watch *w = pair ? take_up(k, x, pair) : NULL;
 	if (w) {
-		trunk_want(&w->party.send); /* keep_located(), perhaps at once */
+		trunk_want(&w->party.send); /* calls keep_located(), perhaps before it returns */
 	} else {
 		forget(k, x);
 	}
@@ -233,14 +233,14 @@ void keep_located(struct watch *w, bool is_found)
 		party_queue(&w->party);
 	}
 	if (is_found) {
-		trunk_send_end(&w->party.send); /* from now on the dialog says where to */
+		trunk_send_end(&w->party.send); /* further requests follow the dialog */
 		party_dialog(&w->party, dialog);
 		pair_doubt(w->party.pair, PRESENCE_DOUBT_START);
 		if (dialog == 0) {
 			forget(k, x);
 		} else {
 			xfed_free(x);
-			keep_watch(w);		/* its numbers have gone on */
+			keep_watch(w);		/* its CSeq was moved ahead */
 			party_queue(&w->party); /* what was to be told meanwhile */
 			if (!may_go_on(w->party.pair)) {
 				watch_end(w, SIP_END_REJECTED); /* the device still shows what it was told before */
@@ -249,7 +249,7 @@ void keep_located(struct watch *w, bool is_found)
 	} else if (w->machine.state == SIP_SUB_TERMINATED && may_go_on(w->party.pair)) {
 		forget(k, x); /* its time is over, or an operator has ended it: nothing else would end it again */
 	} else {
-		DL_APPEND(k->waiting, x); /* the next second */
+		DL_APPEND(k->waiting, x); /* tried again in the next tick */
 	}
 }
 

@@ -1,7 +1,7 @@
 /*
- * Watches outlive the process: each is in the store, with its dialog, from the answer to its SUBSCRIBE until it ends. After a start they
- * are taken up again, a few a second; the devices are told what the contacts' servers answer, or at the latest with the end of that
- * doubt. Whatever is lost of it, a device gets 481 to its next refresh and begins anew. Inside the room only.
+ * Watches outlive the process: each is stored, with its dialog, from the 200 to its SUBSCRIBE until it ends. After a start they are resumed,
+ * max(50, 1 % of all contacts) a second; a device is notified when its contact's server has answered the probe, or after a minute. Where a
+ * row was lost the device's next refresh gets 481, and it subscribes anew. Inside the room only.
  */
 #ifndef GATEWAY_PRESENCE_KEEP_H
 #define GATEWAY_PRESENCE_KEEP_H
@@ -10,19 +10,19 @@
 
 struct keep;
 
-/* Before the store is started. OK; NOMEM, LIBRARY with a sentence. */
+/* Reads the stored watches; before the store is started. OK, NOMEM; LIBRARY: `error` has a sentence. */
 int keep_load(struct presence *p, struct store *s, char error[256]);
-void keep_tick(struct presence *p, size_t most); /* takes up so many, and tries again what could not be written */
+void keep_tick(struct presence *p, size_t most); /* resumes up to `most` watches, and retries a failed write */
 void keep_flush(struct presence *p);		 /* the end of a turn: what has changed goes to the store */
 void keep_stop(struct presence *p);		 /* what is left goes to the store now */
-void keep_free(struct presence *p);		 /* behind the store's end */
+void keep_free(struct presence *p);		 /* after the store has stopped */
 
-/* watch.c: one that was up, of which nothing is told yet; NULL: NOMEM. What there is of that kind is told. */
+/* watch.c. A watch in the state after its first NOTIFY was taken; NULL: NOMEM, or no such domain. The second one notifies resumed watches. */
 struct watch *watch_resume(struct pair *pair, int64_t expires_s);
 void watches_tell_untold(struct pair *pair);
 
-void keep_watch(struct watch *w);		   /* it is up until its expiry, or has ended */
+void keep_watch(struct watch *w);		   /* stores it until its expiry, or deletes it where it has ended */
 void keep_drop(struct watch *w);		   /* it goes; one whose way was not found yet is in the store as before */
-void keep_located(struct watch *w, bool is_found); /* the way of one that is taken up */
+void keep_located(struct watch *w, bool is_found); /* the next hop of a resumed watch is resolved, or cannot be */
 
 #endif

@@ -1,10 +1,10 @@
-/* What is known of the devices of one side. A handful: the lists are walked. */
+/* Devices of one side of a pair: at most 16, so a list is searched. */
 #include "presence/known.h"
 
 #include "xfed/hash.h"
 #include "xfed/mem.h"
 
-#define DEVICES_MAX 16 /* of one user, that one other is told of; who has more is told of the first ones */
+#define DEVICES_MAX 16 /* of one user that one watcher is told of; further ones are left out */
 
 static size_t place_of(const struct known *k, struct xfed_span name)
 {
@@ -106,7 +106,7 @@ static uint64_t mix(uint64_t sum, const void *bytes, size_t len)
 	return xfed_hash_bytes(parts, sizeof(parts));
 }
 
-/* Of all that iw_device_equal() looks at. */
+/* Covers what iw_device_equal() compares. */
 uint64_t device_digest(const struct iw_device *d)
 {
 	int64_t facts[5] = { d->is_open, (int64_t)d->show, d->priority, d->activities, d->idle_since_s };

@@ -1,10 +1,10 @@
-/* What is known of the devices of one side, and how many of something each one has. Inside the room only. */
+/* Known devices of one side of a pair, and counters by key. Inside the room only. */
 #ifndef GATEWAY_PRESENCE_KNOWN_H
 #define GATEWAY_PRESENCE_KNOWN_H
 
 #include "interwork/presence.h"
 
-/* tally.c: OK, LIMIT (it has `most`), NOMEM */
+/* tally.c: counters by key. Taking: OK, LIMIT (the count is `most` already), NOMEM. Keys with a count of 0 cost no memory */
 struct tally;
 int tally_take(struct tally **table, uint64_t key, size_t most);
 void tally_give(struct tally **table, uint64_t key);
@@ -16,15 +16,15 @@ void tally_clear(struct tally **table);
 struct known {
 	struct iw_device **list;
 	size_t count, room;
-	uint32_t doubtful; /* bits by place: not said again since something was lost */
+	uint32_t doubtful; /* bit i: list[i] was not confirmed since a loss */
 };
 
 /* known.c */
-/* False: it says nothing new. A device that has closed leaves the list. LIMIT (too many), NOMEM: it is as before. */
+/* `*is_new`: the state has changed. A closed device is removed. OK; LIMIT: it would be the 17th, NOMEM: the list is unchanged. */
 int known_set(struct known *k, const struct iw_device *d, bool *is_new);
 struct iw_device *known_find(const struct known *k, struct xfed_span name);
 void known_remove(struct known *k, struct xfed_span name); /* data NULL: all of them */
-bool known_forget_doubtful(struct known *k);		   /* whether there was one */
+bool known_forget_doubtful(struct known *k);		   /* true: at least one was removed */
 uint64_t known_digest(const struct known *k);		   /* the same for the same devices, in any order; of none: 0 */
 uint64_t device_digest(const struct iw_device *d);
 void known_deinit(struct known *k);

@@ -1,4 +1,4 @@
-/* What operators ask and do. */
+/* xfedctl contact and subscription. */
 #include "presence/rights.h"
 
 #include "xfed/rt/log.h"

@@ -60,7 +60,7 @@ static uint64_t pending_key(const struct pair *pair)
 	return xfed_hash_bytes(parts, sizeof(parts));
 }
 
-/* What waits is counted by what it was counted under: a reload may give the partner another share. */
+/* The key is kept: a reload may change the partner's share while the request is counted. */
 static void tally_pending(struct pair *pair, enum iw_relation_state state)
 {
 	struct presence *p = pair->presence;
@@ -101,7 +101,7 @@ static void pair_free(struct pair *pair)
 	xfed_free(pair);
 }
 
-/* What the contact was to be told of a subscription is not forgotten with it. */
+/* A pair with an undelivered subscription stanza is kept. */
 void pair_release(struct pair *pair)
 {
 	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0;
@@ -154,7 +154,7 @@ int party_init(struct party *t, enum party_kind kind, struct pair *pair)
 static void count_as(struct party *t, enum presence_phase phase)
 {
 	size_t *counts = t->pair->presence->counts[t->kind];
-	counts[t->counted]--; /* of PRESENCE_NOT nobody asks how many there are */
+	counts[t->counted]--; /* the number in PRESENCE_NOT is not used: it may wrap */
 	counts[t->counted = phase]++;
 }
 
@@ -254,7 +254,7 @@ static void on_request(void *data, const struct sip_incoming *rq)
 	if (xfed_span_is(rq->message->method, "SUBSCRIBE")) {
 		watch_request(p, rq, &a);
 	} else if (t && t->kind == PARTY_FOLLOW && (t->dialog == 0 || t->dialog == rq->dialog)) {
-		party_dialog(t, rq->dialog); /* it may be the first of it, before the answer */
+		party_dialog(t, rq->dialog); /* a NOTIFY may come before the 2xx */
 		follow_notify((struct follow *)t, rq, &a);
 	} else {
 		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
@@ -339,14 +339,14 @@ static void on_hop_failed(void *data, struct trunk_send *s, enum xfed_reason rea
 void presence_reply(struct presence *p, const struct reply *r)
 {
 	struct reply *copy = xfed_malloc(sizeof(*copy));
-	if (copy) { /* else as a lost packet is: it is asked again */
+	if (copy) { /* else the request stays unanswered, and is sent again */
 		*copy = *r;
 		DL_APPEND(p->replies, copy);
 		core_flush_soon(p->core);
 	}
 }
 
-/* False: no memory, the turn after this one tries again. */
+/* False: no memory; it is tried again at the end of the next turn. */
 static bool send_reply(struct presence *p, const struct reply *r)
 {
 	char lines[512 + IW_WARNING_BYTES], contact[TRUNK_CONTACT_BYTES];
@@ -357,7 +357,7 @@ static bool send_reply(struct presence *p, const struct reply *r)
 	if (r->status == 423) {
 		snprintf(lines + len, sizeof(lines) - len, "Min-Expires: %lld\r\n", (long long)r->min_expires_s);
 	}
-	/* Who may not send is told no more than that: it may be a stranger, and the address that of somebody else. */
+	/* An untrusted sender gets no reason code: it may be a stranger who forged the address. */
 	bool is_of_sender = r->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || r->reason == XFED_REASON_SIP_SENDER_NAMELESS;
 	if (r->reason != XFED_REASON_NONE && !is_of_sender) {
 		len = strlen(lines);

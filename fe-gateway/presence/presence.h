@@ -6,7 +6,8 @@
  *   follow   our subscription to the local user's presence, in the name of the contact: a dialog in which we are notified
  *   device   what one resource of the contact, or one tuple of the user, last said
  *
- * Nothing of it is ever replayed: what is known is told anew, and where it may have been missed it is asked for.
+ * Presence (available, unavailable, probe) is never replayed: after a loss the last known state is sent again, and the other side's state is
+ * asked for. Subscription stanzas (subscribe, subscribed, unsubscribe, unsubscribed) are: sending them twice does no harm.
  * Calls deliver, contacts, channel, trunk, policy, config and core, and the libraries sip/ and interwork/.
  */
 #ifndef GATEWAY_PRESENCE_PRESENCE_H
@@ -34,18 +35,18 @@ struct presence_rooms {
 int presence_new(const struct presence_rooms *below, struct presence **out, char error[256]);
 void presence_stop(struct presence *p); /* while the loop is there; NULL is fine */
 void presence_free(struct presence *p); /* when it is gone; NULL is fine */
-/* Other files are in force: whom policy lets see nothing any more is told that the user has gone, at once; contacts are kept. */
+/* The files were reloaded: watchers whom policy now forbids to see are sent unavailable, or terminated, at once; relations are kept. */
 void presence_reloaded(struct presence *p);
-/* A stream of these domains was lost, not closed as idle: what was said over it is in doubt. `is_ours`: we had opened it. */
+/* An s2s stream between these domains was lost (not closed as idle): what was sent over it may be lost. `is_ours`: we had opened it. */
 void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote, bool is_ours);
-void presence_stream_open(struct presence *p, struct xfed_span local, struct xfed_span remote); /* there is a way again */
-void presence_links(struct presence *p, size_t usable);						/* so many edges can be reached now */
-/* What came of a stanza of ours; not known: not one of presence's. */
+void presence_stream_open(struct presence *p, struct xfed_span local, struct xfed_span remote); /* a stream is up again */
+void presence_links(struct presence *p, size_t usable);						/* number of edges with a link that is up */
+/* The fate of a stanza sent to a contact; an id that is not of this room is ignored. */
 void presence_outcome(struct presence *p, struct xfed_span stanza_id, const struct proto_result *r);
 void presence_tick(struct presence *p);	 /* about once a second */
-void presence_flush(struct presence *p); /* the end of a turn: answers and notifications */
+void presence_flush(struct presence *p); /* at the end of each turn of the loop: sends queued responses, NOTIFYs and SUBSCRIBEs */
 
-/* Why something may have been missed. X(id, word, sentence for status) */
+/* Why the known state may be out of date. X(id, word in log and metric, sentence for status) */
 #define PRESENCE_DOUBTS(X)                                                                                                                           \
 	X(STREAM, "stream-lost", "a stream to the partner was lost")                                                                                 \
 	X(LINK, "link-lost", "the link to an edge was lost")                                                                                         \
@@ -69,58 +70,59 @@ const char *presence_doubt_text(enum presence_doubt d);
 
 enum presence_phase { PRESENCE_NOT, PRESENCE_WAITING, PRESENCE_PENDING, PRESENCE_ACTIVE, PRESENCE_PHASES };
 
-/* ---- an operator looks in a user's name whether a contact can be seen (trial.c) ---- */
+/* ---- xfedctl test presence: an operator subscribes to a contact in a user's name (trial.c) ---- */
 
 enum presence_heard { PRESENCE_HEARD_APPROVED, PRESENCE_HEARD_REFUSED, PRESENCE_HEARD_ONLINE, PRESENCE_HEARD_OFFLINE };
 /*
- * From presence_try() to presence_leave(), in its owner. The contact is asked as where the user's device watches, or, where the user sees it
- * already, its server is asked to say again what it knows. The functions are called from the loop, never from inside presence_try().
+ * Memory of its owner, in use from presence_try() to presence_leave(). Sends subscribe, as for a device that watches, or probe where the user
+ * is subscribed already. The callbacks come from the loop, never from inside presence_try().
  */
 struct presence_trial {
 	struct xfed_span local, remote;		 /* bare JIDs; local: with the domain it has outside */
-	void (*taken)(struct presence_trial *t); /* the partner's server has what was asked, as far as it says */
+	void (*taken)(struct presence_trial *t); /* the stanza was delivered: written, or acknowledged where stream management runs */
 	void (*failed)(struct presence_trial *t, enum xfed_reason reason, const char *text);
-	void (*heard)(struct presence_trial *t, enum presence_heard what); /* perhaps several times */
-	bool may_see;							   /* from presence_try() on: the user saw the contact before */
-	bool is_asked;							   /* ... or had asked before: what there was stays */
-	bool is_lost;							   /* it never came to the partner's server */
-	struct pair *pair;						   /* the room's, as is what follows */
+	void (*heard)(struct presence_trial *t, enum presence_heard what); /* a stanza of the contact's has come; may be called several times */
+	bool may_see;							   /* set by presence_try(): the user was subscribed before the trial */
+	bool is_asked;	   /* set by presence_try(): a request was pending before; it is not taken back */
+	bool is_lost;	   /* the stanza was refused or dropped: there is nothing to unsubscribe from */
+	struct pair *pair; /* from here on private to the room */
 	struct contact *contact;
 	char id[CORE_ID_LEN + 1];
 	struct presence_trial *prev, *next;
 };
-enum xfed_reason presence_try(struct presence *p, struct presence_trial *t); /* NONE; else it was refused, and there is no trial */
-/* Takes back what was asked, unless there was a relation before or a device of the user's watches by now: true. */
+enum xfed_reason presence_try(struct presence *p, struct presence_trial *t); /* NONE; else the reason: there is no trial to leave */
+/* Ends the trial. True: the request was taken back; false: it stays, as there was a relation before or a device of the user's watches now. */
 bool presence_leave(struct presence *p, struct presence_trial *t);
 
 /* ---- what operators ask and do ---- */
 
 /*
- * The user lets the contact ask to see it, and write: for partners whose users may not unasked (public-unverified). What the user's SIP
- * server says of it holds all the same. OK, also where it was so already; NOT_FOUND: the user's domain is none of ours, or the contact's no
- * partner's; STATE: users of that partner need no consent; NOMEM. Addresses are normalised and bare. It is in the store when
- * contacts_when_saved() says so.
+ * Records the user's consent that the contact may write and ask for presence, which policy wants at public-unverified partners. The user's
+ * SIP server still decides about presence. Bare, normalised JIDs. OK, also where consent was there; NOT_FOUND: the user's domain is not
+ * configured, or the contact's is no partner's; STATE: that partner's type needs no consent; NOMEM. In the store when contacts_when_saved()
+ * says so.
  */
 int presence_approve(struct presence *p, struct xfed_span local, struct xfed_span remote);
-/* The two are contacts no longer: both are told, whatever was between them. NOT_FOUND: nothing was. */
+/* Ends the relation in both directions and tells both sides. OK; NOT_FOUND: there is no relation; NOMEM. Stored as after presence_approve(). */
 int presence_remove(struct presence *p, struct xfed_span local, struct xfed_span remote);
 
-/* A subscription there is now. */
+/* A live subscription, as `xfedctl subscription list` shows it. */
 struct presence_subscription {
 	uint64_t id;
-	bool is_of_user; /* the user watches the contact; else the contact watches the user */
+	bool is_of_user; /* the subscriber is the user (a watch); else the contact (a follow) */
 	const struct contact *contact;
 	const char *state;   /* a word of Subscription-State; "" while it is asked for; "ending": its last NOTIFY is awaited */
 	uint64_t expires_ms; /* of the loop's clock; UINT64_MAX: not known */
-	size_t devices;	     /* that the watcher sees; of a user's watch: resources of the contact */
-	bool is_stale;	     /* something may have been missed, and has been asked for */
+	size_t devices;	     /* number the watcher sees: tuples of the user, or resources of the contact */
+	bool is_stale;	     /* the known state may be out of date, and is asked for again */
 };
-/* Those of one contact: how many there are; the first `room` of them into `out`. */
+/* Subscriptions of one contact: returns their number, and copies the first `room` of them to `out`. */
 size_t presence_subscriptions(const struct presence *p, const struct contact *k, struct presence_subscription *out, size_t room);
 bool presence_subscription(const struct presence *p, uint64_t id, struct presence_subscription *out); /* false: there is none */
 /*
- * Ends one: the user's device is told that it may ask again; the user's SIP server is told that nothing more is wanted, the contact that
- * the user is offline, until it asks again. The relation stays. False: there is none.
+ * Ends one; the relation stays. A watch: NOTIFY terminated;reason=deactivated, so that the device may subscribe again. A follow: SUBSCRIBE
+ * with Expires 0, and the contact is sent unavailable until it subscribes or probes again, or the gateway reloads or restarts. False: there
+ * is no such subscription.
  */
 bool presence_subscription_end(struct presence *p, uint64_t id);
 
@@ -128,7 +130,7 @@ bool presence_subscription_end(struct presence *p, uint64_t id);
 void presence_drain(struct presence *p);
 
 struct presence_load {
-	size_t watches[PRESENCE_PHASES], follows[PRESENCE_PHASES]; /* subscriptions of either kind */
+	size_t watches[PRESENCE_PHASES], follows[PRESENCE_PHASES]; /* numbers of subscriptions by phase */
 	size_t contacts, stale, stale_by[PRESENCE_DOUBT_COUNT];	   /* of all pairs there are those of which something may have been missed */
 };
 struct presence_load presence_load(const struct presence *p);

@@ -9,13 +9,13 @@
 #include "util/table.h"
 
 /*
- * Beyond these new requests are refused, what there is stays. Follows are used up by partners' users who ask, each partner's own share;
- * watches by SIP users of ours. Requests that wait have a limit of their own (limits.pending_requests).
+ * At these limits new subscriptions are refused; existing ones stay. Follows are bounded in all and per partner, as partners' users cause
+ * them; watches in all, as our own SIP users cause them. Pending requests have a limit of their own (limits.pending_requests).
  */
 #define PRESENCE_FOLLOWS_MAX	   200000
 #define PRESENCE_FOLLOWS_SHARE_MAX 100000 /* of one partner */
 #define PRESENCE_BUCKETS	   1024
-#define PRESENCE_UNSAID_MAX	   10000 /* contacts that are told again of a subscription when there is a way */
+#define PRESENCE_UNSAID_MAX	   10000 /* pairs that remember an undelivered subscription stanza; beyond that it is not sent again */
 #define PRESENCE_WATCHES_MAX	   200000
 #define PRESENCE_WATCHES_PAIR_MAX  32
 #define PRESENCE_WATCHES_USER_MAX  5000
@@ -26,19 +26,19 @@ struct promise;
 
 enum party_kind { PARTY_WATCH, PARTY_FOLLOW };
 
-/* What both have; found by its id, by the SIP layer's words and by its deadline. */
+/* What watch and follow have in common: found by id (which the SIP layer gives back with its events), and by deadline. */
 struct party {
 	uint64_t id;
 	enum party_kind kind;
 	struct pair *pair;
-	uint64_t dialog;	      /* 0: there is none yet */
+	uint64_t dialog;	      /* number in the SIP layer; 0: none yet */
 	enum sip_transport transport; /* of our Contact in it */
 	struct xfed_heap_item due;
 	struct trunk_send send;
-	struct trunk_hop *carrier;     /* carries the dialog over UDP; NULL: it is none, or another transport's */
-	uint64_t hop_doubts, again_ms; /* of its hop, when it was last seen to; in doubt, and asked then (0: not) */
+	struct trunk_hop *carrier;     /* the next hop that counts this dialog as one over UDP; NULL: no dialog, or TCP or TLS */
+	uint64_t hop_doubts, again_ms; /* trunk_hop_doubts() when last compared; when a refresh for doubt is due (0: none) */
 	enum presence_phase counted;   /* in presence.counts */
-	bool is_queued;		       /* in presence.queue: has something to be done at the end of the turn */
+	bool is_queued;		       /* in presence.queue: watch_flush() or follow_flush() is due */
 	struct party *prev, *next;
 	UT_hash_handle hh;
 };
@@ -47,57 +47,57 @@ struct watch {
 	struct party party;	   /* first */
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
-	bool is_gone, is_untold; /* untold: one of the process before, which this one has told nothing */
-	bool has_notify;	 /* to be sent, with: */
+	bool is_gone, is_untold; /* resumed from the store, and not notified by this process yet */
+	bool has_notify;	 /* a NOTIFY is to be sent, with this state: */
 	struct sip_sub_value value;
-	bool is_fetch, shows; /* shows: its NOTIFYs may say what is known; a fetch waits until then for what its probe brings: */
+	bool is_fetch, shows; /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
 	uint64_t wait_ms;
-	struct kept *kept;   /* of the process before, until its way is found (keep.c) */
-	uint64_t told, sent; /* digests of what the last NOTIFY had that was taken, and of the one under way (drift.c) */
+	struct kept *kept;   /* its stored row, until its next hop is resolved (keep.c) */
+	uint64_t told, sent; /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
 };
 
 struct follow {
 	struct party party; /* first */
 	struct sip_subscriber machine;
-	uint64_t share;		       /* in presence.shares */
-	struct known told;	       /* what the contact has been told, by tuple */
-	uint64_t heard;		       /* digest of the last NOTIFY's tuples, as far as they are told; 0: none */
-	bool is_remembered;	       /* the contact has been told before this process knew, and of what nobody knows */
-	enum presence_doubt why;       /* what is known of the user may be old (doubt.c) */
-	uint64_t gone_ms, notified_ms; /* what was told is over then (UINT64_MAX: not); NOTIFYs have used up what they may until then */
-	bool has_subscribe;	       /* to be sent, with: */
+	uint64_t share;		       /* its key in presence.shares */
+	struct known told;	       /* devices the contact was last sent, by tuple id */
+	uint64_t heard;		       /* digest of the open tuples of the last NOTIFY (at most 16 devices); 0: none */
+	bool is_remembered;	       /* the contact may have been sent devices that this process does not know of */
+	enum presence_doubt why;       /* why the user's state may be out of date (doubt.c) */
+	uint64_t gone_ms, notified_ms; /* unavailable is sent then (UINT64_MAX: not); rate limit of NOTIFYs: used up until then */
+	bool has_subscribe;	       /* a SUBSCRIBE is to be sent, with: */
 	int64_t expires_s;
 	uint32_t number, cseq;
 	bool is_new;
-	bool is_locating;				     /* waits for the places of its next hop */
-	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* of the one outside a dialog */
+	bool is_locating;				     /* waits until its next hop is resolved (RFC 3263) */
+	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* Call-ID and From tag of the SUBSCRIBE outside a dialog */
 };
 
 /* ---- a pair ---- */
 
 struct pair {
 	struct presence *presence;
-	struct contact *contact; /* held; the addresses are its */
-	struct known known;	 /* of the contact's resources */
+	struct contact *contact; /* held; owns the two addresses */
+	struct known known;	 /* available resources of the contact */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way; /* under_way: stanzas to the contact whose outcome is awaited */
+	unsigned trials, under_way; /* under_way: stanzas to the contact without a fate yet */
 	bool is_saving, is_tallied; /* saving: that the contact may see the user, which it hears then; tallied: in presence.pending, under: */
 	uint64_t pending_key;
-	enum presence_doubt why;				  /* something may have been missed (resync.c) */
-	bool is_listed, is_asked, is_heard, is_second, must_tell; /* to be asked: in presence.stale; asked; answered; once more; and told */
+	enum presence_doubt why;				  /* why the contact's state may be out of date (resync.c) */
+	bool is_listed, is_asked, is_heard, is_second, must_tell; /* in presence.stale; probed; answered; second probe; to be told again */
 	enum xfed_stanza_type unsaid[2];			  /* of each direction the last word that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
 	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
-	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
+	struct xfed_heap_item due; /* time-out of the probe, sweep after its answer, or the next probe */
 	struct pair *stale_prev, *stale_next;
-	struct pair **bucket, *bucket_prev, *bucket_next; /* those of the same partner, and a few of others */
-	struct pair *prev, *next;			  /* all of them */
+	struct pair **bucket, *bucket_prev, *bucket_next; /* list of one hash bucket of partners' domains */
+	struct pair *prev, *next;			  /* in presence.pairs */
 };
 
 /* An answer to a request, sent at the end of the turn. */
 struct reply {
-	uint64_t txn, party; /* party: whose dialog it makes or is in; 0: none */
+	uint64_t txn, party; /* party: that has, or gets, the dialog; 0: none */
 	int status;
 	enum sip_transport transport;
 	int64_t expires_s, min_expires_s;
@@ -122,11 +122,11 @@ struct presence {
 	size_t doubts[PRESENCE_DOUBT_COUNT];				     /* pairs by why they are stale, or their follows */
 	uint64_t heard_ms[PRESENCE_BUCKETS], heard_domain[PRESENCE_BUCKETS]; /* when the last of a bucket was heard, and the hash of its domain */
 	uint64_t turn_us, hop_doubts;	/* when the next subscription in doubt is asked; of all hops, when they were last looked at */
-	struct pair *walk_at, *checked; /* the next one of a walk (walk.c), NULL: none is under way; whose watchers are looked at (drift.c) */
+	struct pair *walk_at, *checked; /* the next pair of a walk (walk.c; NULL: none runs), and of the watchdog (drift.c) */
 	unsigned walk_what, walk_next;
 	struct said *said;
 	struct reply *replies;
-	struct promise *promises; /* of what is on its way to the store (from_xmpp.c) */
+	struct promise *promises; /* deliveries that are settled when they are in the store (from_xmpp.c) */
 	struct xfed_heap due;	  /* of parties */
 	struct rt_timer timer;
 	struct xfed_buf scratch;
@@ -137,7 +137,7 @@ struct presence {
 	struct tally *watched, *shares, *pending, *pace; /* watches by user; follows by partner; requests that wait; this second of partners */
 	struct {
 		enum presence_doubt why;
-		size_t left, postponed; /* of a round through all contacts after a start; left 0: there is none any more */
+		size_t left, postponed; /* of the round through all contacts after a start or reload; left 0: it is over */
 		uint64_t begun_ms;
 		bool is_start;	    /* no round has come to its end yet */
 		struct tally *told; /* until then: contacts that policy lets see nothing any more, and have been told so */
@@ -154,29 +154,29 @@ struct pair *pair_of(struct presence *p, struct contact *k);
 struct xfed_span pair_remote_domain(const struct pair *pair);
 struct xfed_span pair_local_domain(const struct pair *pair);
 struct pair **pairs_of(struct presence *p, struct xfed_span remote_domain); /* the list that those of this partner are in */
-void pair_release(struct pair *pair);					    /* frees it where nothing of it is left */
+void pair_release(struct pair *pair);					    /* frees the pair when nothing uses it any more */
 int party_init(struct party *t, enum party_kind kind, struct pair *pair);   /* OK, NOMEM */
 void party_deinit(struct party *t);
 void party_queue(struct party *t);
 void party_arm(struct party *t, uint64_t deadline_ms);
 void presence_reply(struct presence *p, const struct reply *r);
 struct party *party_find(const struct presence *p, uint64_t id); /* NULL: there is none */
-/* The pair's relation changes by one event of RFC 6121; what follows from that is the caller's. */
+/* Applies one event of RFC 6121 to the relation. What has to be sent is up to the caller. */
 struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev);
 
-/* to_xmpp.c: to the contact, from the user. `d`: of one device; NULL: of none in particular. False: not sent; what is to be, is later. */
+/* to_xmpp.c: sends a stanza from the user (its device `d`; NULL: bare JID) to the contact. False: not sent; resync.c sees to it later. */
 bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d);
 /* from_xmpp.c */
 deliver_fn presence_take;
-void presence_break_promises(struct presence *p); /* the process ends: what is not in the store yet is told to nobody, and comes again */
+void presence_break_promises(struct presence *p); /* at the end of the process: unsaved subscriptions stay unsettled, and the edge sends them again */
 
 /* watch.c */
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a);
 void watch_due(struct watch *w);				   /* its deadline has come */
-void watch_flush(struct watch *w);				   /* what is queued goes out */
+void watch_flush(struct watch *w);				   /* sends the NOTIFY that is due; frees it when it has ended */
 void watch_answered(struct watch *w, const struct sip_message *m); /* NULL: no answer came */
 void watch_unsent(struct watch *w);
-void watch_doubt(struct watch *w); /* whoever watches may have missed something, or be gone */
+void watch_doubt(struct watch *w); /* the device may have missed a NOTIFY, or be gone: it is notified again */
 void watches_changed(struct pair *pair, bool is_urgent);
 void watches_approved(struct pair *pair);
 void watch_end(struct watch *w, enum sip_end_reason reason);
@@ -186,7 +186,7 @@ void watch_free(struct watch *w);
 /* follow.c */
 /* `why`: what was told before may be old from now on. OK, NOMEM, LIMIT; where there is one it is woken. */
 int follow_begin(struct pair *pair, enum presence_doubt why);
-void follow_end(struct pair *pair); /* nothing more is to come */
+void follow_end(struct pair *pair); /* unsubscribes; the contact is sent unavailable */
 void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_arena *a);
 void follow_due(struct follow *f);
 void follow_flush(struct follow *f);
@@ -194,6 +194,6 @@ void follow_answered(struct follow *f, const struct sip_message *m, uint64_t dia
 void follow_failed(struct follow *f, bool was_written); /* no answer came, or no connection */
 void follow_located(struct follow *f, bool is_found);
 void follow_free(struct follow *f);
-void follow_tell_all(struct follow *f); /* all that is known of the user, told to the contact again */
+void follow_tell_all(struct follow *f); /* sends the contact all known devices again; unavailable where there are none */
 
 #endif

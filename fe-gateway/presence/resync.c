@@ -1,7 +1,7 @@
 /*
- * Pairs in doubt: where something may have been missed, as a stream, a link or this process was lost, it is asked for and told anew, a few
- * pairs a tick. What a contact's server does not say again is gone 10 s after its first answer; who is not answered for in a minute is
- * offline, and asked for again with growing pauses until there is an answer.
+ * Pairs in doubt after the loss of a stream, a link or the process: the contact is probed and sent the user's state again, a bounded number
+ * of pairs a tick. Resources that the contact's server does not announce again within 10 s of its first answer are removed; without any
+ * answer within a minute all are, and the contact is probed again at growing intervals.
  */
 #include "presence/keep.h"
 #include "presence/rights.h"
@@ -11,8 +11,8 @@
 
 #include "xfed/rt/log.h"
 
-#define PER_TICK       100 /* or a hundredth of all */
-#define LOOKS	       20  /* at pairs for each that may be asked */
+#define PER_TICK       100 /* pairs; or a hundredth of all subscriptions, whichever is more */
+#define LOOKS	       20  /* pairs looked at for each that may be asked: partners over their rate are passed by */
 #define SWEEP_MS       10000
 #define AGAIN_MS       30000
 #define PAUSE_FIRST_MS 15000
@@ -33,7 +33,7 @@ static void unlist(struct pair *pair)
 	}
 }
 
-/* Asked in its turn. */
+/* Puts it at the end of the queue of those to be asked. */
 static void list(struct pair *pair)
 {
 	xfed_heap_remove(&pair->presence->asked, &pair->due);
@@ -44,7 +44,7 @@ static void list(struct pair *pair)
 	}
 }
 
-/* Without memory for that it is asked again at once: a few a tick. */
+/* Sees to it again at that time; without memory for the timer, in the next tick. */
 static void wait(struct pair *pair, uint64_t until_ms)
 {
 	struct presence *p = pair->presence;
@@ -76,7 +76,7 @@ void pair_doubt(struct pair *pair, enum presence_doubt why)
 		pair->known.doubtful = UINT32_MAX;
 		set_why(pair, why);
 		list(pair);
-	} else if (is_new) { /* what has just failed would fail again */
+	} else if (is_new) { /* not at once: it would fail again */
 		set_why(pair, why);
 		pair->is_asked = pair->is_heard = false;
 		wait(pair, presence_now(pair->presence) + next_pause_ms(pair));
@@ -91,7 +91,7 @@ void pair_is_fresh(struct pair *pair)
 	pair->is_asked = pair->is_heard = pair->must_tell = pair->is_second = false;
 }
 
-/* ---- what was lost, and what is there again ---- */
+/* ---- streams and links ---- */
 
 static bool is_of(const struct pair *pair, struct xfed_span local, struct xfed_span remote)
 {
@@ -105,7 +105,7 @@ void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfe
 	{
 		if ((is_ours ? pair->follow != NULL : pair->watches != NULL) && is_of(pair, local, remote)) {
 			if (is_ours) {
-				pair->follow->is_remembered = true; /* the last words on it may not have been read */
+				pair->follow->is_remembered = true; /* the last stanzas on it may be lost */
 			}
 			pair_doubt(pair, PRESENCE_DOUBT_STREAM);
 		}
@@ -179,7 +179,7 @@ static bool holds(enum xfed_stanza_type type, enum iw_relation_state s)
 	       (type == XFED_TYPE_UNSUBSCRIBE && !iw_relation_is_to(s) && !iw_relation_is_pending_out(s));
 }
 
-/* What of a subscription did not get there is said again, unless it is another by now. */
+/* Repeats an undelivered subscription stanza, unless the relation has changed since. */
 static void say_again(struct pair *pair)
 {
 	enum iw_relation_state s = contact_relation(pair->contact).state;
@@ -209,7 +209,7 @@ static void ask(struct pair *pair)
 		wait(pair, now + (pair->is_asked ? STALE_ANSWER_MS : next_pause_ms(pair)));
 	} else if (pair->must_tell && (pair->follow || pair->watches || pair->pause_ms < PAUSE_MOST_MS)) {
 		wait(pair, now + next_pause_ms(pair));
-	} else { /* told, or there is no way to one who neither sees nor is seen */
+	} else { /* done; or undeliverable after the longest pause, to a contact without any subscription */
 		pair_all_said(pair);
 		pair_is_fresh(pair);
 		pair_release(pair);
@@ -231,7 +231,7 @@ static void forget_doubtful(struct pair *pair)
 	watches_tell_untold(pair);
 }
 
-/* Where others of the partner's are heard there is a way, and this contact is not there. */
+/* The partner is reachable if other contacts of it were heard since the probe: then this one is offline, and no longer in doubt. */
 static void not_answered(struct pair *pair, uint64_t now)
 {
 	if (pair->known.count > 0) {
@@ -247,7 +247,7 @@ static void not_answered(struct pair *pair, uint64_t now)
 	}
 }
 
-/* What was held up may have come behind the answer, and what was newer been refused by an edge that was full: it is asked for once more. */
+/* Older presence may have been delayed past the answer, and newer been refused by a full edge: a second probe 30 s later settles it. */
 static void heard_once(struct pair *pair, uint64_t now)
 {
 	if (pair->is_second) {

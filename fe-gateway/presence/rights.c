@@ -1,4 +1,4 @@
-/* How long a pair lasts, and how it ends. */
+/* Rights of a pair, their renewal and their end. */
 #include "presence/rights.h"
 
 #include "xfed/rt/log.h"

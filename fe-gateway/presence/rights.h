@@ -1,14 +1,14 @@
-/* How long a pair lasts, and how it ends. Inside the room only. */
+/* Rights of a pair, their renewal and their end. Inside the room only. */
 #ifndef GATEWAY_PRESENCE_RIGHTS_H
 #define GATEWAY_PRESENCE_RIGHTS_H
 
 #include "presence/presence_impl.h"
 
-/* The pair was of use; `is_by_user`: the user, by a SUBSCRIBE of its own, wanted it. */
+/* Renews the relation for `contact_memory`; `is_by_user`: by a SUBSCRIBE of the user's, which also renews what rests on adding. */
 void pair_used(struct pair *pair, bool is_by_user);
 /* Whether policy lets the contact see the user (`is_contact`), or the user the contact. */
 bool pair_may_see(const struct pair *pair, bool is_contact);
-/* Whether what the user did for the contact is all that its rights need; not whether policy lets it through. */
+/* Whether the partner's type needs no consent of the user's, or the user has given it by adding. Other gates are not asked. */
 bool pair_has_rights(const struct pair *pair);
 /* The contact may see the user, or has asked to, and the user's server is not asked: not at all, or what there was is being ended. */
 bool pair_is_unasked(const struct pair *pair);
@@ -17,21 +17,21 @@ void pair_ask_again(struct pair *pair); /* what the contact may see has perhaps 
 bool pair_may_ask(const struct pair *pair);
 /* The user, or the user's server, has let the contact see: it is told when that is in the store (from_xmpp.c). */
 void pair_approved(struct pair *pair);
-/* The contact sees the user no more, and is told so. */
+/* The contact's subscription ends: unavailable, then unsubscribed ([A11-03]). */
 void pair_end_rights(struct pair *pair);
 /* follow.c */
 void follow_rejudge(struct follow *f); /* other files are in force: what may not be seen any more is told anew without it */
-/* watch.c: those that wait for what is known of the contact need not wait much longer */
+/* watch.c: presence of the contact has come; waiting fetches are answered shortly */
 void watches_heard(struct pair *pair);
-/* They are contacts no longer, and both are told so. */
+/* Ends the relation in both directions, and tells both sides. */
 void pair_end(struct pair *pair);
 
-/* upkeep.c: about once a second, a few of all contacts; all of them after a start */
+/* upkeep.c: begins a round through all contacts, which makes missing follows; after a start or reload */
 void presence_resume(struct presence *p, enum presence_doubt why); /* START, ANEW */
-/* Whether this partner can be given one more subscription or probe in this second, where that is not asked for by anybody just now. */
+/* Takes one of the SUBSCRIBEs or probes that may be made for this partner in this second without anybody's asking; false: used up. */
 bool presence_pace(struct presence *p, struct xfed_span remote_domain);
 
-/* to_xmpp.c: as pair_say(), for who wants to hear what comes of it: its id; NONE, or why it is not sent. */
+/* to_xmpp.c: as pair_say(), and returns the stanza's id, by which presence_outcome() tells its fate. NONE; else why it was not sent. */
 enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d, char id[CORE_ID_LEN + 1]);
 
 bool pair_has_asked(const struct pair *pair, struct xfed_span id); /* whether that is the id of the last subscribe or probe */

@@ -1,4 +1,4 @@
-/* Stanzas to contacts whose outcome is awaited: what did not get there is told again. */
+/* Stanzas to contacts that have no fate yet; an undelivered one puts its pair in doubt. */
 #include "presence/rights.h"
 #include "presence/stale.h"
 
@@ -17,7 +17,7 @@ void pair_said(struct pair *pair, struct xfed_span id, enum xfed_stanza_type typ
 	struct presence *p = pair->presence;
 	struct said *s = id.len == CORE_ID_LEN ? xfed_calloc(1, sizeof(*s)) : NULL;
 	if (!s) {
-		pair_doubt(pair, PRESENCE_DOUBT_UNSENT); /* nobody would hear of it */
+		pair_doubt(pair, PRESENCE_DOUBT_UNSENT); /* its fate could not be looked up */
 		return;
 	}
 	memcpy(s->id, id.data, sizeof(s->id));
@@ -71,7 +71,7 @@ static void forget(struct presence *p, struct said *s)
 	xfed_free(s);
 }
 
-/* Not there: nobody knows which of its last words the contact has. */
+/* Not delivered, or uncertain: the contact's view is unknown. */
 static void not_there(struct pair *pair, const struct said *s, const struct proto_result *r)
 {
 	bool is_presence = s->type == XFED_TYPE_NONE || s->type == XFED_TYPE_UNAVAILABLE;

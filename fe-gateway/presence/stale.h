@@ -1,8 +1,8 @@
 /*
- * Never stuck: what may have been missed, and what is done about it. A pair is in doubt as to the contact (a stream or link is lost, a
- * stanza did not get there): its server is probed, and the contact told again. A subscription is in doubt as to SIP (a connection closed,
- * the next hop did not answer, the server ended it): it is refreshed. Whoever is not answered for in a minute, counted from when that
- * was asked, is shown as offline until more is known. Inside the room only.
+ * Never stuck: how out-of-date state is found and repaired. A pair is in doubt when an s2s stream or a link was lost, or a stanza was not
+ * delivered: the contact is probed, and sent the user's state again. A subscription is in doubt when a SIP connection closed, the next hop
+ * did not answer, or the server ended it: it is refreshed. Without an answer within a minute of the probe or SUBSCRIBE, watchers are told
+ * unavailable. Inside the room only.
  */
 #ifndef GATEWAY_PRESENCE_STALE_H
 #define GATEWAY_PRESENCE_STALE_H
@@ -12,21 +12,21 @@
 #define STALE_ANSWER_MS 60000
 #define STALE_NEVER	UINT64_MAX
 
-/* resync.c: pairs; about once a second those whose turn it is */
+/* resync.c: pairs in doubt. presence_resync() is called about once a second, and serves a bounded number */
 void presence_resync(struct presence *p);
 void pair_doubt(struct pair *pair, enum presence_doubt why);
-void pair_was_heard(struct pair *pair); /* the contact's server has said something */
+void pair_was_heard(struct pair *pair); /* presence of the contact, which answers a probe, has come */
 /* When any contact of the same partner was heard last; 0: not known, as where others of the bucket were heard since. */
 uint64_t pair_partner_heard_ms(const struct pair *pair);
 void pair_is_fresh(struct pair *pair); /* nothing is in doubt any more */
 
 /* presence.c */
-void party_dialog(struct party *t, uint64_t dialog); /* the one it is in from now on; 0: none. Another one before is ended */
+void party_dialog(struct party *t, uint64_t dialog); /* its dialog from now on; 0: none. Ends the previous one */
 void party_count(struct party *t, enum sip_sub_state state);
 
 /* doubt.c: subscriptions */
-void party_doubt(struct party *t, enum presence_doubt why); /* is asked again in its turn: storms are spread */
-bool party_is_turn(struct party *t);			    /* it has come */
+void party_doubt(struct party *t, enum presence_doubt why); /* refreshes it when its turn comes: refreshes are spread in time */
+bool party_is_turn(struct party *t);			    /* whether that turn has come; true once */
 void party_rearm(struct party *t);
 /* Around each change of why a pair or its follow is in doubt: a pair counts once, whatever of it is. */
 void doubt_uncount(const struct pair *pair);
@@ -35,16 +35,16 @@ void follow_mark(struct follow *f, enum presence_doubt why);
 /* follow.c: as follow_tell_all() where something was told before, and nothing where nothing was */
 void follow_tell_again(struct follow *f);
 void follow_is_fresh(struct follow *f);
-bool follow_is_known(const struct follow *f); /* what was told holds: a probe is answered from it */
-void follow_await(struct follow *f);	      /* it has been asked: its minute begins, unless it has already */
-bool follow_is_given_up(struct follow *f);    /* that is over */
-bool follow_may_notify(struct follow *f);     /* false: its server has sent too many; what it says will be asked for */
+bool follow_is_known(const struct follow *f); /* whether a probe may be answered from `told` */
+void follow_await(struct follow *f);	      /* starts the minute for an answer, unless it runs */
+bool follow_is_given_up(struct follow *f);    /* whether it has run out; true once */
+bool follow_may_notify(struct follow *f);     /* rate limit; false: refuse the NOTIFY, a refresh is scheduled */
 
 /* walk.c: all pairs, a bounded number a turn */
 enum walk { WALK_POLICY = 1, WALK_LINK = 2, WALK_HOPS = 4 };
 void presence_walk(struct presence *p, unsigned what);
 void presence_walk_on(struct presence *p);	  /* the end of a turn */
-void presence_walk_past(const struct pair *pair); /* it goes */
+void presence_walk_past(const struct pair *pair); /* before the pair is freed */
 void presence_watch_hops(struct presence *p);	  /* about once a second */
 
 /* drift.c: about once a second a few pairs */

@@ -1,4 +1,4 @@
-/* How many of something each one has: partners their follows, pairs of a user and a partner the requests that wait. */
+/* Counters by key: follows per partner, pending requests per user and partner, stanzas per partner and second. */
 #include "presence/known.h"
 
 #include "util/table.h"

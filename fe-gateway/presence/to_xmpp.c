@@ -130,7 +130,7 @@ enum xfed_reason pair_send(struct pair *pair, enum xfed_stanza_type type, const 
 					  : proto_outbox_refusal(rc, XFED_REASON_STREAM_INTERNAL);
 }
 
-/* What cannot be sent now is not queued: it is told anew when the way is there again. */
+/* A stanza that cannot be sent now is not queued: resync.c sends the state again later. */
 bool pair_say(struct pair *pair, enum xfed_stanza_type type, const struct iw_device *d)
 {
 	char id[CORE_ID_LEN + 1];

@@ -1,4 +1,4 @@
-/* An operator looks, in a user's name, whether a contact can be seen. */
+/* xfedctl test presence: an operator subscribes to a contact in a user's name. */
 #include <stdio.h>
 #include <utlist.h>
 
@@ -19,7 +19,7 @@ static void log_refused(struct presence *p, const struct presence_trial *t, enum
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV_ADDRESS("local", t->local), RT_KV_ADDRESS("partner", t->remote), RT_KV_REASON(reason), RT_END);
 }
 
-/* True where nothing is left of it. */
+/* True: what the trial asked for is taken back. False: it was there before, or a device watches now. */
 static bool take_back(struct presence_trial *t)
 {
 	struct pair *pair = t->pair;

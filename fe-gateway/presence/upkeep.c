@@ -1,6 +1,6 @@
 /*
- * All contacts in turn: after a start whom they watch is asked for anew, a few a second, and from then on each of them is looked at once
- * an hour whether anybody wants it any more.
+ * Rounds through all contacts. After a start or reload: missing follows are made, max(50, 1 %) a second. Otherwise: every contact is looked
+ * at once an hour, whether its relation has lapsed or its request has expired.
  */
 #include "presence/keep.h"
 #include "presence/rights.h"
@@ -9,7 +9,7 @@
 #include "xfed/rt/log.h"
 
 #define RESUME_PER_S  50 /* or a hundredth of all, whichever is more */
-#define LOOKS	      20 /* at contacts for each that may be resumed */
+#define LOOKS	      20 /* contacts looked at for each follow that may be made */
 #define ROUND_S	      3600
 #define PENDING_S     ((int64_t)30 * 24 * 3600)
 #define PACE_UNLISTED 1
@@ -21,11 +21,11 @@ bool presence_pace(struct presence *p, struct xfed_span remote_domain)
 	return tally_take(&p->pace, policy_partner_share(p->policy, remote_domain), most) == XFED_OK;
 }
 
-/* ---- what is over ---- */
+/* ---- lapse and expiry ---- */
 
 /*
- * What rests on the user's adding is kept up by the user alone. Of a partner that has become public-unverified those who were never added
- * are not: policy shows them nothing, and they are there again when its file is mended.
+ * Rights that rest on the user's adding (public-unverified) are renewed by the user alone. Contacts of such a partner that were never added
+ * do not lapse by that rule: the partner's type may be a mistake in its file, and policy shows them nothing meanwhile.
  */
 static bool is_lapsed(const struct pair *pair, int64_t now_s)
 {

@@ -1,4 +1,4 @@
-/* All pairs, a bounded number a turn: what concerns each of them holds up nobody else. */
+/* Walks through all pairs, at most 500 a turn of the loop, so that nobody else waits. */
 #include "presence/rights.h"
 #include "presence/stale.h"
 
@@ -24,7 +24,7 @@ void presence_walk_past(const struct pair *pair)
 	p->checked = p->checked == pair ? pair->next : p->checked;
 }
 
-/* A watch waits until its hop is there: a NOTIFY that gets no answer ends it. */
+/* A watch waits until its hop answers again: a NOTIFY without an answer would end it. */
 static void see_to_hop(struct party *t, bool may_wait)
 {
 	uint64_t doubts = trunk_hop_doubts(t->send.hop);
@@ -45,7 +45,7 @@ static void see_to_hops(struct pair *pair)
 	}
 }
 
-/* Who may not see any more is told that there is nobody; contacts are kept. */
+/* Subscriptions that policy does not allow any more end; relations are kept. */
 static void judge(struct pair *pair)
 {
 	if (pair->follow && !pair_may_see(pair, true)) {
@@ -59,7 +59,7 @@ static void judge(struct pair *pair)
 	}
 }
 
-/* Who may see again is asked for as after a start. */
+/* Follows that policy allows again are made as after a start. */
 void presence_reloaded(struct presence *p)
 {
 	presence_walk(p, WALK_POLICY);

@@ -18,8 +18,8 @@
 #define BODY_LEAST_BYTES  256
 #define TOO_LARGE_S	  3600
 #define PROBE_EVERY_MS	  5000
-#define FETCH_MS	  5000 /* for the answer to its probe ([B5-06]) */
-#define FETCH_MORE_MS	  300  /* for that of the other resources */
+#define FETCH_MS	  5000 /* a fetch waits so long for the answer to its probe ([B5-06]) */
+#define FETCH_MORE_MS	  300  /* ... and so long after the first answer for those of other resources */
 #define LEAVING_LINES	  "Retry-After: 10\r\n"
 #define FAILING_LINES	  "Retry-After: 60\r\n"
 
@@ -29,7 +29,7 @@ static void run(struct watch *w)
 	while (sip_notifier_next(&w->machine, &act)) {
 		switch (act.kind) {
 		case SIP_NOTIFIER_RESPOND:
-			break; /* by who has the request in hand: respond() */
+			break; /* respond() has taken it already */
 		case SIP_NOTIFIER_NOTIFY:
 			w->has_notify = true;
 			w->value = act.value;
@@ -89,7 +89,7 @@ void watch_doubt(struct watch *w)
 	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
 }
 
-/* What goes out at the end of this turn says it already. */
+/* A NOTIFY that is queued for the end of this turn has the new state anyway. */
 void watches_changed(struct pair *pair, bool is_urgent)
 {
 	struct watch *w;
@@ -101,7 +101,7 @@ void watches_changed(struct pair *pair, bool is_urgent)
 	}
 }
 
-/* What their contact said while this process was not there is known now, or that it said nothing. */
+/* The probe after a start was answered, or timed out: resumed watches are notified. */
 void watches_tell_untold(struct pair *pair)
 {
 	struct watch *w;
@@ -165,7 +165,7 @@ void watch_free(struct watch *w)
 
 /* ---- the contact is asked ---- */
 
-/* What is known may be old: its server tells it again ([B5-07]). */
+/* Each new SUBSCRIBE asks for the contact's current presence ([B5-07]), at most every 5 s. */
 static void probe(struct pair *pair)
 {
 	uint64_t now = presence_now(pair->presence);
@@ -175,7 +175,7 @@ static void probe(struct pair *pair)
 	}
 }
 
-/* The user's watching is adding the contact. */
+/* A SUBSCRIBE of the user's adds the contact. */
 static void ask_contact(struct pair *pair)
 {
 	pair_relate(pair, IW_RELATION_OUT_SUBSCRIBE);
@@ -184,11 +184,11 @@ static void ask_contact(struct pair *pair)
 	if (iw_relation_is_to(contact_relation(pair->contact).state)) {
 		probe(pair);
 	} else {
-		pair_say(pair, XFED_TYPE_SUBSCRIBE, NULL); /* again where it is not answered yet ([A11-04]) */
+		pair_say(pair, XFED_TYPE_SUBSCRIBE, NULL); /* repeated while it is pending ([A11-04]) */
 	}
 }
 
-/* Whether what is known of it is what its server would say. */
+/* Whether the known state needs no probe: an active watch keeps it current. */
 static bool is_current(const struct pair *pair)
 {
 	const struct watch *w;
@@ -200,7 +200,7 @@ static bool is_current(const struct pair *pair)
 	return false;
 }
 
-/* A fetch adds nobody: whom the user may see is probed, unless it is known; of others nothing is said ([B5.2]). */
+/* A fetch adds nobody. A contact the user is subscribed to is probed, unless its state is known; of others the NOTIFY is empty ([B5.2]). */
 static void fetch(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
@@ -284,7 +284,7 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 	return w;
 }
 
-/* As if the first NOTIFY had been taken: the one of the process before was. */
+/* Puts the machine into the state after the first NOTIFY was answered, which the previous process had sent. */
 struct watch *watch_resume(struct pair *pair, int64_t expires_s)
 {
 	const struct config_domain *d = config_domain(policy_config(pair->presence->policy), pair_local_domain(pair));
@@ -337,7 +337,7 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 {
 	struct pair *pair = pair_of(p, k);
 	if (!pair) {
-		return; /* as a lost packet is: it is asked again */
+		return; /* no memory for a response: the SIP client sends the request again */
 	}
 	if (!may_watch(pair)) {
 		refuse(p, rq, who, XFED_REASON_DELIVERY_QUEUE_FULL);
@@ -365,7 +365,7 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 {
 	struct deliver_request who = { 0 };
 	enum xfed_reason reason = deliver_judge_request(p->deliver, a, rq->message, rq->flow, POLICY_PRESENCE, &who);
-	if (reason == XFED_REASON_NONE && p->left_ms != 0) { /* the whole gateway: as to a MESSAGE */
+	if (reason == XFED_REASON_NONE && p->left_ms != 0) { /* out of service: as for a MESSAGE */
 		core_count_refusal(p->core, XFED_REASON_SERVICE_LEAVING, XFED_SIDE_US);
 		presence_reply(
 			p, &(struct reply){
@@ -507,12 +507,12 @@ static void not_sent(struct watch *w, int rc)
 {
 	if (rc == XFED_ERR_NOMEM || rc == XFED_ERR_AGAIN || rc == XFED_ERR_STATE) { /* for now */
 		watch_unsent(w);
-	} else if (rc != XFED_OK) { /* its dialog is gone, or there is nobody to send it to */
+	} else if (rc != XFED_OK) { /* the dialog or the domain is gone */
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = 481, .retry_after_s = -1 });
 	}
 }
 
-/* The user's last device has signed off or gone ([B5.2]); a contact that watches the user hears of that from the user's SIP server. */
+/* The user's last device unsubscribed or expired ([B5.2]). A contact with a follow is told by the user's SIP server instead. */
 static void say_off(struct pair *pair, bool is_by_user)
 {
 	if (is_by_user && iw_relation_is_to(contact_relation(pair->contact).state) && !pair->follow) {
