@@ -155,7 +155,9 @@ void keep_located(struct watch *w, bool is_found)
 		return;
 	}
 	w->kept = NULL;
-	uint64_t dialog = is_found ? trunk_dialog_resume(&w->party.send, w->party.id, x->dialog, &w->party.transport) : 0;
+	enum sip_transport transport = w->party.transport;
+	uint64_t dialog = is_found ? trunk_dialog_resume(&w->party.send, w->party.id, x->dialog, &transport) : 0;
+	w->party.transport = transport;
 	if (dialog == 0) {
 		w->is_gone = true;
 		party_queue(&w->party);

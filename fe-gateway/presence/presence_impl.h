@@ -27,16 +27,16 @@ enum party_kind { PARTY_WATCH, PARTY_FOLLOW };
 /* What both have; found by its id, by the SIP layer's words and by its deadline. */
 struct party {
 	uint64_t id;
-	enum party_kind kind;
 	struct pair *pair;
-	uint64_t dialog;	      /* 0: there is none yet */
-	enum sip_transport transport; /* of our Contact in it */
+	uint64_t dialog; /* 0: there is none yet */
+	enum party_kind kind : 8;
+	enum sip_transport transport : 8; /* of our Contact in it */
+	enum presence_phase counted : 8;  /* in presence.counts */
+	bool is_queued : 1;		  /* in presence.queue: has something to be done at the end of the turn */
 	struct xfed_heap_item due;
 	struct trunk_send send;
 	struct trunk_hop *carrier;     /* carries the dialog over UDP; NULL: it is none, or another transport's */
 	uint64_t hop_doubts, again_ms; /* of its hop, when it was last seen to; in doubt, and asked then (0: not) */
-	enum presence_phase counted;   /* in presence.counts */
-	bool is_queued;		       /* in presence.queue: has something to be done at the end of the turn */
 	struct party *prev, *next;
 	UT_hash_handle hh;
 };
@@ -45,9 +45,9 @@ struct watch {
 	struct party party;	   /* first */
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
-	bool is_gone, is_untold; /* untold: one of the process before, which this one has told nothing */
-	bool has_notify;	 /* to be sent, with: */
-	struct sip_sub_value value;
+	struct sip_sub_value value; /* of the NOTIFY to be sent: */
+	bool has_notify, is_gone;
+	bool is_untold;	      /* one of the process before, which this one has told nothing */
 	bool is_fetch, shows; /* shows: its NOTIFYs may say what is known; a fetch waits until then for what its probe brings: */
 	uint64_t wait_ms;
 	struct kept *kept;   /* of the process before, until its way is found (keep.c) */
@@ -60,14 +60,14 @@ struct follow {
 	uint64_t share;		       /* in presence.shares */
 	struct known told;	       /* what the contact has been told, by tuple */
 	uint64_t heard;		       /* digest of the last NOTIFY's tuples, as far as they are told; 0: none */
-	bool is_remembered;	       /* the contact has been told before this process knew, and of what nobody knows */
-	enum presence_doubt why;       /* what is known of the user may be old (doubt.c) */
 	uint64_t gone_ms, notified_ms; /* what was told is over then (UINT64_MAX: not); NOTIFYs have used up what they may until then */
-	bool has_subscribe;	       /* to be sent, with: */
-	int64_t expires_s;
+	enum presence_doubt why : 8;   /* what is known of the user may be old (doubt.c) */
+	bool is_remembered : 1;	       /* the contact has been told before this process knew, and of what nobody knows */
+	bool is_locating : 1;	       /* waits for the places of its next hop */
+	bool has_subscribe : 1;	       /* to be sent, with: */
+	bool is_new : 1;
 	uint32_t number, cseq;
-	bool is_new;
-	bool is_locating;				     /* waits for the places of its next hop */
+	int64_t expires_s;
 	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* of the one outside a dialog */
 };
 
@@ -79,12 +79,13 @@ struct pair {
 	struct known known;	 /* of the contact's resources */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way; /* under_way: stanzas to the contact whose outcome is awaited */
-	bool is_tallied;	    /* in presence.pending, under: */
+	unsigned trials, under_way;  /* under_way: stanzas to the contact whose outcome is awaited */
+	enum presence_doubt why : 8; /* something may have been missed (resync.c) */
+	/* To be asked: in presence.stale; asked; answered; once more; and told. */
+	bool is_listed : 1, is_asked : 1, is_heard : 1, is_second : 1, must_tell : 1;
+	bool is_tallied : 1;		  /* in presence.pending, under `pending_key` */
+	enum xfed_stanza_type unsaid : 8; /* the last of a subscription that did not get there; NONE: none */
 	uint64_t pending_key;
-	enum presence_doubt why;				  /* something may have been missed (resync.c) */
-	bool is_listed, is_asked, is_heard, is_second, must_tell; /* to be asked: in presence.stale; asked; answered; once more; and told */
-	enum xfed_stanza_type unsaid;				  /* the last of a subscription that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
 	struct xfed_heap_item due; /* the answer, or the rest of it, or asking again */
 	struct pair *stale_prev, *stale_next;
