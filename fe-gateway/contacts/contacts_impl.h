@@ -12,6 +12,12 @@ struct last {
 	size_t thread_len;
 };
 
+/* Those the contact has written: the last that was delivered, and the one on its way. */
+struct contact_messages {
+	struct last last, trying;
+	uint64_t trying_id; /* 0: none is on its way */
+};
+
 /* Those of one user, or of one domain of a partner's; there while there are any, related or not. */
 struct contact_group {
 	struct contact *first; /* related ones only */
@@ -30,25 +36,24 @@ struct contact_place {
 struct contact {
 	struct contact *prev, *next; /* related: in that list; else in one of the orders, least recently used first; held: in none */
 	unsigned holders;
+	bool has_written : 1, is_alive : 1, has_reached : 1;
+	bool is_related : 1, is_approved : 1;
+	bool has_use : 1, has_users_use : 1; /* since it is held */
 	uint64_t wrote_ms, alive_ms, delivered_ms, used_ms;
-	bool has_written, is_alive, has_reached;
-	bool is_related, is_approved;
 	struct iw_relation relation;
 	int64_t asked_s, used_s, wanted_s;
-	bool has_use, has_users_use; /* since it is held */
 	struct contact_place of_user, of_domain;
 	void *live;
 	struct {
 		struct contact *prev, *next; /* in `changed` */
-		bool is_changed, has_written, is_alive, is_approved;
 		uint64_t wrote_ms, alive_ms;
-		struct iw_relation relation;
 		int64_t asked_s, used_s, wanted_s;
 		uint64_t batch; /* that it was last in */
-	} saved;		/* what the store has */
-	struct last last, trying;
-	uint64_t trying_id; /* 0: none is on its way */
-	size_t local_len, key_len;
+		struct iw_relation relation;
+		bool is_changed, has_written, is_alive, is_approved;
+	} saved;			   /* what the store has */
+	struct contact_messages *messages; /* NULL: none yet */
+	uint32_t local_len, key_len;
 	UT_hash_handle hh;
 	char key[]; /* local, NUL, remote */
 };
