@@ -151,7 +151,8 @@ static void ended(struct follow *f, const struct sip_subscriber_action *act)
 bool follow_is_known(const struct follow *f)
 {
 	bool is_final = f->machine.state == SIP_SUB_TERMINATED && sip_subscriber_deadline(&f->machine) == UINT64_MAX;
-	return f->machine.state == SIP_SUB_ACTIVE || (is_final && f->told.count > 0);
+	bool is_going = f->machine.is_unwanted || f->machine.is_ending || f->machine.is_missed; /* what was told has been taken back */
+	return !is_going && (f->machine.state == SIP_SUB_ACTIVE || (is_final && f->told.count > 0));
 }
 
 static void run(struct follow *f)
@@ -336,7 +337,8 @@ void follow_notify(struct follow *f, const struct sip_incoming *rq, struct xfed_
 	if (f->machine.state == SIP_SUB_ACTIVE || f->machine.state == SIP_SUB_PENDING) {
 		follow_is_fresh(f);
 	}
-	if (f->machine.state == SIP_SUB_ACTIVE && is_watched(f->party.pair)) {
+	bool is_wanted = !f->machine.is_unwanted; /* else it crossed our ending it, and is told to nobody */
+	if (is_wanted && f->machine.state == SIP_SUB_ACTIVE && is_watched(f->party.pair)) {
 		hide_notes(f->party.pair, &now);
 		tell_changes(f, &now); /* without a body nothing is known of the user ([B5.1]) */
 	}

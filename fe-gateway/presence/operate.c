@@ -34,6 +34,13 @@ int presence_approve(struct presence *p, struct xfed_span local, struct xfed_spa
 	}
 	contacts_approve(p->contacts, k, true);
 	contacts_used(p->contacts, k, true, core_wall_s(p->core));
+	struct pair *pair = pair_of(p, k);
+	if (pair) { /* who saw the user before the partner's type changed sees it again */
+		pair_ask_again(pair);
+		pair_release(pair);
+	} else {
+		presence_resume(p);
+	}
 	contacts_give_back(p->contacts, k, presence_now(p));
 	rt_log(RT_LOG_INFO, "presence.approved", RT_KV_ADDRESS("local", local), RT_KV_ADDRESS("partner", remote), RT_END);
 	return XFED_OK;

@@ -43,6 +43,21 @@ bool pair_has_rights(const struct pair *pair)
 	return (partner && partner->type != XFED_PARTNER_PUBLIC_UNVERIFIED) || f.is_added;
 }
 
+bool pair_is_unasked(const struct pair *pair)
+{
+	enum iw_relation_state state = contact_relation(pair->contact).state;
+	bool is_wanted = iw_relation_is_from(state) || iw_relation_is_pending_in(state);
+	bool is_asked = pair->follow && !pair->follow->machine.is_unwanted;
+	return is_wanted && !is_asked && pair_may_see(pair, true);
+}
+
+void pair_ask_again(struct pair *pair)
+{
+	if (pair_is_unasked(pair) && follow_begin(pair) != XFED_OK) {
+		presence_resume(pair->presence); /* as soon as there is room for it */
+	}
+}
+
 /* Unavailable from each device, then unsubscribed ([A11-03]). */
 void pair_end_rights(struct pair *pair)
 {

@@ -10,6 +10,9 @@ void pair_used(struct pair *pair, bool is_by_user);
 bool pair_may_see(const struct pair *pair, bool is_contact);
 /* Whether what the user did for the contact is all that its rights need; not whether policy lets it through. */
 bool pair_has_rights(const struct pair *pair);
+/* The contact may see the user, or has asked to, and the user's server is not asked: not at all, or what there was is being ended. */
+bool pair_is_unasked(const struct pair *pair);
+void pair_ask_again(struct pair *pair); /* what the contact may see has perhaps changed: it is asked for where it is not */
 /* The contact sees the user no more, and is told so. */
 void pair_end_rights(struct pair *pair);
 /* watch.c: those that wait for what is known of the contact need not wait much longer */

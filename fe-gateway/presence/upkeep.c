@@ -63,9 +63,7 @@ enum look { LOOKED, BEGUN, POSTPONED };
 
 static enum look resume(struct pair *pair)
 {
-	enum iw_relation_state state = contact_relation(pair->contact).state;
-	bool is_wanted = iw_relation_is_from(state) || iw_relation_is_pending_in(state);
-	if (!is_wanted || pair->follow || !pair_may_see(pair, true)) {
+	if (!pair_is_unasked(pair)) {
 		return LOOKED;
 	}
 	return presence_pace(pair->presence, pair_remote_domain(pair)) && follow_begin(pair) == XFED_OK ? BEGUN : POSTPONED;

@@ -169,6 +169,7 @@ static void ask_contact(struct pair *pair)
 {
 	pair_relate(pair, IW_RELATION_OUT_SUBSCRIBE);
 	pair_used(pair, true);
+	pair_ask_again(pair); /* users of some partners may only see whoever has added them */
 	if (iw_relation_is_to(contact_relation(pair->contact).state)) {
 		probe(pair);
 	} else {

@@ -103,9 +103,10 @@ struct sip_subscriber {
 	uint32_t number;
 	unsigned failures; /* number in a row */
 	enum sip_sub_state state : 8;
-	bool is_in_flight : 1;	/* the last SUBSCRIBE, `number`, has no response yet */
-	bool is_unwanted : 1;	/* UNSUBSCRIBE has come */
-	bool is_ending : 1;	/* a SUBSCRIBE with Expires 0 has been sent, and the last NOTIFY is awaited */
+	bool is_in_flight : 1; /* the last SUBSCRIBE, `number`, has no response yet */
+	bool is_unwanted : 1;  /* UNSUBSCRIBE has come */
+	bool is_ending : 1;    /* a SUBSCRIBE with Expires 0 has been sent, and the last NOTIFY is awaited */
+	bool is_missed : 1;    /* UNSUBSCRIBE and SUBSCRIBE came while one was in flight: what its NOTIFY said was not taken, and is asked for anew */
 	bool is_asked_back : 1; /* 423 has been followed once */
 	bool has_dialog : 1;	/* a 2xx or a NOTIFY has come */
 	/* Actions that are not taken yet: CHANGED, with what it says, and then SEND. */

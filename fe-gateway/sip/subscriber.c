@@ -55,7 +55,7 @@ static void enter(struct sip_subscriber *s, enum sip_sub_state state, enum sip_e
 /* Starts a new subscription; nothing is kept of the previous one. */
 static void begin(struct sip_subscriber *s, uint64_t now_ms)
 {
-	s->has_dialog = s->is_asked_back = s->is_ending = false;
+	s->has_dialog = s->is_asked_back = s->is_ending = s->is_missed = false;
 	s->expires_ms = s->retry_ms = NEVER;
 	s->notify_by_ms = now_ms + XFED_SIP_TIMER_N_MS; /* section 4.1.2.4 */
 	enter(s, SIP_SUB_NOTIFY_WAIT, SIP_END_NONE, 0);
@@ -155,6 +155,10 @@ static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_ev
 	}
 	int64_t granted = ev->expires_s >= 0 && ev->expires_s < s->wanted_s ? ev->expires_s : s->wanted_s;
 	set_expiry(s, granted, now_ms);
+	if (s->is_missed) {
+		s->is_missed = false;
+		send(s, false);
+	}
 }
 
 static void take_notify(struct sip_subscriber *s, const struct sip_sub_value *v, uint64_t now_ms)
@@ -225,6 +229,7 @@ void sip_subscriber_step(struct sip_subscriber *s, const struct sip_subscriber_e
 	switch (ev->kind) {
 	case SIP_SUBSCRIBER_SUBSCRIBE:
 		s->wanted_s = ev->expires_s;
+		s->is_missed = s->is_missed || (s->is_unwanted && s->is_in_flight && !s->is_ending);
 		s->is_unwanted = false;
 		if (s->state == SIP_SUB_IDLE || s->state == SIP_SUB_TERMINATED) {
 			s->failures = 0;

@@ -204,6 +204,50 @@ static int put_pair(struct editing *e)
 	return rc;
 }
 
+/* ---- comments inside of what goes ---- */
+
+/* Lines with nothing but a comment that begin from `at` on and before `to`, which is outside of values; the new `at`. */
+static size_t keep_lines(struct editing *e, size_t at, size_t to, int *rc)
+{
+	at = at > 0 && e->text.data[at - 1] != '\n' ? line_end(e, at) : at;
+	while (at < to && *rc == XFED_OK) {
+		size_t sign = at, end = line_end(e, at);
+		while (sign < to && strchr(" \t", e->text.data[sign])) {
+			sign++;
+		}
+		if (sign < to && e->text.data[sign] == '#') {
+			bool is_behind_text = xfed_buf_len(&e->put) == 0 && e->from != line_start(e, e->from);
+			*rc = is_behind_text ? xfed_buf_append_str(&e->put, line_break(e)) : XFED_OK;
+			*rc = *rc == XFED_OK ? xfed_buf_append(&e->put, xfed_span_make(e->text.data + at, end - at)) : *rc;
+		}
+		at = end;
+	}
+	return at;
+}
+
+/* The same for the lines before and between the values of `n`. */
+static size_t keep_inside(struct editing *e, const struct conf_node *n, size_t at, int *rc)
+{
+	if (n->kind == CONF_SCALAR) {
+		(void)keep_lines(e, at, n->start, rc);
+		return n->end > at ? n->end : at;
+	}
+	for (const struct conf_node *child = n->child; child; child = child->next) {
+		at = keep_inside(e, child, at, rc);
+	}
+	return at;
+}
+
+/* They are nobody's but the writer's: all of them between e->from and the end of `last` stay. `first` and `last` go, and are one or neighbours. */
+static int keep_comments(struct editing *e, const struct conf_node *first, struct conf_node *last)
+{
+	int rc = XFED_OK;
+	size_t at = keep_inside(e, first, e->from, &rc);
+	at = first != last ? keep_inside(e, last, at, &rc) : at;
+	(void)keep_lines(e, at, end_of(last), &rc);
+	return rc;
+}
+
 /* ---- lists and objects in brackets ---- */
 
 /* Behind the last child, or in empty brackets. */
@@ -213,10 +257,10 @@ static int begin_in_flow(struct editing *e, struct conf_node *n)
 	return n->child ? xfed_buf_append_str(&e->put, ", ") : XFED_OK;
 }
 
-/* From `start` to `end`, and the comma that goes with it; `before`: where the one before ends, 0: there is none. A comment stays. */
-static int cut_from_flow(struct editing *e, size_t before, size_t start, size_t end)
+/* `first` and `last`, and the comma that goes with them; `before`: where the one before ends, 0: there is none. Comments stay. */
+static int cut_from_flow(struct editing *e, size_t before, const struct conf_node *first, struct conf_node *last)
 {
-	size_t comma = end;
+	size_t start = first->start, end = end_of(last), comma = end;
 	while (comma < e->text.len && strchr(" \r\n", e->text.data[comma])) {
 		comma++;
 	}
@@ -230,7 +274,10 @@ static int cut_from_flow(struct editing *e, size_t before, size_t start, size_t 
 	} else if (before > 0 && are_all(e, before, start, " ,")) {
 		e->from = before;
 	}
-	return XFED_OK;
+	int rc = keep_comments(e, first, last);
+	bool is_glued =
+		xfed_buf_len(&e->put) == 0 && e->to < e->text.len && e->text.data[e->to] == '#' && !strchr(" \t\n", e->text.data[e->from - 1]);
+	return rc == XFED_OK && is_glued ? xfed_buf_append_str(&e->put, " ") : rc; /* YAML 1.2, section 6.6 */
 }
 
 /* ---- lists and objects in lines ---- */
@@ -254,14 +301,15 @@ static int finish_line(struct editing *e)
 	return e->from == e->text.len && e->text.data[e->text.len - 1] != '\n' ? XFED_OK : xfed_buf_append_str(&e->put, line_break(e));
 }
 
-static int cut_lines(struct editing *e, const struct conf_node *first, size_t end, const char *beginning)
+static int cut_lines(struct editing *e, const struct conf_node *first, struct conf_node *last, const char *beginning)
 {
+	size_t end = end_of(last);
 	e->from = line_start(e, first->start);
 	e->to = line_end(e, end);
 	if (!are_all(e, e->from, first->start, beginning) || !is_last_in_line(e, end)) {
 		return refuse(e, "its lines are laid out in a way that is not known here");
 	}
-	return XFED_OK;
+	return keep_comments(e, first, last);
 }
 
 /* ---- the four edits ---- */
@@ -319,10 +367,10 @@ static int unset(struct editing *e)
 	if (map->count == 2) {
 		return refuse(e, "it is all there is");
 	}
-	if (key->next->is_indented) {
+	if (key->next->is_indented || p->key->next->is_indented) {
 		return refuse(e, "its value is a text in the style of | or >");
 	}
-	return map->is_flow ? cut_from_flow(e, end_before(map, key), key->start, end_of(key->next)) : cut_lines(e, key, end_of(key->next), " ");
+	return map->is_flow ? cut_from_flow(e, end_before(map, key), key, key->next) : cut_lines(e, key, key->next, " ");
 }
 
 static int add_item(struct editing *e)
@@ -356,43 +404,10 @@ static int remove_item(struct editing *e)
 	if (!list->is_flow && list->count == 1) {
 		return refuse(e, "it is the last item");
 	}
-	return list->is_flow ? cut_from_flow(e, before, item->start, end_of(item)) : cut_lines(e, item, end_of(item), " -");
+	return list->is_flow ? cut_from_flow(e, before, item, item) : cut_lines(e, item, item, " -");
 }
 
 /* ---- the result is what was meant ---- */
-
-static bool is_same(const struct conf_node *a, const struct conf_node *b)
-{
-	if (a->kind != b->kind || a->count != b->count || a->is_plain != b->is_plain || !xfed_span_eq(a->text, b->text)) {
-		return false;
-	}
-	const struct conf_node *y = b->child;
-	for (const struct conf_node *x = a->child; x; x = x->next, y = y->next) {
-		if (!is_same(x, y)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Children of `more` are those of `less` with `count` more at `at`. */
-static bool has_more(const struct conf_node *less, const struct conf_node *more, size_t at, size_t count)
-{
-	if (less->kind != more->kind || less->count + count != more->count) {
-		return false;
-	}
-	const struct conf_node *x = less->child, *y = more->child;
-	for (size_t i = 0; y; i++, y = y->next) {
-		if (i >= at && i < at + count) {
-			continue;
-		}
-		if (!x || !is_same(x, y)) {
-			return false;
-		}
-		x = x->next;
-	}
-	return true;
-}
 
 static size_t index_of(const struct conf_node *parent, const struct conf_node *child)
 {
@@ -434,7 +449,7 @@ static bool is_changed_so(const struct editing *e, const struct conf_node *old, 
 	}
 	switch (e->edit->kind) {
 	case RT_CONF_EDIT_UNSET:
-		return has_more(new, old, at, 2);
+		return conf_has_more(new, old, at, 2);
 	case RT_CONF_EDIT_SET:
 		if (!key) {
 			break;
@@ -444,11 +459,11 @@ static bool is_changed_so(const struct editing *e, const struct conf_node *old, 
 		if (!key) {
 			break;
 		}
-		return is && has_more(was, is, was->count, 1) && xfed_span_eq(is->last->text, e->edit->value);
+		return is && conf_has_more(was, is, was->count, 1) && xfed_span_eq(is->last->text, e->edit->value);
 	case RT_CONF_EDIT_REMOVE_ITEM:
-		return is && has_more(is, was, e->edit->item, 1);
+		return is && conf_has_more(is, was, e->edit->item, 1);
 	}
-	return has_more(old, new, old->count, 2) && is_new_pair(e, new);
+	return conf_has_more(old, new, old->count, 2) && is_new_pair(e, new);
 }
 
 /* All that is not on the way to the change is the same; on it, what is there is judged. */
@@ -460,7 +475,7 @@ static bool is_as_meant(const struct editing *e, const struct conf_node *old, co
 	}
 	const struct conf_node *out = e->is_object_out && depth == last ? e->place.outer[last] : NULL;
 	if (out) {
-		return has_more(new, old, index_of(old, out), 2);
+		return conf_has_more(new, old, index_of(old, out), 2);
 	}
 	bool is_here = depth == last;
 	if (is_here && !is_changed_so(e, old, new)) {
@@ -468,14 +483,15 @@ static bool is_as_meant(const struct editing *e, const struct conf_node *old, co
 	}
 	bool has_same_keys = old->count == new->count;
 	if (is_here && !has_same_keys) {
-		return true; /* has_more() has looked at all of them */
+		return true; /* conf_has_more() has looked at all of them */
 	}
 	const struct conf_node *way = is_here ? e->place.key : e->place.outer[depth], *y = new->child;
 	if (!has_same_keys) {
 		return false;
 	}
 	for (const struct conf_node *x = old->child; x; x = x->next->next, y = y->next->next) {
-		bool is_fine = is_same(x, y) && (x == way ? is_here || is_as_meant(e, x->next, y->next, depth + 1) : is_same(x->next, y->next));
+		bool is_fine =
+			conf_is_same(x, y) && (x == way ? is_here || is_as_meant(e, x->next, y->next, depth + 1) : conf_is_same(x->next, y->next));
 		if (!is_fine) {
 			return false;
 		}

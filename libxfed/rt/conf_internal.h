@@ -28,6 +28,11 @@ struct conf_node {
 /* OK, INVALID (errors added) or NOMEM. The tree lives in `a`. */
 int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct conf_node **root);
 
+/* Both say the same, wherever it stands. */
+bool conf_is_same(const struct conf_node *a, const struct conf_node *b);
+/* Children of `more` are those of `less` with `count` more at `at`. */
+bool conf_has_more(const struct conf_node *less, const struct conf_node *more, size_t at, size_t count);
+
 /*
  * What `key` ("kinds", "limits.connections") has in a text that parses: the node of its value in `*out`, NULL where it is not there, in a
  * tree in `a`. OK; INVALID with one sentence in `error` (RT_CONF_EDIT_ERROR bytes), or NOMEM.

@@ -316,3 +316,37 @@ int conf_yaml_parse(struct xfed_arena *a, const char *file, struct xfed_span tex
 	*root = b.root;
 	return rc;
 }
+
+/* ---- two trees ---- */
+
+bool conf_is_same(const struct conf_node *a, const struct conf_node *b)
+{
+	if (a->kind != b->kind || a->count != b->count || a->is_plain != b->is_plain || !xfed_span_eq(a->text, b->text)) {
+		return false;
+	}
+	const struct conf_node *y = b->child;
+	for (const struct conf_node *x = a->child; x; x = x->next, y = y->next) {
+		if (!conf_is_same(x, y)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool conf_has_more(const struct conf_node *less, const struct conf_node *more, size_t at, size_t count)
+{
+	if (less->kind != more->kind || less->count + count != more->count) {
+		return false;
+	}
+	const struct conf_node *x = less->child, *y = more->child;
+	for (size_t i = 0; y; i++, y = y->next) {
+		if (i >= at && i < at + count) {
+			continue;
+		}
+		if (!x || !conf_is_same(x, y)) {
+			return false;
+		}
+		x = x->next;
+	}
+	return true;
+}

@@ -44,9 +44,9 @@ class Daemon:
                 yield m.group(1), dict(LABEL.findall(m.group(2) or "")), float(m.group(3))
 
     def metric(self, name, **labels):
-        """Sum over the series that carry these labels; a label may be a set of values."""
+        """Sum over the series that carry these labels; a label may be a set of values. What a gateway repeats of an edge's is not its own."""
         def fits(have):
-            return all(have.get(k) in v if isinstance(v, (set, frozenset)) else have.get(k) == v
+            return ("edge" in labels or "edge" not in have) and all(have.get(k) in v if isinstance(v, (set, frozenset)) else have.get(k) == v
                        for k, v in labels.items())
         return sum(value for n, have, value in self.samples() if n == name and fits(have))
 

@@ -82,6 +82,8 @@ def install(directory, tools, certs, dns, users):
     """install(NAME, ...) makes an installation of its own; the caller stops it."""
     def make(name, **kwargs):
         path = "%s/%s" % (directory, name)
+        while os.path.exists(path):  # another file of this worker has taken the name
+            path += "-"
         os.makedirs(path)
         return Installation(path, tools, certs, dns, kwargs.pop("users", users), **kwargs)
     return make

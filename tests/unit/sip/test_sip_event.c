@@ -200,6 +200,9 @@ static void subscriber(void **state)
 	RUN_S("... before the answer", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), STOP(1, ""), OK(2, 800, "refresh 0"), TICK(34, "terminated"));
 	RUN_S("... and wanted again", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), STOP(5, "refresh 0"),
 		SUBSCRIBE(5, 700, ""), OK(6, 0, ""), NOTIFY(6, "terminated", "terminated, SUBSCRIBE 700"));
+	RUN_S("... and wanted again before the answer: what came meanwhile was not taken", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""),
+		NOTIFY(1, "active", "active"), DOUBT(5, "refresh 800"), STOP(6, ""), NOTIFY(6, "active", ""), SUBSCRIBE(7, 800, ""),
+		OK(8, 800, "refresh 800"), OK(9, 800, ""), NOTIFY(9, "active", ""));
 	RUN_S("ended before it was answered", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), NOTIFY(1, "active", "active"),
 		NOTIFY(2, "terminated;reason=deactivated", "terminated deactivated, SUBSCRIBE 800"), LATE(3, 481, ""), LATE(3, 200, ""),
 		FAIL(4, 403, "terminated"));
