@@ -52,6 +52,22 @@ static enum ctl_exit open_rule(struct change *c, const char *name)
 	return rc;
 }
 
+static bool says(const struct change *c, const char *key, const char *word)
+{
+	char error[RT_CONF_EDIT_ERROR];
+	struct xfed_buf value;
+	xfed_buf_init(&value, RT_CONF_FILE_BYTES);
+	bool is_so = rt_conf_value(c->file, xfed_buf_span(&c->was), key, &value, error) == XFED_OK && xfed_span_is(xfed_buf_span(&value), word);
+	xfed_buf_deinit(&value);
+	return is_so;
+}
+
+/* As the rule stands in c->was. */
+static bool is_on(const struct change *c)
+{
+	return says(c, "allowed", "true") || (says(c, "federation", "true") && says(c, "xmpp", "true"));
+}
+
 /* ---- rules ---- */
 
 static enum ctl_exit add(struct change *c, const json_t *args)
@@ -96,9 +112,15 @@ static enum ctl_exit take_away(struct change *c, const char *name)
 	enum ctl_exit rc = open_rule(c, name);
 	if (rc == CTL_FINE && count_rules(c) == 1) {
 		return change_refuse(c,
-			"%s is the last rule, and without any everyone may use federation: where that is meant, say so first "
-			"(access add everyone scope=global allowed=true)",
+			"%s is the last rule, and without any everyone may use federation: say first who may, everyone (access add everyone "
+			"scope=global allowed=true) or nobody (access add nobody scope=global allowed=false)",
 			name);
+	}
+	if (rc == CTL_FINE) {
+		change_note(c, "%s",
+			says(c, "scope", "global") ? "whom no other rule covers may not use federation any more"
+			: is_on(c)		   ? "whom the rule let use federation may no more, unless a wider rule (site, global) lets him"
+						   : "whom the rule forbade may use federation where a wider rule (site, global) lets him");
 	}
 	c->is_gone = true;
 	return rc == CTL_FINE ? change_make(c) : rc;
@@ -170,9 +192,37 @@ static enum ctl_exit open_users(struct change *c, const char *file)
 	return rc == CTL_FINE && !exists ? change_refuse(c, "there is no %s", file) : rc;
 }
 
-static enum ctl_exit change_users(struct change *c, const char *file, const char *user, struct xfed_span normal, bool is_grant)
+/* The key with which the rule in c->was is put off. */
+static const char *switch_of(const struct change *c)
+{
+	return says(c, "allowed", "true") || says(c, "allowed", "false") ? "allowed" : "federation";
+}
+
+/* The loader only says that nobody is left. */
+static enum ctl_exit refuse_last(const struct change *c, const char *name, const char *user, const char *off)
+{
+	return change_refuse(c,
+		"%s is the last one that the rule %s names, and it has to name somebody: access remove %s takes it away, and the next rule decides "
+		"about him; access set %s %s=false leaves it and lets nobody whom it names",
+		user, name, name, name, off);
+}
+
+static bool names_somebody(struct xfed_span text)
+{
+	while (text.len > 0) {
+		struct xfed_span line = xfed_span_trim(xfed_span_cut(&text, '\n'));
+		if (line.len > 0 && line.data[0] != '#' && line.data[0] != '\r') {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum ctl_exit change_users(struct change *c, const char *file, const char *user, struct xfed_span normal, const char *revoked_of)
 {
 	int rc = XFED_OK;
+	const char *off = switch_of(c);
+	bool is_grant = !revoked_of;
 	enum ctl_exit exit = open_users(c, file);
 	if (exit != CTL_FINE) {
 		return exit;
@@ -186,6 +236,9 @@ static enum ctl_exit change_users(struct change *c, const char *file, const char
 	}
 	if (rc != XFED_OK) {
 		return change_refuse(c, "out of memory, or %s would be larger than %d bytes", file, ACCESS_GRANTED_FILE_BYTES);
+	}
+	if (!is_grant && found > 0 && !names_somebody(xfed_buf_span(&c->is))) {
+		return refuse_last(c, revoked_of, user, off);
 	}
 	return change_make(c);
 }
@@ -212,8 +265,11 @@ static enum ctl_exit grant_user(struct change *c, const char *user, struct xfed_
 {
 	char path[PATH_MAX], error[RT_CONF_EDIT_ERROR];
 	enum ctl_exit exit = users_file(c, path);
+	if (!is_on(c)) {
+		change_note(c, "the rule is off: it forbids whom it names");
+	}
 	if (exit != CTL_FINE || path[0]) {
-		return exit == CTL_FINE ? change_users(c, path, user, normal, true) : exit;
+		return exit == CTL_FINE ? change_users(c, path, user, normal, NULL) : exit;
 	}
 	int rc = rt_conf_add_item(&access_file_table, c->file, xfed_buf_span(&c->was), "granted_to", user, &c->is, error);
 	if (rc == XFED_ERR_NOT_FOUND) {
@@ -222,14 +278,22 @@ static enum ctl_exit grant_user(struct change *c, const char *user, struct xfed_
 	return rc == XFED_OK ? change_make(c) : change_refuse(c, "%s", error);
 }
 
-static enum ctl_exit revoke_user(struct change *c, const char *user, struct xfed_span normal)
+static enum ctl_exit revoke_user(struct change *c, const char *name, const char *user, struct xfed_span normal)
 {
+	size_t left = 0;
 	char path[PATH_MAX], error[RT_CONF_EDIT_ERROR];
 	enum ctl_exit exit = users_file(c, path);
 	if (exit != CTL_FINE) {
 		return exit;
 	}
 	int rc = rt_conf_remove_item(&access_file_table, c->file, xfed_buf_span(&c->was), "granted_to", user, &c->is, error);
+	int counted = rc == XFED_OK ? rt_conf_count(c->file, xfed_buf_span(&c->is), "granted_to", &left, error) : rc;
+	if (rc == XFED_OK && counted != XFED_OK) {
+		return change_refuse(c, "%s", error);
+	}
+	if (rc == XFED_OK && left == 0 && !path[0]) {
+		return refuse_last(c, name, user, switch_of(c));
+	}
 	if (rc == XFED_OK) {
 		if (path[0]) {
 			change_note(c, "who stands in %s too still is named there: say it again", path);
@@ -237,7 +301,7 @@ static enum ctl_exit revoke_user(struct change *c, const char *user, struct xfed
 		return change_make(c);
 	}
 	if (rc == XFED_ERR_NOT_FOUND && path[0]) {
-		return change_users(c, path, user, normal, false);
+		return change_users(c, path, user, normal, name);
 	}
 	rc = rc == XFED_ERR_NOT_FOUND ? xfed_buf_append(&c->is, xfed_buf_span(&c->was)) : rc; /* named there by nobody */
 	return rc == XFED_OK ? change_make(c) : change_refuse(c, "%s", error);
@@ -256,7 +320,7 @@ static enum ctl_exit name_user(const json_t *args, const struct ctl_options *opt
 	}
 	rc = rc == CTL_FINE ? open_rule(&c, ctl_str(args, "name")) : rc;
 	if (rc == CTL_FINE) {
-		rc = is_grant ? grant_user(&c, user, normal) : revoke_user(&c, user, normal);
+		rc = is_grant ? grant_user(&c, user, normal) : revoke_user(&c, ctl_str(args, "name"), user, normal);
 	}
 	change_close(&c);
 	xfed_arena_deinit(&a);

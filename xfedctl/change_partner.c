@@ -92,6 +92,12 @@ static enum ctl_exit take_away(struct change *c, const char *domain)
 	if (rc == CTL_FINE && !exists) {
 		return not_listed(c, name);
 	}
+	if (rc == CTL_FINE) {
+		change_note(c,
+			"nobody may exchange anything with %s and its additional_domains any more (policy.partner.unlisted), unless the file of "
+			"another partner names them",
+			name);
+	}
 	c->is_gone = true;
 	return rc == CTL_FINE ? change_make(c) : rc;
 }

@@ -46,7 +46,7 @@ static const struct rt_conf_row access_rows[] = {
 	{ .name = "scope", .type = RT_CONF_ENUM, ACCESS(scope), .flags = RT_CONF_REQUIRED | RELOADABLE, .words = scope_words,
 		.help = "Whom the rule is for: everyone, the users of domains, or single users. User beats site beats global." },
 	{ .name = "federation", .type = RT_CONF_BOOL, ACCESS(federation), .flags = RELOADABLE, .fallback = "false",
-		.help = "Whether they may talk to anybody outside. They need xmpp too." },
+		.help = "Whether they may talk to anybody outside. They need xmpp too. One of federation, xmpp and allowed has to be given." },
 	{ .name = "xmpp", .type = RT_CONF_BOOL, ACCESS(xmpp), .flags = RELOADABLE, .fallback = "false",
 		.help = "Whether they may talk to partners over XMPP, which are all partners. They need federation too." },
 	{ .name = "allowed", .type = RT_CONF_BOOL, ACCESS(allowed), .flags = RELOADABLE,
@@ -70,6 +70,7 @@ const struct rt_conf_table access_file_table = { .name = "access.d/NAME.yaml",
 
 struct access_entry {
 	const struct access_rule *rule;
+	bool is_in_file;   /* a granted_to_file names it, and the rule itself does not */
 	UT_hash_handle hh; /* key: "alice@example.com", or "example.com" */
 };
 struct access_set {
@@ -111,8 +112,8 @@ static const struct access_entry *find(const struct access_entry *table, struct 
 }
 
 /* OK, NOMEM; INVALID where another rule has the name (`*taken`). */
-static int add_entry(
-	struct access_set *s, struct access_entry **table, struct xfed_span key, const struct access_rule *rule, const struct access_rule **taken)
+static int add_entry(struct access_set *s, struct access_entry **table, struct xfed_span key, const struct access_rule *rule, bool is_in_file,
+	const struct access_rule **taken)
 {
 	const struct access_entry *old = find(*table, key);
 	if (old) {
@@ -125,6 +126,7 @@ static int add_entry(
 		return XFED_ERR_NOMEM;
 	}
 	e->rule = rule;
+	e->is_in_file = is_in_file;
 	HASH_ADD_KEYPTR(hh, *table, key.data, key.len, e);
 	return XFED_TABLE_ADDED(e) ? XFED_OK : XFED_ERR_NOMEM;
 }
@@ -133,7 +135,7 @@ static int add_entry(
 static int suspect(struct access_set *s, struct xfed_span name, const struct access_rule *rule)
 {
 	const struct access_rule *taken;
-	int rc = add_entry(s, &s->suspects, name, rule, &taken);
+	int rc = add_entry(s, &s->suspects, name, rule, false, &taken);
 	return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 }
 
@@ -152,7 +154,7 @@ static int add_list(struct adding *d, struct access_entry **table, const struct 
 	int rc = XFED_OK;
 	for (size_t i = 0; i < list->count && rc != XFED_ERR_NOMEM; i++) {
 		const struct access_rule *taken = NULL;
-		rc = add_entry(d->set, table, xfed_span_str(list->items[i]), d->rule, &taken);
+		rc = add_entry(d->set, table, xfed_span_str(list->items[i]), d->rule, false, &taken);
 		if (rc == XFED_ERR_INVALID) {
 			rc = suspect(d->set, xfed_span_str(list->items[i]), d->rule);
 			rt_conf_fail(d->doc, d->options, key, VALUE, "found \"%.200s\", which \"%.100s\" names already, accepted: each only once",
@@ -175,7 +177,7 @@ static int add_line(struct adding *d, struct xfed_span line, unsigned number)
 		d->is_unread = true;
 		rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL, "found a line that is no address, accepted: %s", accepted);
 	} else if (rc == XFED_OK) {
-		rc = add_entry(d->set, &d->set->users, user, d->rule, &taken);
+		rc = add_entry(d->set, &d->set->users, user, d->rule, true, &taken);
 		if (rc == XFED_ERR_INVALID) {
 			rc = suspect(d->set, user, d->rule);
 			rt_conf_errors_add(d->doc->errors, false, VALUE, file, number, 1, NULL,
@@ -253,8 +255,9 @@ static void check_switches(struct rt_conf_doc *doc, const struct access_options 
 {
 	bool has_two = rt_conf_is_set(doc, o, "federation") || rt_conf_is_set(doc, o, "xmpp"), has_one = rt_conf_is_set(doc, o, "allowed");
 	if (has_one == has_two) {
-		rt_conf_fail(doc, o, "allowed", VALUE, "%s, accepted: federation and xmpp, or allowed for both",
-			has_one ? "found beside federation or xmpp" : "missing");
+		rt_conf_fail(doc, o, "allowed", VALUE, "%s, accepted: federation and xmpp, or allowed for both%s",
+			has_one ? "found beside federation or xmpp" : "missing",
+			has_one ? " (xfedctl access set NAME allowed= federation=... xmpp=..., or federation= xmpp= allowed=...)" : "");
 	}
 }
 
@@ -514,6 +517,31 @@ int access_dir_load(const char *dir, bool may_be_missing, struct policy_instead 
 	l.set->instead = NULL;
 	*out = l.set;
 	return XFED_OK;
+}
+
+/* ---- names that are nobody's ---- */
+
+static void warn_of(const struct access_entry *table, const struct config *c, struct rt_conf_errors *errors)
+{
+	for (const struct access_entry *e = table; e; e = e->hh.next) {
+		struct xfed_span name = xfed_span_make(e->hh.key, e->hh.keylen);
+		const char *at = memchr(name.data, '@', name.len);
+		struct xfed_span domain = at ? xfed_span_make(at + 1, name.len - (size_t)(at + 1 - name.data)) : name;
+		if (!config_domain(c, domain)) {
+			rt_conf_errors_add(errors, true, VALUE, e->is_in_file ? e->rule->granted_to_file : e->rule->file, 0, 0,
+				e->is_in_file ? NULL
+				: at	      ? "granted_to"
+					      : "domains",
+				"found \"%.*s\", and %.*s is no domain of ours: the rule %.100s decides about nobody by it", (int)name.len, name.data,
+				(int)domain.len, domain.data, e->rule->name);
+		}
+	}
+}
+
+void access_set_warn(const struct access_set *s, const struct config *c, struct rt_conf_errors *errors)
+{
+	warn_of(s->users, c, errors);
+	warn_of(s->sites, c, errors);
 }
 
 /* ---- the decision ---- */

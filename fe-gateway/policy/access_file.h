@@ -6,6 +6,7 @@
 #ifndef GATEWAY_POLICY_ACCESS_FILE_H
 #define GATEWAY_POLICY_ACCESS_FILE_H
 
+#include "config/config.h"
 #include "policy/broken.h"
 #include "policy/policy_dir.h"
 #include "xfed/jid.h"
@@ -45,6 +46,8 @@ struct access_rule {
 int access_dir_load(const char *dir, bool may_be_missing, struct policy_instead *instead, struct policy_broken *broken, struct rt_conf_errors *errors,
 	struct access_set **out);
 void access_set_free(struct access_set *s);
+/* Warns of each user and site that is of no domain of the configuration: it may be a slip of the hand. */
+void access_set_warn(const struct access_set *s, const struct config *c, struct rt_conf_errors *errors);
 
 /*
  * Adds one file to a set made by access_set_new(); for the directory loader and tests. After INVALID every user it names is refused; where

@@ -112,6 +112,9 @@ static int load_all(const char *path, bool is_start, struct policy_instead *inst
 	int policy = load_policy(path, is_start, instead, errors, f);
 	int secrets = config_read_secrets(f->config);
 	int access = access_dir_load(f->config->access_dir, may_be_missing, instead, is_start ? &f->broken : NULL, errors, &f->access);
+	if (access == XFED_OK) {
+		access_set_warn(f->access, f->config, errors);
+	}
 	f->config->base.doc.errors = NULL; /* the error collector belongs to the caller and may end before the configuration */
 	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
 	return rc == XFED_OK ? policy_broken_add_ignored(&f->broken, errors) : rc;

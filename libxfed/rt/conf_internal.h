@@ -45,6 +45,8 @@ int conf_edit_find(struct xfed_arena *a, const char *file, struct xfed_span text
 void conf_accepted(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BYTES]);
 /* The same for one item of a row that is a list of scalars. */
 void conf_accepted_item(const struct rt_conf_row *row, char out[CONF_ACCEPTED_BYTES]);
+/* The keys of a table, "tls | limits.KEY", with "..." for those there is no room for; `inside`: what objects have behind their name. */
+void conf_list_keys(const struct rt_conf_table *t, const char *inside, char *out, size_t size);
 /* "\"flase\"", shortened, control characters escaped. */
 const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES]);
 

@@ -180,12 +180,7 @@ static const char *key_word(struct xfed_span s, char out[WORD_BYTES])
 static void refuse_key(struct load *l, const struct rt_conf_table *t, const struct conf_node *key)
 {
 	char quoted[CONF_FOUND_BYTES], accepted[CONF_ACCEPTED_BYTES], word[WORD_BYTES];
-	size_t n = 0;
-	accepted[0] = '\0';
-	for (size_t i = 0; i < t->row_count && n < sizeof(accepted); i++) {
-		int len = snprintf(accepted + n, sizeof(accepted) - n, "%s%s", i > 0 ? " | " : "", t->rows[i].name);
-		n += len > 0 ? (size_t)len : 0;
-	}
+	conf_list_keys(t, "", accepted, sizeof(accepted));
 	if (key->kind != CONF_SCALAR) {
 		COMPLAIN(l, XFED_REASON_CONFIG_SYNTAX, key, "found %s as a key, accepted: %s", key->kind == CONF_LIST ? "a list" : "an object",
 			accepted);

@@ -21,26 +21,16 @@ const struct rt_conf_row *rt_conf_row_of(const struct rt_conf_table *t, const ch
 	return rest.len == 0 ? row : NULL;
 }
 
-static void list_keys(const struct rt_conf_table *t, char *out, size_t size)
-{
-	size_t len = 0;
-	out[0] = '\0';
-	for (size_t i = 0; i < t->row_count && len < size; i++) {
-		len += (size_t)snprintf(
-			out + len, size - len, "%s%s%s", i > 0 ? " | " : "", t->rows[i].name, t->rows[i].type == RT_CONF_OBJECT ? ".KEY" : "");
-	}
-}
-
 /* The row, if one word can set it; NULL with a sentence. */
 static const struct rt_conf_row *settable(const struct rt_conf_table *t, const char *key, char error[RT_CONF_EDIT_ERROR])
 {
 	const struct rt_conf_row *row = rt_conf_row_of(t, key);
 	char keys[RT_CONF_EDIT_ERROR - 96];
 	if (!row) {
-		list_keys(t, keys, sizeof(keys));
+		conf_list_keys(t, ".KEY", keys, sizeof(keys));
 		snprintf(error, RT_CONF_EDIT_ERROR, "there is no key \"%.40s\", accepted: %s", key, keys);
 	} else if (row->type == RT_CONF_OBJECT) {
-		list_keys(row->table, keys, sizeof(keys));
+		conf_list_keys(row->table, ".KEY", keys, sizeof(keys));
 		snprintf(error, RT_CONF_EDIT_ERROR, "%.40s has keys of its own, set one of them: %s", key, keys);
 		row = NULL;
 	} else if (row->type == RT_CONF_OBJECTS) {
@@ -216,6 +206,17 @@ int rt_conf_value(const char *file, struct xfed_span text, const char *key, stru
 		rc = XFED_ERR_NOT_FOUND;
 	}
 	rc = rc == XFED_OK ? xfed_buf_append(out, n->text) : rc;
+	xfed_arena_deinit(&a);
+	return rc;
+}
+
+int rt_conf_count(const char *file, struct xfed_span text, const char *key, size_t *out, char error[RT_CONF_EDIT_ERROR])
+{
+	struct xfed_arena a;
+	struct conf_node *n;
+	xfed_arena_init(&a, RT_CONF_ARENA_BYTES);
+	int rc = conf_edit_find(&a, file, text, key, &n, error);
+	*out = rc == XFED_OK && n && n->kind == CONF_LIST ? n->count : 0;
 	xfed_arena_deinit(&a);
 	return rc;
 }

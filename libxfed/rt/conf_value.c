@@ -258,6 +258,8 @@ static int store_text(struct xfed_arena *a, const struct rt_conf_row *row, struc
 		return XFED_ERR_INVALID;
 	}
 	if (!is_printable(text)) {
+		*accepted = memchr(text.data, '\n', text.len) ? "one line; it has a line end, as every text with > or | has (>- has none at its end)"
+							      : "a text without control characters";
 		return XFED_ERR_INVALID;
 	}
 	struct xfed_span copy = xfed_arena_copy(a, text);

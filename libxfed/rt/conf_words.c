@@ -29,6 +29,23 @@ const char *conf_quote(struct xfed_span s, char out[CONF_FOUND_BYTES])
 	return out;
 }
 
+void conf_list_keys(const struct rt_conf_table *t, const char *inside, char *out, size_t size)
+{
+	static const char more[] = " | ...";
+	size_t len = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < t->row_count; i++) {
+		const struct rt_conf_row *row = &t->rows[i];
+		const char *tail = row->type == RT_CONF_OBJECT ? inside : "";
+		size_t need = (i > 0 ? 3 : 0) + strlen(row->name) + strlen(tail), left = i + 1 < t->row_count ? sizeof(more) - 1 : 0;
+		if (len + need + left >= size) {
+			snprintf(out + len, size - len, "%s", more);
+			return;
+		}
+		len += (size_t)snprintf(out + len, size - len, "%s%s%s", i > 0 ? " | " : "", row->name, tail);
+	}
+}
+
 static void accepted_words(const struct rt_conf_row *row, char *out)
 {
 	size_t n = 0;

@@ -2,7 +2,7 @@
  * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version; a line @OPTIONS@ the
  * description of every key of a configuration file, from the table that reads the file; a line @REASONS@ every reason code, from
  * reasons.def, a line @MATRIX@ the rows of the negotiation matrix, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
- * what the shell has to know of them.
+ * what the shell has to know of them; a line @METRICS@ every family of metrics, from metrics.def.
  *
  *   page TABLE TEMPLATE OUTPUT     TABLE: edge | gateway | partner | access | none
  */
@@ -17,6 +17,7 @@
 #include "xfed/policy.h"
 #include "xfed/reason.h"
 #include "xfed/rt/command.h"
+#include "xfed/rt/metrics.h"
 
 #define PAGE_BYTES (1024 * 1024)
 
@@ -128,6 +129,25 @@ static void put_completion(FILE *out)
 	}
 }
 
+static void put_metrics(FILE *out)
+{
+#define RT_METRIC(id, name, type, labels, help) { name, type, labels, help },
+	static const struct {
+		const char *name;
+		enum rt_metric_type type;
+		const char *labels, *help;
+	} all[] = {
+#include "libxfed/rt/metrics.def"
+	};
+#undef RT_METRIC
+	static const char *const types[] = { [RT_METRIC_COUNTER] = "counter", [RT_METRIC_GAUGE] = "gauge", [RT_METRIC_HISTOGRAM] = "histogram" };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
+		fprintf(out, ".TP\n.B %s\n", all[i].name);
+		put_text(out, all[i].help);
+		fprintf(out, "\n.br\nA %s; labels: %s.\n", types[all[i].type], all[i].labels[0] ? all[i].labels : "none");
+	}
+}
+
 static void put_options(FILE *out, const struct rt_conf_table *table, const char *path)
 {
 	struct xfed_buf text;
@@ -176,6 +196,7 @@ static const struct {
 	{ "@COMMANDS@\n", put_commands },
 	{ "@MATRIX@\n", put_matrix },
 	{ "@COMPLETION@\n", put_completion },
+	{ "@METRICS@\n", put_metrics },
 };
 
 static void put_line(FILE *out, const char *line, const struct rt_conf_table *table, const char *path)

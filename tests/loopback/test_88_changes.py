@@ -193,6 +193,7 @@ def test_a_partner_comes_and_goes(inst, tools):
     refused(inst, tools, ["partner", "set", "a.new.example", "tls=required"], "one of the domains of new.example")
     assert not change(inst, tools, "partner", "set", "new.example", "limits.connections=5")["changed"]
     answer = change(inst, tools, "partner", "remove", "new.example")
+    assert "nobody may exchange anything with new.example" in answer["notes"][0]
     assert answer["saved"] and not os.path.exists(path)
     assert "new.example" not in [p["domain"] for p in inst.gateway.control("partner", "list")["partners"]]
     refused(inst, tools, ["partner", "remove", "new.example"], "is not listed: there is no " + path)
@@ -439,11 +440,36 @@ def test_a_user_is_named_and_named_no_more(inst, tools, rule):
     assert text_of(rule) == RULE.replace("  - alice@corp.example # boss\r\n", "") + "  - Carol@corp.example\r\n"
     assert not change(inst, tools, "access", "revoke", "FedPic", "alice@corp.example")["changed"]
     change(inst, tools, "access", "revoke", "FedPic", "carol@corp.example")
-    refused(inst, tools, ["access", "revoke", "FedPic", "bob@corp.example"], "granted_to: missing")
+    refused(inst, tools, ["access", "revoke", "FedPic", "bob@corp.example"], "access remove FedPic", "access set FedPic federation=false")
     refused(inst, tools, ["access", "grant", "FedPic", "corp.example"], "an address of a user")
     refused(inst, tools, ["access", "grant", "nobody", "a@corp.example"], "there is no rule nobody")
     refused(inst, tools, ["access", "grant", "../partners.d/partner.example", "a@corp.example"], "a name that a file can have")
     refused(inst, tools, ["access", "grant", "rest", "a@corp.example"], "found with another scope")
+    answer = change(inst, tools, "access", "set", "FedPic", "federation=false")
+    assert answer["notes"] == []
+    answer = change(inst, tools, "access", "grant", "FedPic", "carol@corp.example")
+    assert answer["notes"] == ["the rule is off: it forbids whom it names"]
+    answer = change(inst, tools, "access", "remove", "FedPic")
+    assert "whom the rule forbade may use federation where a wider rule" in answer["notes"][0]
+
+
+def test_who_is_not_ours_is_warned_of(inst, tools, rule):
+    """A slip of the hand would never be found: the rule decides about nobody by it."""
+    def warned(answer, *words):
+        return [w for w in answer["warnings"] if all(x in w for x in words)]
+    answer = change(inst, tools, "access", "grant", "FedPic", "carol@corp.exmaple")
+    assert warned(answer, rule, "granted_to", "carol@corp.exmaple", "is no domain of ours") and not warned(answer, "alice@corp.example"), answer
+    answer = change(inst, tools, "access", "add", "site", "scope=site", "allowed=true", "domains=crop.example,corp.example")
+    assert warned(answer, "site.yaml", "domains", "crop.example is no domain of ours") and not warned(answer, "found \"corp.example\""), answer
+    path = inst.dir + "/users"
+    write(path, "dora@corp.exmaple\neva@corp.example\n")
+    try:
+        answer = change(inst, tools, "access", "add", "More", "scope=user", "allowed=true", "granted_to_file=" + path)
+        assert warned(answer, path, "dora@corp.exmaple") and not warned(answer, "eva@corp.example"), answer
+        answer = change(inst, tools, "access", "remove", "More")
+        assert "whom the rule let use federation may no more" in answer["notes"][0] and not warned(answer, "dora"), answer
+    finally:
+        os.unlink(path)
 
 
 @pytest.mark.parametrize("before, granted, revoked", [
@@ -468,7 +494,7 @@ def test_a_file_of_users(inst, tools, rule, before, granted, revoked):
         assert text_of(path) == revoked and text_of(rule) == rule_before
         assert inst.gateway.control("access", "list")["rules"][0]["users_in_file"] == 2
         change(inst, tools, "access", "revoke", "FedPic", "carol@corp.example")
-        refused(inst, tools, ["access", "revoke", "FedPic", "alice@corp.example"], "found no address")
+        refused(inst, tools, ["access", "revoke", "FedPic", "alice@corp.example"], "access remove FedPic", "access set FedPic allowed=false")
         assert "alice@corp.example" in text_of(path)
     finally:
         os.unlink(path)
@@ -482,16 +508,17 @@ def test_a_rule_comes_and_goes(inst, tools):
     try:
         refused(inst, tools, ["access", "add", "FEDPIC", "scope=global", "allowed=true"], "there is a rule FEDPIC already")
         refused(inst, tools, ["access", "add", "more", "scope=site"], "domains: missing")
-        refused(inst, tools, ["access", "set", "FedPic", "allowed=true"], "found beside federation or xmpp")
+        refused(inst, tools, ["access", "set", "FedPic", "allowed=true"], "found beside federation or xmpp", "federation= xmpp= allowed=...")
         change(inst, tools, "access", "set", "FedPic", "federation=", "xmpp=", "allowed=true")
         assert text_of(path) == "name: FedPic\nscope: user\ngranted_to: [alice@corp.example, bob@corp.example]\nallowed: true\n"
-        refused(inst, tools, ["access", "remove", "FedPic"], "is the last rule", "scope=global allowed=true")
+        refused(inst, tools, ["access", "remove", "FedPic"], "is the last rule", "scope=global allowed=true", "scope=global allowed=false")
         answer = change(inst, tools, "access", "add", "everyone", "scope=global", "allowed=true")
         assert answer["notes"] == []
         rules = inst.gateway.control("access", "list")["rules"]
         assert [(r["name"], r["scope"], r["federation"], r["xmpp"]) for r in rules] == [("FedPic", "user", True, True), ("everyone", "global", True, True)]
         change(inst, tools, "access", "remove", "FedPic")
         assert not os.path.exists(path)
+        refused(inst, tools, ["access", "set", "everyone", "federation=false"], "found beside federation or xmpp", "allowed= federation=... xmpp=...")
         assert inst.gateway.ask("access", "show", name="FedPic")["error"]["code"] == "not-found"
     finally:
         for name in os.listdir(inst.dir + "/access.d"):

@@ -20,7 +20,8 @@ static const struct row rows[] = {
 	{ "nothing", "g.yaml", "name: g\n", "g.yaml:1:1:scope: missing, accepted: global | site | user\n" },
 	{ "no switch", "g.yaml", "name: g\nscope: global\n", "g.yaml:1:1:allowed: missing, accepted: federation and xmpp, or allowed for both\n" },
 	{ "both kinds of switches", "g.yaml", "name: g\nscope: global\nxmpp: true\nallowed: true\n",
-		"g.yaml:4:10:allowed: found beside federation or xmpp, accepted: federation and xmpp, or allowed for both\n" },
+		"g.yaml:4:10:allowed: found beside federation or xmpp, accepted: federation and xmpp, or allowed for both "
+		"(xfedctl access set NAME allowed= federation=... xmpp=..., or federation= xmpp= allowed=...)\n" },
 	{ "both switches", "g.yaml", "name: g\nscope: global\nxmpp: true\nfederation: true\n", "" },
 	{ "file in capitals", "FedPic.yaml", "name: FedPic\nscope: global\nallowed: true\n",
 		"FedPic.yaml:1:7:name: found \"FedPic\", accepted: the name the file is named after in lower case\n" },

@@ -1,6 +1,6 @@
 /*
  * The table of commands against a list written by hand, and whatever is made of it against the table: usage, manual, completion,
- * and who may.
+ * and who may. The metrics in the manual, too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,6 +136,25 @@ static void manual_has_each(void **state)
 		snprintf(said, sizeof(said), "%c%s.%s%s", toupper((unsigned char)c->help[0]), c->help + 1,
 			names[i].server == RT_COMMAND_OF_GATEWAY ? " On a gateway." : "", names[i].changes ? " Not for members of xfed-read." : "");
 		has(text, tag, said, " ", "xfedctl.8");
+	}
+}
+
+static void manual_has_each_metric(void **state)
+{
+#define RT_METRIC(id, name, type, labels, help) { name, labels, help },
+	static const struct {
+		const char *name, *labels, *help;
+	} metrics[] = {
+#include "metrics.def"
+	};
+#undef RT_METRIC
+	const char *text = text_of(fopen(BUILD_ROOT "/packaging/man/xfed-gateway.8", "r"), fclose);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(metrics); i++) {
+		char tag[512], labels[128];
+		snprintf(tag, sizeof(tag), " .TP .B %s %s .br A ", metrics[i].name, metrics[i].help);
+		snprintf(labels, sizeof(labels), "; labels: %s. ", metrics[i].labels[0] ? metrics[i].labels : "none");
+		has(text, tag, "", "", "xfed-gateway.8");
+		has(strstr(text, tag), labels, "", "", "xfed-gateway.8");
 	}
 }
 
@@ -294,6 +313,7 @@ int main(void)
 		cmocka_unit_test(names_stay),
 		cmocka_unit_test(usage_has_each),
 		cmocka_unit_test(manual_has_each),
+		cmocka_unit_test(manual_has_each_metric),
 		cmocka_unit_test(completion_has_each),
 		cmocka_unit_test(completion_knows_arguments),
 		cmocka_unit_test(who_may),

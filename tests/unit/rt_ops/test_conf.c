@@ -188,7 +188,8 @@ static const struct row rows[] = {
 	{ "relative path", E, EDGE "control_socket: xfed.sock\n",
 		"edge.yaml:11:17:control_socket: found \"xfed.sock\", accepted: an absolute path\n" },
 	{ "control character", E, EDGE "control_socket: \"/a\\nb\"\n",
-		"edge.yaml:11:17:control_socket: found \"/a\\x0ab\", accepted: an absolute path\n" },
+		"edge.yaml:11:17:control_socket: found \"/a\\x0ab\", accepted: one line; it has a line end, as every text with > or | has (>- has "
+		"none at its end)\n" },
 	{ "path of a socket too long", E,
 		EDGE "control_socket: /1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456\n",
 		"" },

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "conf_internal.h"
+#include "fe-gateway/config/config.h"
 #include "fe-gateway/policy/access_file.h"
 #include "fe-gateway/policy/partner_file.h"
 #include "xfed/rt/conf_edit.h"
@@ -249,12 +251,42 @@ static void items_are_the_same_in_other_letters(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* All of the keys, and where there is no room for them as many whole ones as there is. */
+static void keys_are_listed_in_whole(void **state)
+{
+	static const struct rt_conf_table *const tables[] = { &config_table, &partner_file_table, &access_file_table };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(tables); i++) {
+		char error[RT_CONF_EDIT_ERROR];
+		struct xfed_buf out;
+		xfed_buf_init(&out, 65536);
+		assert_int_equal(rt_conf_set(tables[i], "f.yaml", XFED_SPAN("a: b\n"), "nonsense", "4", &out, error), XFED_ERR_INVALID);
+		for (size_t k = 0; k < tables[i]->row_count; k++) {
+			const struct rt_conf_row *row = &tables[i]->rows[k];
+			char word[64];
+			snprintf(word, sizeof(word), "%s %s%s%s", k > 0 ? " |" : "accepted:", row->name, row->type == RT_CONF_OBJECT ? ".KEY" : "",
+				k + 1 < tables[i]->row_count ? " |" : "");
+			assert_non_null(strstr(error, word));
+		}
+		xfed_buf_deinit(&out);
+	}
+	static const struct rt_conf_row three[] = { { .name = "one" }, { .name = "two", .type = RT_CONF_OBJECT }, { .name = "three" } };
+	static const struct rt_conf_table table = { .rows = three, .row_count = XFED_ARRAY_LEN(three) };
+	static const char *const wants[] = { "one | two.KEY | three", "one | two.KEY | ...", "one | ..." };
+	for (size_t size = sizeof("one | ..."); size <= sizeof("one | two.KEY | three"); size++) {
+		char keys[64];
+		conf_list_keys(&table, ".KEY", keys, size);
+		size_t i = size >= sizeof("one | two.KEY | three") ? 0 : size >= sizeof("one | two.KEY | ...") ? 1 : 2;
+		assert_string_equal(keys, wants[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_piece_of_the_text_is_replaced),
 		cmocka_unit_test(values_are_set_by_the_table),
 		cmocka_unit_test(items_are_the_same_in_other_letters),
+		cmocka_unit_test(keys_are_listed_in_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

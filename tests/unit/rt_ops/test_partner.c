@@ -36,6 +36,12 @@ static const struct row rows[] = {
 		"b\xc3\xbc"
 		"cher.example.yaml",
 		"domain: xn--bcher-kva.example\n", "" },
+	{ "a text in the style of >", F, D "description: >\n  of ours\n",
+		F ":2:14:description: found \"of ours\\x0a\", accepted: one line; it has a line end, as every text with > or | has (>- has none at "
+		  "its end)\n" },
+	{ "... and of >-", F, D "description: >-\n  of\n  ours\n", "" },
+	{ "another control character", F, D "description: \"of\\tours\"\n",
+		F ":2:14:description: found \"of\\x09ours\", accepted: a text without control characters\n" },
 	{ "empty", F, "", F ": found an empty file\n" },
 	{ "another name", "contoso.example.yaml", D,
 		"contoso.example.yaml:1:9:domain: found \"fabrikam.example\", which is not the domain the file is named after: rename the "

@@ -24,7 +24,7 @@ struct rt_conf_edit {
 };
 
 #define RT_CONF_EDIT_DEPTH 3 /* of keys */
-#define RT_CONF_EDIT_ERROR 320
+#define RT_CONF_EDIT_ERROR 768
 
 /*
  * Appends the new text to `out`. OK; INVALID or NOT_FOUND with one sentence in `error`; NOMEM; LIMIT, where it would be longer than
@@ -41,6 +41,8 @@ int rt_conf_set(const struct rt_conf_table *t, const char *file, struct xfed_spa
 	char error[RT_CONF_EDIT_ERROR]);
 /* Appends what the text has as the value of a key. NOT_FOUND: it is not there, or no single value. */
 int rt_conf_value(const char *file, struct xfed_span text, const char *key, struct xfed_buf *out, char error[RT_CONF_EDIT_ERROR]);
+/* How many items the text has in a list; 0: none, or no list. */
+int rt_conf_count(const char *file, struct xfed_span text, const char *key, size_t *out, char error[RT_CONF_EDIT_ERROR]);
 /* One item of a list in, or out of it; the last one takes the key along. NOT_FOUND: it is there, or not, already, and `out` is as it was. */
 int rt_conf_add_item(const struct rt_conf_table *t, const char *file, struct xfed_span text, const char *key, const char *value, struct xfed_buf *out,
 	char error[RT_CONF_EDIT_ERROR]);
