@@ -29,8 +29,11 @@ static void release(struct contacts *c, struct contact *k)
 	contacts_ungroup(c, k);
 	c->count--;
 	c->related_count -= k->is_related;
-	xfed_free(k->last.thread);
-	xfed_free(k->trying.thread);
+	if (k->messages) {
+		xfed_free(k->messages->last.thread);
+		xfed_free(k->messages->trying.thread);
+		xfed_free(k->messages);
+	}
 	xfed_free(k);
 }
 
@@ -86,8 +89,8 @@ static struct contact *make(struct contacts *c, struct xfed_span local, struct x
 		return NULL;
 	}
 	memset(k, 0, sizeof(*k));
-	k->key_len = write_key(local, remote, k->key);
-	k->local_len = local.len;
+	k->key_len = (uint32_t)write_key(local, remote, k->key);
+	k->local_len = (uint32_t)local.len;
 	if (contacts_group(c, k) != XFED_OK) {
 		xfed_free(k);
 		return NULL;
@@ -161,36 +164,39 @@ void contact_failed(struct contact *k)
 
 int contact_trying(struct contact *k, uint64_t id, struct xfed_span type, struct xfed_span thread)
 {
-	char *copy = thread.data ? xfed_strndup(thread) : NULL;
-	if (thread.data && !copy) {
+	k->messages = k->messages ? k->messages : xfed_calloc(1, sizeof(*k->messages));
+	struct contact_messages *m = k->messages;
+	char *copy = m && thread.data ? xfed_strndup(thread) : NULL;
+	if (!m || (thread.data && !copy)) {
 		return XFED_ERR_NOMEM;
 	}
-	xfed_free(k->trying.thread);
-	k->trying = (struct last){ xfed_span_is(type, "chat") ? "chat" : xfed_span_is(type, "normal") ? "normal" : NULL, copy, thread.len };
-	k->trying_id = id;
+	xfed_free(m->trying.thread);
+	m->trying = (struct last){ xfed_span_is(type, "chat") ? "chat" : xfed_span_is(type, "normal") ? "normal" : NULL, copy, thread.len };
+	m->trying_id = id;
 	return XFED_OK;
 }
 
 void contact_tried(struct contact *k, uint64_t id, bool is_delivered, uint64_t now_ms)
 {
-	if (k->trying_id != id) {
+	struct contact_messages *m = k->messages;
+	if (!m || m->trying_id != id) {
 		return;
 	}
 	if (is_delivered) {
 		k->has_reached = true;
 		k->delivered_ms = now_ms;
-		if (!k->trying.thread) { /* one without a thread ends none */
-			k->trying.thread = k->last.thread;
-			k->trying.thread_len = k->last.thread_len;
-			k->last.thread = NULL;
+		if (!m->trying.thread) { /* one without a thread ends none */
+			m->trying.thread = m->last.thread;
+			m->trying.thread_len = m->last.thread_len;
+			m->last.thread = NULL;
 		}
-		xfed_free(k->last.thread);
-		k->last = k->trying;
+		xfed_free(m->last.thread);
+		m->last = m->trying;
 	} else {
-		xfed_free(k->trying.thread);
+		xfed_free(m->trying.thread);
 	}
-	k->trying = (struct last){ 0 };
-	k->trying_id = 0;
+	m->trying = (struct last){ 0 };
+	m->trying_id = 0;
 }
 
 void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_facts *out)
@@ -204,9 +210,10 @@ void contact_facts(const struct contact *k, uint64_t now_ms, struct contact_fact
 	out->is_added = iw_relation_is_to(k->relation.state) || iw_relation_is_pending_out(k->relation.state) || k->is_approved;
 	out->is_watching = iw_relation_is_from(k->relation.state);
 	bool has_last = k->has_reached && now_ms - k->delivered_ms < CONTACT_KEEP_MS;
-	const struct last none = { 0 }, *last = has_last ? &k->last : &none;
-	out->type = xfed_span_str(k->trying_id ? k->trying.type : last->type);
-	last = k->trying.thread ? &k->trying : last;
+	const struct contact_messages empty = { 0 }, *m = k->messages ? k->messages : &empty;
+	const struct last *last = has_last ? &m->last : &empty.last;
+	out->type = xfed_span_str(m->trying_id ? m->trying.type : last->type);
+	last = m->trying.thread ? &m->trying : last;
 	out->thread = xfed_span_make(last->thread, last->thread_len);
 }
 

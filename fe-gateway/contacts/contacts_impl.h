@@ -12,6 +12,12 @@ struct last {
 	size_t thread_len;
 };
 
+/* Messages of the contact: the last that was delivered, and the one on its way. */
+struct contact_messages {
+	struct last last, trying;
+	uint64_t trying_id; /* 0: none is on its way */
+};
+
 /* Contacts of one user, or of one partner's domain; exists while it has members, related or not. */
 struct contact_group {
 	struct contact *first; /* list of its related contacts */
@@ -30,25 +36,25 @@ struct contact_place {
 struct contact {
 	struct contact *prev, *next; /* in `related`; else, unless it is held, in `heard` or `written`, least recently used first */
 	unsigned holders;
+	bool has_written : 1, is_alive : 1, has_reached : 1;
+	bool is_related : 1, is_approved : 1;
+	bool is_owing : 1;		     /* the store keeps the relation it has until contacts_told() */
+	bool has_use : 1, has_users_use : 1; /* used, used by the user, since it was last given back */
 	uint64_t wrote_ms, alive_ms, delivered_ms, used_ms;
-	bool has_written, is_alive, has_reached;
-	bool is_related, is_approved, is_owing; /* owing: the store keeps the relation it has until contacts_told() */
 	struct iw_relation relation;
 	int64_t asked_s, used_s, wanted_s;
-	bool has_use, has_users_use; /* used, used by the user, since it was last given back */
 	struct contact_place of_user, of_domain;
 	void *live;
 	struct {
 		struct contact *prev, *next; /* in `changed` */
-		bool is_changed, has_written, is_alive, is_approved;
 		uint64_t wrote_ms, alive_ms;
-		struct iw_relation relation;
 		int64_t asked_s, used_s, wanted_s;
-		uint64_t batch, turn; /* that it was last in; since when it is in `changed`, which is in this order */
-	} saved;		      /* what the store has */
-	struct last last, trying;
-	uint64_t trying_id; /* 0: none is on its way */
-	size_t local_len, key_len;
+		uint64_t batch, turn; /* number of the batch that last had it; since when it is in `changed`, which is in this order */
+		struct iw_relation relation;
+		bool is_changed, has_written, is_alive, is_approved;
+	} saved;			   /* what the store has */
+	struct contact_messages *messages; /* NULL: none yet */
+	uint32_t local_len, key_len;
 	UT_hash_handle hh;
 	char key[]; /* local, NUL, remote */
 };

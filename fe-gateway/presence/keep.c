@@ -149,7 +149,8 @@ static void put_dialog(struct keep *k, const struct watch *w, const struct sip_d
 	bool is_up = w->machine.state == SIP_SUB_ACTIVE || w->machine.state == SIP_SUB_PENDING;
 	struct store_watch row = { .local = contact_local(pair->contact), .remote = contact_remote(pair->contact) };
 	row.until_s = is_up ? core_wall_s(k->presence->core) + (int64_t)(left / 1000) : 0;
-	int rc = xfed_buf_printf(text, "%.*s %.*s", (int)d->call_id.len, d->call_id.data, (int)d->local_tag.len, d->local_tag.data);
+	struct xfed_span call_id = sip_dialog_text(d, SIP_DIALOG_CALL_ID), tag = sip_dialog_text(d, SIP_DIALOG_LOCAL_TAG);
+	int rc = xfed_buf_printf(text, "%.*s %.*s", (int)call_id.len, call_id.data, (int)tag.len, tag.data);
 	size_t name = xfed_buf_len(text);
 	rc = rc == XFED_OK ? sip_dialog_write(d, text) : rc;
 	if (rc == XFED_OK) {
@@ -227,7 +228,9 @@ void keep_located(struct watch *w, bool is_found)
 		return;
 	}
 	w->kept = NULL;
-	uint64_t dialog = is_found ? trunk_dialog_resume(&w->party.send, w->party.id, x->dialog, &w->party.transport) : 0;
+	enum sip_transport transport = w->party.transport;
+	uint64_t dialog = is_found ? trunk_dialog_resume(&w->party.send, w->party.id, x->dialog, &transport) : 0;
+	w->party.transport = transport;
 	if (dialog == 0) {
 		w->is_gone = true;
 		party_queue(&w->party);

@@ -15,7 +15,7 @@ void tally_clear(struct tally **table);
 /* The last one heard of each resource or tuple; the names are unique. */
 struct known {
 	struct iw_device **list;
-	size_t count, room;
+	uint32_t count, room;
 	uint32_t doubtful; /* bit i: list[i] was not confirmed since a loss */
 };
 

@@ -29,16 +29,16 @@ enum party_kind { PARTY_WATCH, PARTY_FOLLOW };
 /* What watch and follow have in common: found by id (which the SIP layer gives back with its events), and by deadline. */
 struct party {
 	uint64_t id;
-	enum party_kind kind;
 	struct pair *pair;
-	uint64_t dialog;	      /* number in the SIP layer; 0: none yet */
-	enum sip_transport transport; /* of our Contact in it */
+	uint64_t dialog; /* number in the SIP layer; 0: none yet */
+	enum party_kind kind : 8;
+	enum sip_transport transport : 8; /* of our Contact in it */
+	enum presence_phase counted : 8;  /* in presence.counts */
+	bool is_queued : 1;		  /* in presence.queue: watch_flush() or follow_flush() is due */
 	struct xfed_heap_item due;
 	struct trunk_send send;
 	struct trunk_hop *carrier;     /* the next hop that counts this dialog as one over UDP; NULL: no dialog, or TCP or TLS */
 	uint64_t hop_doubts, again_ms; /* trunk_hop_doubts() when last compared; when a refresh for doubt is due (0: none) */
-	enum presence_phase counted;   /* in presence.counts */
-	bool is_queued;		       /* in presence.queue: watch_flush() or follow_flush() is due */
 	struct party *prev, *next;
 	UT_hash_handle hh;
 };
@@ -47,10 +47,9 @@ struct watch {
 	struct party party;	   /* first */
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
-	bool is_gone, is_untold; /* resumed from the store, and not notified by this process yet */
-	bool has_notify;	 /* a NOTIFY is to be sent, with this state: */
-	struct sip_sub_value value;
-	bool is_fetch, shows; /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
+	struct sip_sub_value value;	     /* state of the NOTIFY to be sent: */
+	bool has_notify, is_gone, is_untold; /* untold: resumed from the store, and not notified by this process yet */
+	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
 	uint64_t wait_ms;
 	struct kept *kept;   /* its stored row, until its next hop is resolved (keep.c) */
 	uint64_t told, sent; /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
@@ -62,14 +61,14 @@ struct follow {
 	uint64_t share;		       /* its key in presence.shares */
 	struct known told;	       /* devices the contact was last sent, by tuple id */
 	uint64_t heard;		       /* digest of the open tuples of the last NOTIFY (at most 16 devices); 0: none */
-	bool is_remembered;	       /* the contact may have been sent devices that this process does not know of */
-	enum presence_doubt why;       /* why the user's state may be out of date (doubt.c) */
 	uint64_t gone_ms, notified_ms; /* unavailable is sent then (UINT64_MAX: not); rate limit of NOTIFYs: used up until then */
-	bool has_subscribe;	       /* a SUBSCRIBE is to be sent, with: */
-	int64_t expires_s;
+	enum presence_doubt why : 8;   /* why the user's state may be out of date (doubt.c) */
+	bool is_remembered : 1;	       /* the contact may have been sent devices that this process does not know of */
+	bool is_locating : 1;	       /* waits until its next hop is resolved (RFC 3263) */
+	bool has_subscribe : 1;	       /* a SUBSCRIBE is to be sent, with: */
+	bool is_new : 1;
 	uint32_t number, cseq;
-	bool is_new;
-	bool is_locating;				     /* waits until its next hop is resolved (RFC 3263) */
+	int64_t expires_s;
 	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* Call-ID and From tag of the SUBSCRIBE outside a dialog */
 };
 
@@ -81,12 +80,13 @@ struct pair {
 	struct known known;	 /* available resources of the contact */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way; /* under_way: stanzas to the contact without a fate yet */
-	bool is_saving, is_tallied; /* saving: that the contact may see the user, which it hears then; tallied: in presence.pending, under: */
+	unsigned trials, under_way;			/* under_way: stanzas to the contact without a fate yet */
+	enum presence_doubt why : 8;			/* why the contact's state may be out of date (resync.c) */
+	bool is_listed : 1, is_asked : 1, is_heard : 1; /* in presence.stale; probed; answered */
+	bool is_second : 1, must_tell : 1;		/* second probe; to be told again */
+	bool is_saving : 1, is_tallied : 1; /* to be told that it may see the user when that is in the store; in presence.pending, under: */
+	uint8_t unsaid[2];		    /* enum xfed_stanza_type: of each direction the last word that did not get there; NONE: none */
 	uint64_t pending_key;
-	enum presence_doubt why;				  /* why the contact's state may be out of date (resync.c) */
-	bool is_listed, is_asked, is_heard, is_second, must_tell; /* in presence.stale; probed; answered; second probe; to be told again */
-	enum xfed_stanza_type unsaid[2];			  /* of each direction the last word that did not get there; NONE: none */
 	uint64_t asked_ms, pause_ms, probed_ms;
 	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
 	struct xfed_heap_item due; /* time-out of the probe, sweep after its answer, or the next probe */

@@ -183,7 +183,7 @@ static bool holds(enum xfed_stanza_type type, enum iw_relation_state s)
 static void say_again(struct pair *pair)
 {
 	enum iw_relation_state s = contact_relation(pair->contact).state;
-	const enum xfed_stanza_type types[] = { pair->unsaid[0], pair->unsaid[1] };
+	const enum xfed_stanza_type types[] = { (enum xfed_stanza_type)pair->unsaid[0], (enum xfed_stanza_type)pair->unsaid[1] };
 	pair_all_said(pair);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(types); i++) {
 		if (holds(types[i], s)) {

@@ -57,7 +57,7 @@ void pair_unsaid(struct pair *pair, enum xfed_stanza_type type)
 		return;
 	}
 	p->unsaid_count += is_first;
-	pair->unsaid[type == XFED_TYPE_SUBSCRIBED || type == XFED_TYPE_UNSUBSCRIBED] = type;
+	pair->unsaid[type == XFED_TYPE_SUBSCRIBED || type == XFED_TYPE_UNSUBSCRIBED] = (uint8_t)type;
 }
 
 static void forget(struct presence *p, struct said *s)

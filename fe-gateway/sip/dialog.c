@@ -69,12 +69,35 @@ static bool find_routes(const struct sip_message *m, bool is_reversed, struct ro
 
 /* ---- memory ---- */
 
-static struct xfed_span put(char **at, struct xfed_span s)
+struct xfed_span sip_dialog_text(const struct sip_dialog *d, enum sip_dialog_text which)
 {
-	char *p = *at;
-	memcpy(p, s.len > 0 ? s.data : "", s.len);
+	bool is_identity = which < SIP_DIALOG_ROUTE_SET;
+	const char *at = is_identity ? d->identity : d->way;
+	for (size_t i = is_identity ? SIP_DIALOG_CALL_ID : SIP_DIALOG_ROUTE_SET; i < which; i++) {
+		at += d->len[i];
+	}
+	return xfed_span_make(at, d->len[which]);
+}
+
+static bool is_strict(const struct sip_dialog *d)
+{
+	return d->len[SIP_DIALOG_STRICT_URI] > 0;
+}
+
+struct xfed_span sip_dialog_uri(const struct sip_dialog *d)
+{
+	return sip_dialog_text(d, is_strict(d) ? SIP_DIALOG_STRICT_URI : SIP_DIALOG_TARGET);
+}
+
+struct xfed_span sip_dialog_route(const struct sip_dialog *d)
+{
+	return sip_dialog_text(d, is_strict(d) ? SIP_DIALOG_STRICT_ROUTE : SIP_DIALOG_ROUTE_SET);
+}
+
+static void put(char **at, struct xfed_span s)
+{
+	memcpy(*at, s.len > 0 ? s.data : "", s.len);
 	*at += s.len;
-	return xfed_span_make(p, s.len);
 }
 
 static struct xfed_span uri_of(struct xfed_span route)
@@ -99,21 +122,21 @@ static int set_way(struct sip_dialog *d, struct xfed_span target, struct xfed_sp
 	if (!mem) {
 		return XFED_ERR_NOMEM;
 	}
-	struct xfed_span new_routes = put(&at, routes), new_target = put(&at, target);
-	d->uri = has_strict ? put(&at, uri.text) : new_target;
-	d->route = new_routes;
+	put(&at, routes);
+	put(&at, target);
 	if (has_strict) {
-		char *from = at;
+		put(&at, uri.text);
 		put(&at, rest);
 		put(&at, rest.len > 0 ? XFED_SPAN(", <") : XFED_SPAN("<"));
-		put(&at, new_target);
+		put(&at, target);
 		put(&at, XFED_SPAN(">"));
-		d->route = xfed_span_make(from, (size_t)(at - from));
 	}
+	d->len[SIP_DIALOG_ROUTE_SET] = (uint32_t)routes.len;
+	d->len[SIP_DIALOG_TARGET] = (uint32_t)target.len;
+	d->len[SIP_DIALOG_STRICT_URI] = (uint32_t)router_len;
+	d->len[SIP_DIALOG_STRICT_ROUTE] = (uint32_t)((size_t)(at - mem) - size - router_len);
 	xfed_free(d->way);
 	d->way = mem;
-	d->target = new_target;
-	d->route_set = new_routes;
 	return XFED_OK;
 }
 
@@ -143,17 +166,17 @@ static int make(
 	if (!d) {
 		return XFED_ERR_NOMEM;
 	}
+	const struct xfed_span texts[] = { s->call_id, s->local_tag, remote_tag, s->local_uri, s->remote_uri };
 	d->identity = xfed_malloc(s->call_id.len + s->local_tag.len + s->local_uri.len + s->remote_uri.len + remote_tag.len + 1);
 	char *at = d->identity;
 	if (!at || set_way_of_list(d, target, routes) != XFED_OK) {
 		sip_dialog_free(d);
 		return XFED_ERR_NOMEM;
 	}
-	d->call_id = put(&at, s->call_id);
-	d->local_tag = put(&at, s->local_tag);
-	d->remote_tag = put(&at, remote_tag);
-	d->local_uri = put(&at, s->local_uri);
-	d->remote_uri = put(&at, s->remote_uri);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(texts); i++) {
+		put(&at, texts[i]);
+		d->len[SIP_DIALOG_CALL_ID + i] = (uint32_t)texts[i].len;
+	}
 	d->local_cseq = s->cseq;
 	*out = d;
 	return XFED_OK;
@@ -185,10 +208,11 @@ enum {
 
 int sip_dialog_write(const struct sip_dialog *d, struct xfed_buf *out)
 {
-	const struct xfed_span lines[] = { d->call_id, d->local_tag, d->remote_tag, d->local_uri, d->remote_uri, d->target, d->route_set };
+	static const enum sip_dialog_text lines[] = { SIP_DIALOG_CALL_ID, SIP_DIALOG_LOCAL_TAG, SIP_DIALOG_REMOTE_TAG, SIP_DIALOG_LOCAL_URI,
+		SIP_DIALOG_REMOTE_URI, SIP_DIALOG_TARGET, SIP_DIALOG_ROUTE_SET };
 	int rc = XFED_OK;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(lines) && rc == XFED_OK; i++) {
-		rc = xfed_buf_append(out, lines[i]);
+		rc = xfed_buf_append(out, sip_dialog_text(d, lines[i]));
 		rc = rc == XFED_OK ? xfed_buf_append(out, XFED_SPAN("\n")) : rc;
 	}
 	return rc == XFED_OK ? xfed_buf_printf(out, "%u\n%lld\n", d->local_cseq, d->has_remote_cseq ? (long long)d->remote_cseq : -1) : rc;
@@ -321,6 +345,12 @@ static bool is_target_refresh(struct xfed_span method)
 	}
 }
 
+static int move_to(struct sip_dialog *d, struct xfed_span target)
+{
+	bool is_same = xfed_span_eq(target, sip_dialog_text(d, SIP_DIALOG_TARGET));
+	return is_same ? XFED_OK : set_way(d, target, sip_dialog_text(d, SIP_DIALOG_ROUTE_SET));
+}
+
 enum sip_dialog_verdict sip_dialog_take(struct sip_dialog *d, const struct sip_message *request)
 {
 	struct xfed_span target;
@@ -334,7 +364,7 @@ enum sip_dialog_verdict sip_dialog_take(struct sip_dialog *d, const struct sip_m
 		if (!find_target(request, &target)) {
 			return SIP_DIALOG_BAD_CONTACT;
 		}
-		if (target.data && !xfed_span_eq(target, d->target) && set_way(d, target, d->route_set) != XFED_OK) {
+		if (target.data && move_to(d, target) != XFED_OK) {
 			return SIP_DIALOG_NO_MEMORY;
 		}
 	}
@@ -347,20 +377,21 @@ int sip_dialog_answered(struct sip_dialog *d, const struct sip_message *response
 {
 	struct xfed_span target;
 	bool is_new = response->status >= 200 && response->status < 300 && is_target_refresh(response->cseq_method) &&
-		      find_target(response, &target) && target.data && !xfed_span_eq(target, d->target);
-	return is_new ? set_way(d, target, d->route_set) : XFED_OK;
+		      find_target(response, &target) && target.data;
+	return is_new ? move_to(d, target) : XFED_OK;
 }
 
 static void fill(const struct sip_dialog *d, struct xfed_span method, uint32_t cseq, struct sip_request *out)
 {
+	const struct xfed_span none = { NULL, 0 }, route = sip_dialog_route(d);
 	out->method = method;
-	out->uri = d->uri;
-	out->route = d->route.len > 0 ? d->route : (struct xfed_span){ NULL, 0 };
-	out->from_uri = d->local_uri;
-	out->from_tag = d->local_tag;
-	out->to_uri = d->remote_uri;
-	out->to_tag = d->remote_tag.len > 0 ? d->remote_tag : (struct xfed_span){ NULL, 0 };
-	out->call_id = d->call_id;
+	out->uri = sip_dialog_uri(d);
+	out->route = route.len > 0 ? route : none;
+	out->from_uri = sip_dialog_text(d, SIP_DIALOG_LOCAL_URI);
+	out->from_tag = sip_dialog_text(d, SIP_DIALOG_LOCAL_TAG);
+	out->to_uri = sip_dialog_text(d, SIP_DIALOG_REMOTE_URI);
+	out->to_tag = d->len[SIP_DIALOG_REMOTE_TAG] > 0 ? sip_dialog_text(d, SIP_DIALOG_REMOTE_TAG) : none;
+	out->call_id = sip_dialog_text(d, SIP_DIALOG_CALL_ID);
 	out->cseq = cseq;
 }
 
@@ -380,7 +411,7 @@ void sip_dialog_ack(const struct sip_dialog *d, uint32_t invite_cseq, struct sip
 
 struct xfed_span sip_dialog_next_hop(const struct sip_dialog *d)
 {
-	struct xfed_span rest = d->route, first;
-	bool bad = false, is_strict_way = d->uri.data != d->target.data;
-	return !is_strict_way && sip_list_next(&rest, &first, &bad) ? uri_of(first) : d->uri;
+	struct xfed_span rest = sip_dialog_route(d), first;
+	bool bad = false;
+	return !is_strict(d) && sip_list_next(&rest, &first, &bad) ? uri_of(first) : sip_dialog_uri(d);
 }

@@ -18,17 +18,32 @@
 #include "sip/print.h"
 #include "xfed/buf.h"
 
+/* The texts of a dialog. There may be very many dialogs, so they keep no span of each: sip_dialog_text(). */
+enum sip_dialog_text {
+	SIP_DIALOG_CALL_ID,
+	SIP_DIALOG_LOCAL_TAG,
+	SIP_DIALOG_REMOTE_TAG, /* empty: the peer follows RFC 2543 */
+	SIP_DIALOG_LOCAL_URI,  /* without <> */
+	SIP_DIALOG_REMOTE_URI,
+	SIP_DIALOG_ROUTE_SET,  /* values separated by commas */
+	SIP_DIALOG_TARGET,     /* the remote target */
+	SIP_DIALOG_STRICT_URI, /* where the first route is a strict router: Request-URI and Route of the next request */
+	SIP_DIALOG_STRICT_ROUTE,
+	SIP_DIALOG_TEXTS
+};
+
 struct sip_dialog {
-	struct xfed_span call_id, local_tag, remote_tag; /* remote_tag empty: the peer follows RFC 2543 */
-	struct xfed_span local_uri, remote_uri;		 /* without <> */
-	struct xfed_span route_set, target;		 /* `route_set`: values separated by commas; `target`: remote target */
-	struct xfed_span uri, route;			 /* of the next request: Request-URI and Route (empty: none) */
-	uint32_t local_cseq;				 /* of the last request of ours */
-	uint32_t remote_cseq;				 /* of the last request of the peer */
+	char *identity, *way;		/* texts one behind the other: those up to REMOTE_URI, and the others */
+	uint32_t len[SIP_DIALOG_TEXTS]; /* of each */
+	uint32_t local_cseq;		/* of the last request of ours */
+	uint32_t remote_cseq;		/* of the last request of the peer */
 	bool has_remote_cseq;
 	bool is_early;
-	char *identity, *way; /* memory of the first five spans, and of the next four */
 };
+
+struct xfed_span sip_dialog_text(const struct sip_dialog *d, enum sip_dialog_text which); /* borrowed until the dialog changes */
+struct xfed_span sip_dialog_uri(const struct sip_dialog *d);				  /* the Request-URI of the next request */
+struct xfed_span sip_dialog_route(const struct sip_dialog *d);				  /* its Route; empty: none */
 
 /* What a dialog of a request of ours starts from; copied. It has to have a From tag. */
 struct sip_dialog_start {

@@ -97,20 +97,23 @@ struct sip_subscriber_action {
 
 struct sip_subscriber {
 	const struct xfed_env *env;
-	enum sip_sub_state state;
-	bool is_in_flight; /* the last SUBSCRIBE, `number`, has no response yet */
-	uint32_t number;
-	bool is_unwanted;   /* UNSUBSCRIBE has come */
-	bool is_ending;	    /* a SUBSCRIBE with Expires 0 has been sent, and the last NOTIFY is awaited */
-	bool is_missed;	    /* UNSUBSCRIBE and SUBSCRIBE came while one was in flight: what its NOTIFY said was not taken, and is asked for anew */
-	bool is_asked_back; /* 423 has been followed once */
-	bool has_dialog;    /* a 2xx or a NOTIFY has come */
 	int64_t wanted_s;
 	int64_t refresh_most_s; /* the owner's, at any time: no longer between two refreshes, whatever is granted; 0: no limit */
-	unsigned failures;	/* number in a row */
 	uint64_t expires_ms, refresh_ms, notify_by_ms, retry_ms; /* UINT64_MAX: not set */
-	struct sip_subscriber_action actions[4];
-	unsigned action_count, action_next;
+	uint32_t number;
+	unsigned failures; /* number in a row */
+	enum sip_sub_state state : 8;
+	bool is_in_flight : 1; /* the last SUBSCRIBE, `number`, has no response yet */
+	bool is_unwanted : 1;  /* UNSUBSCRIBE has come */
+	bool is_ending : 1;    /* a SUBSCRIBE with Expires 0 has been sent, and the last NOTIFY is awaited */
+	bool is_missed : 1;    /* UNSUBSCRIBE and SUBSCRIBE came while one was in flight: what its NOTIFY said was not taken, and is asked for anew */
+	bool is_asked_back : 1; /* 423 has been followed once */
+	bool has_dialog : 1;	/* a 2xx or a NOTIFY has come */
+	/* Actions that are not taken yet: CHANGED, with what it says, and then SEND. */
+	bool must_tell : 1, must_send : 1, must_send_end : 1;
+	enum sip_sub_state told_state : 8;
+	enum sip_end_reason told_reason : 8;
+	int told_status;
 };
 
 void sip_subscriber_init(struct sip_subscriber *s, const struct xfed_env *env);
@@ -160,22 +163,20 @@ struct sip_notifier_config {
 
 struct sip_notifier {
 	struct sip_notifier_config config;
-	enum sip_sub_state state;
-	bool is_in_flight; /* a NOTIFY has no response yet */
-	bool is_due;	   /* a NOTIFY is due */
-	bool is_urgent;	   /* and it does not wait for the rate limit */
-	bool is_first;	   /* no state was notified since SUBSCRIBE or ACTIVATE but in answer to it */
-	bool is_gone;
-	enum sip_end_reason reason;
-	int64_t retry_after_s;
-	uint64_t expires_ms;
-	unsigned tokens; /* number of NOTIFYs that may be sent now; one more at `token_ms` */
-	uint64_t token_ms;
-	unsigned failures; /* NOTIFYs in a row that reached nobody, or were not taken but for now */
-	uint64_t hold_ms;  /* ... so that the next one waits until then */
-	unsigned todo;	   /* actions that are not taken yet, a bit each; with: */
+	enum sip_sub_state state : 8;
+	enum sip_end_reason reason : 8;
+	bool is_in_flight : 1; /* a NOTIFY has no response yet */
+	bool is_due : 1;       /* a NOTIFY is due */
+	bool is_urgent : 1;    /* and it does not wait for the rate limit */
+	bool is_first : 1;     /* no state was notified since SUBSCRIBE or ACTIVATE but in answer to it */
+	bool is_gone : 1;
+	unsigned todo : 8; /* actions that are not taken yet, a bit each; with: */
 	int status;
 	int64_t granted_s, left_s;
+	int64_t retry_after_s;
+	uint64_t expires_ms, token_ms, hold_ms;
+	unsigned tokens;   /* number of NOTIFYs that may be sent now; one more at `token_ms` */
+	unsigned failures; /* NOTIFYs in a row that reached nobody, or were not taken but for now, so that the next one waits until `hold_ms` */
 };
 
 void sip_notifier_init(struct sip_notifier *n, const struct sip_notifier_config *config);

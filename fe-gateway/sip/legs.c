@@ -194,7 +194,8 @@ void sip_leg_free(struct sip_layer *l, struct sip_leg *leg)
 
 static struct sip_key key_of(const struct sip_layer *l, const struct sip_dialog *d)
 {
-	return sip_key_dialog(&l->secret, d->call_id, d->local_tag, d->remote_tag);
+	return sip_key_dialog(&l->secret, sip_dialog_text(d, SIP_DIALOG_CALL_ID), sip_dialog_text(d, SIP_DIALOG_LOCAL_TAG),
+		sip_dialog_text(d, SIP_DIALOG_REMOTE_TAG));
 }
 
 void sip_leg_forget(struct sip_layer *l, struct sip_trans *t)
@@ -324,7 +325,7 @@ static int adopt(struct sip_layer *l, struct sip_leg *leg, struct sip_dialog *d)
 /* An early dialog that is confirmed keeps its CSeq numbers; a response of another fork makes a different dialog. */
 static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_message *sent, const struct sip_message *m)
 {
-	if (leg->dialog && m->to.tag.data && xfed_span_eq(leg->dialog->remote_tag, m->to.tag)) {
+	if (leg->dialog && m->to.tag.data && xfed_span_eq(sip_dialog_text(leg->dialog, SIP_DIALOG_REMOTE_TAG), m->to.tag)) {
 		return sip_dialog_confirm(leg->dialog, m);
 	}
 	struct sip_dialog_start start = start_of(sent);
@@ -377,7 +378,7 @@ static int accepted(
 		}
 		leg->maker = 0;
 		sip_leg_moved(l, leg, &t->target, true);
-	} else if (!m->to.tag.data || !xfed_span_eq(leg->dialog->remote_tag, m->to.tag)) {
+	} else if (!m->to.tag.data || !xfed_span_eq(sip_dialog_text(leg->dialog, SIP_DIALOG_REMOTE_TAG), m->to.tag)) {
 		return refuse_fork(l, t, invite, m, now_ms);
 	} else if (is_first && sip_dialog_answered(leg->dialog, m) != XFED_OK) {
 		return XFED_ERR_NOMEM;
@@ -401,7 +402,7 @@ static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg
 		return XFED_OK;
 	}
 	if (!makes) {
-		bool is_this_one = leg->dialog && m->to.tag.data && xfed_span_eq(leg->dialog->remote_tag, m->to.tag);
+		bool is_this_one = leg->dialog && m->to.tag.data && xfed_span_eq(sip_dialog_text(leg->dialog, SIP_DIALOG_REMOTE_TAG), m->to.tag);
 		if (is_this_one && m->status >= 200) {
 			took(l, leg, &t->target);
 		}

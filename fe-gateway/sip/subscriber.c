@@ -15,14 +15,6 @@ static const enum again again_after[] = {
 #undef X
 };
 
-static struct sip_subscriber_action *push(struct sip_subscriber *s, enum sip_subscriber_action_kind kind)
-{
-	XFED_REQUIRE(s->action_count < XFED_ARRAY_LEN(s->actions));
-	struct sip_subscriber_action *a = &s->actions[s->action_count++];
-	*a = (struct sip_subscriber_action){ .kind = kind };
-	return a;
-}
-
 /* A random number from 0 to `most`, so that subscriptions begun together are not repeated together. */
 static uint64_t spread(const struct sip_subscriber *s, uint64_t most)
 {
@@ -31,12 +23,12 @@ static uint64_t spread(const struct sip_subscriber *s, uint64_t most)
 	return most * (r % 1024) / 1024;
 }
 
-static void send(struct sip_subscriber *s, int64_t expires_s)
+/* A step leads to one of each kind at most. */
+static void send(struct sip_subscriber *s, bool is_end)
 {
-	struct sip_subscriber_action *a = push(s, SIP_SUBSCRIBER_SEND);
-	a->expires_s = expires_s;
-	a->is_new = !s->has_dialog;
-	a->number = ++s->number;
+	s->must_send = true;
+	s->must_send_end = is_end;
+	s->number++;
 	s->is_in_flight = true;
 	s->refresh_ms = NEVER;
 }
@@ -48,10 +40,10 @@ static void enter(struct sip_subscriber *s, enum sip_sub_state state, enum sip_e
 	}
 	s->state = state;
 	if (state != SIP_SUB_NOTIFY_WAIT) {
-		struct sip_subscriber_action *a = push(s, SIP_SUBSCRIBER_CHANGED);
-		a->state = state;
-		a->reason = reason;
-		a->status = status;
+		s->must_tell = true;
+		s->told_state = state;
+		s->told_reason = reason;
+		s->told_status = status;
 	}
 }
 
@@ -62,7 +54,7 @@ static void begin(struct sip_subscriber *s, uint64_t now_ms)
 	s->expires_ms = s->retry_ms = NEVER;
 	s->notify_by_ms = now_ms + XFED_SIP_TIMER_N_MS; /* section 4.1.2.4 */
 	enter(s, SIP_SUB_NOTIFY_WAIT, SIP_END_NONE, 0);
-	send(s, s->wanted_s);
+	send(s, false);
 }
 
 /* Doubled with each failure in a row, and reduced at random by up to a quarter. */
@@ -128,7 +120,7 @@ static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_e
 		ev->min_expires_s <= XFED_SIP_SUBSCRIPTION_MAX_S && !s->is_asked_back) {
 		s->is_asked_back = true;
 		s->wanted_s = ev->min_expires_s;
-		send(s, s->wanted_s);
+		send(s, false);
 	} else if (ev->status == 481 && s->has_dialog) {
 		end(s, SIP_END_NONE, NOW, -1, ev->status, now_ms); /* the peer does not know it (any more): subscribe again at once */
 	} else if (!s->has_dialog || sip_status_ends_subscription(ev->status)) {
@@ -148,7 +140,7 @@ static void send_end(struct sip_subscriber *s, uint64_t now_ms)
 	s->is_ending = true;
 	s->expires_ms = NEVER;
 	s->notify_by_ms = now_ms + XFED_SIP_TIMER_N_MS;
-	send(s, 0);
+	send(s, true);
 }
 
 static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
@@ -173,7 +165,7 @@ static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_ev
 	set_expiry(s, (uint64_t)granted * 1000, now_ms);
 	if (s->is_missed) {
 		s->is_missed = false;
-		send(s, s->wanted_s);
+		send(s, false);
 	}
 }
 
@@ -222,7 +214,7 @@ static void doubt(struct sip_subscriber *s, uint64_t now_ms)
 		return;
 	}
 	if (is_up && s->has_dialog) {
-		send(s, s->wanted_s);
+		send(s, false);
 	} else if (s->state == SIP_SUB_TERMINATED && s->retry_ms != NEVER) {
 		s->failures = 0; /* they say nothing of the way there is now */
 		begin(s, now_ms);
@@ -237,7 +229,7 @@ static void tick(struct sip_subscriber *s, uint64_t now_ms)
 	} else if (now_ms >= s->expires_ms) {
 		end(s, SIP_END_TIMEOUT, NOW, -1, 0, now_ms);
 	} else if (now_ms >= s->refresh_ms) {
-		send(s, s->wanted_s);
+		send(s, false);
 	} else if (now_ms >= s->retry_ms) {
 		begin(s, now_ms);
 	}
@@ -250,8 +242,7 @@ void sip_subscriber_init(struct sip_subscriber *s, const struct xfed_env *env)
 
 void sip_subscriber_step(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
 {
-	XFED_REQUIRE(s->action_next == s->action_count);
-	s->action_next = s->action_count = 0;
+	XFED_REQUIRE(!s->must_tell && !s->must_send);
 	switch (ev->kind) {
 	case SIP_SUBSCRIBER_SUBSCRIBE:
 		s->wanted_s = ev->expires_s;
@@ -288,11 +279,21 @@ void sip_subscriber_step(struct sip_subscriber *s, const struct sip_subscriber_e
 
 bool sip_subscriber_next(struct sip_subscriber *s, struct sip_subscriber_action *act)
 {
-	if (s->action_next == s->action_count) {
-		return false;
+	if (s->must_tell) {
+		s->must_tell = false;
+		*act = (struct sip_subscriber_action){
+			.kind = SIP_SUBSCRIBER_CHANGED, .state = s->told_state, .reason = s->told_reason, .status = s->told_status
+		};
+		return true;
 	}
-	*act = s->actions[s->action_next++];
-	return true;
+	if (s->must_send) {
+		s->must_send = false;
+		*act = (struct sip_subscriber_action){
+			.kind = SIP_SUBSCRIBER_SEND, .number = s->number, .expires_s = s->must_send_end ? 0 : s->wanted_s, .is_new = !s->has_dialog
+		};
+		return true;
+	}
+	return false;
 }
 
 uint64_t sip_subscriber_deadline(const struct sip_subscriber *s)

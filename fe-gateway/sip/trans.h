@@ -78,13 +78,13 @@ struct sip_leg {
 	uint64_t id;
 	struct sip_dialog *dialog; /* NULL: a request of ours without response yet */
 	struct sip_key key;
-	bool is_keyed, is_caller; /* is in the table by key: a dialog, or one that a NOTIFY may begin; we made the Call-ID */
 	/* Ids of transactions; 0: none. */
 	uint64_t maker;			/* the INVITE or SUBSCRIBE that makes the dialog, until it has its final response */
 	uint64_t ours, theirs, unacked; /* INVITEs running inside the dialog; a 2xx of ours without ACK */
 	uint32_t invite_cseq;		/* of the last INVITE of the peer */
-	struct sip_target *target;	/* no larger than its name: sip_leg_target() */
+	bool is_keyed, is_caller;	/* is in the table by key: a dialog, or one that a NOTIFY may begin; we made the Call-ID */
 	bool is_target_ours;		/* a request of ours chose the target */
+	struct sip_target *target;	/* no larger than its name: sip_leg_target() */
 	struct sip_leg *flow_next, **flow_prev;
 	UT_hash_handle hh, hh_key; /* by number; by key */
 };

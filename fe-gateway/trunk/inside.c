@@ -28,5 +28,5 @@ int trunk_send_inside(struct trunk_send *s, const struct config_domain *d, const
 		note_nowhere(t, d, &f.own);
 		return XFED_ERR_NOT_FOUND;
 	}
-	return trunk_send_proved(s, &rq, f.dialog->uri, txn);
+	return trunk_send_proved(s, &rq, sip_dialog_uri(f.dialog), txn);
 }

@@ -94,14 +94,14 @@ uint64_t trunk_doubts(const struct trunk *t);	   /* of all hops */
 struct trunk_send {
 	const struct trunk_user *user;
 	struct trunk_hop *hop;
-	bool is_large;		     /* too large for UDP */
-	bool is_repeat;		     /* it may have been sent before, as a response of 482 would show */
-	uint64_t recipient;	     /* a hash of the recipient of a message: a refusal may come from that user's phone */
-	struct sip_failover *places; /* to be tried one after the other; NULL until hop_ready() */
+	uint64_t recipient;		/* a hash of the recipient of a message: a refusal may come from that user's phone */
+	bool is_large : 1;		/* too large for UDP */
+	bool is_repeat : 1;		/* it may have been sent before, as a response of 482 would show */
+	unsigned challenges : 8;	/* how often it was challenged */
+	enum xfed_reason unproved : 16; /* the last response asked for credentials: sip.auth.*; NONE: it did not */
+	unsigned round;			/* 0: without credentials; then the number of the round, one more after each challenge */
+	struct sip_failover *places;	/* to be tried one after the other; NULL until hop_ready() */
 	struct sip_digest_asked *asked;
-	unsigned round;		   /* 0: without credentials; then the number of the round, one more after each challenge */
-	unsigned challenges;	   /* how often it was challenged */
-	enum xfed_reason unproved; /* the last response asked for credentials: sip.auth.*; NONE: it did not */
 	struct trunk_send *prev, *next, **list;
 };
 

@@ -46,10 +46,11 @@ static void check(struct sip_dialog *d)
 	rc = sip_message_parse(xfed_span_make(out, len), SIP_PARSE_STREAM, &m, &err);
 	MUST(rc == XFED_OK || err.status == 513 || err.status == 413);
 	if (rc == XFED_OK) {
-		struct sip_key ours = sip_key_dialog(&secret, d->call_id, d->local_tag, d->remote_tag);
+		struct sip_key ours = sip_key_dialog(&secret, sip_dialog_text(d, SIP_DIALOG_CALL_ID), sip_dialog_text(d, SIP_DIALOG_LOCAL_TAG),
+			sip_dialog_text(d, SIP_DIALOG_REMOTE_TAG));
 		struct sip_key theirs = sip_key_dialog(&secret, m->call_id, m->from.tag, m->to.tag);
 		MUST(ours.a == theirs.a && ours.b == theirs.b && m->cseq == r.cseq);
-		MUST(xfed_span_eq(m->request_uri, d->uri) && sip_dialog_next_hop(d).len > 0);
+		MUST(xfed_span_eq(m->request_uri, sip_dialog_uri(d)) && sip_dialog_next_hop(d).len > 0);
 	}
 	sip_message_free(m);
 }

@@ -568,9 +568,11 @@ static void send_theirs(bool is_inside)
 		rq.to_tag = XFED_SPAN("ours");
 	}
 	if (d) {
-		rq.call_id = d->call_id;
-		rq.to_tag = how & 128 && which & 1 ? XFED_SPAN("wrong") : d->local_tag;
-		rq.from_tag = d->remote_tag.len > 0 && !(how & 128 && which & 2) ? d->remote_tag : XFED_SPAN("t1");
+		rq.call_id = sip_dialog_text(d, SIP_DIALOG_CALL_ID);
+		rq.to_tag = how & 128 && which & 1 ? XFED_SPAN("wrong") : sip_dialog_text(d, SIP_DIALOG_LOCAL_TAG);
+		rq.from_tag = sip_dialog_text(d, SIP_DIALOG_REMOTE_TAG).len > 0 && !(how & 128 && which & 2)
+				      ? sip_dialog_text(d, SIP_DIALOG_REMOTE_TAG)
+				      : XFED_SPAN("t1");
 		rq.cseq = d->remote_cseq + (more & 128 ? 0 : 1);
 		rq.cseq = strcmp(method, "ACK") == 0 || strcmp(method, "CANCEL") == 0 ? d->remote_cseq : rq.cseq;
 		rq.cseq = rq.cseq > 0 ? rq.cseq : 1;

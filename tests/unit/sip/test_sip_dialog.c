@@ -66,7 +66,8 @@ static const struct sip_dialog_start start = { { "c1@a", 4 }, { "ta", 2 }, { "si
 
 static bool same_key(const struct sip_dialog *d, const struct sip_message *m)
 {
-	struct sip_key a = sip_key_dialog(&secret, d->call_id, d->local_tag, d->remote_tag);
+	struct sip_key a = sip_key_dialog(
+		&secret, sip_dialog_text(d, SIP_DIALOG_CALL_ID), sip_dialog_text(d, SIP_DIALOG_LOCAL_TAG), sip_dialog_text(d, SIP_DIALOG_REMOTE_TAG));
 	struct sip_key b = sip_key_dialog(&secret, m->call_id, m->to.tag, m->from.tag);
 	return a.a == b.a && a.b == b.b;
 }
@@ -188,8 +189,9 @@ static void order(void **state)
 			rows[i].method, rows[i].cseq, rows[i].method, rows[i].contact);
 		struct sip_message *m = read_text(text);
 		enum sip_dialog_verdict v = sip_dialog_take(p.uas, m);
-		if (v != rows[i].want || !xfed_span_is(p.uas->target, rows[i].target)) {
-			fail_msg("row %zu: %d, target %.*s", i, v, (int)p.uas->target.len, p.uas->target.data);
+		if (v != rows[i].want || !xfed_span_is(sip_dialog_text(p.uas, SIP_DIALOG_TARGET), rows[i].target)) {
+			fail_msg("row %zu: %d, target %.*s", i, v, (int)sip_dialog_text(p.uas, SIP_DIALOG_TARGET).len,
+				sip_dialog_text(p.uas, SIP_DIALOG_TARGET).data);
 		}
 		sip_message_free(m);
 	}
@@ -207,7 +209,7 @@ static void early(void **state)
 	struct sip_dialog *d, *other;
 	struct sip_request ack = { 0 };
 	assert_int_equal(sip_dialog_of_response(&start, ringing, &d), XFED_OK);
-	assert_true(d->is_early && xfed_span_is(d->target, "sip:bob@b.example"));
+	assert_true(d->is_early && xfed_span_is(sip_dialog_text(d, SIP_DIALOG_TARGET), "sip:bob@b.example"));
 	assert_int_equal(sip_dialog_confirm(d, ringing), XFED_ERR_INVALID); /* no Contact */
 	assert_int_equal(sip_dialog_confirm(d, ok), XFED_OK);
 	assert_true(!d->is_early);
@@ -215,7 +217,8 @@ static void early(void **state)
 	assert_true(ack.cseq == 7 && d->local_cseq == 7 && xfed_span_is(ack.uri, "sip:bob@10.0.0.2") &&
 		    xfed_span_is(ack.route, "<sip:p1.example;lr>") && xfed_span_is(ack.to_tag, "t1"));
 	assert_int_equal(sip_dialog_of_response(&start, fork, &other), XFED_OK);
-	assert_true(xfed_span_is(other->remote_tag, "t2") && xfed_span_is(other->target, "sip:bob@10.0.0.8"));
+	assert_true(xfed_span_is(sip_dialog_text(other, SIP_DIALOG_REMOTE_TAG), "t2") &&
+		    xfed_span_is(sip_dialog_text(other, SIP_DIALOG_TARGET), "sip:bob@10.0.0.8"));
 	sip_dialog_free(d);
 	sip_dialog_free(other);
 	sip_message_free(request);
@@ -234,7 +237,8 @@ static void notify_first(void **state)
 	/* The proxies between them record the same routes for it, seen from this end. */
 	struct sip_message *notify = carry(&r, "Record-Route: <sip:p1.example;lr>, <sip:p2.example;lr>\r\n");
 	assert_int_equal(sip_dialog_of_notify(&start, notify, &d), XFED_OK);
-	assert_true(same_key(d, notify) && xfed_span_eq(d->route, p.uac->route) && xfed_span_eq(d->uri, p.uac->uri));
+	assert_true(same_key(d, notify) && xfed_span_eq(sip_dialog_route(d), sip_dialog_route(p.uac)) &&
+		    xfed_span_eq(sip_dialog_uri(d), sip_dialog_uri(p.uac)));
 	assert_int_equal(sip_dialog_take(d, notify), SIP_DIALOG_OUT_OF_ORDER); /* it has been counted */
 	sip_dialog_free(d);
 	sip_message_free(notify);

@@ -633,7 +633,7 @@ static void glare_and_target_refresh(void **state)
 	run_for(100);
 	assert_string_equal(ends[A].log, "INVITE, ACK");
 	const struct sip_dialog *d = sip_layer_dialog(ends[A].layer, ends[A].dialog);
-	assert_true(xfed_span_is(d->target, "sip:moved@contact-b.example.net"));
+	assert_true(xfed_span_is(sip_dialog_text(d, SIP_DIALOG_TARGET), "sip:moved@contact-b.example.net"));
 	delay = 0;
 	assert_int_equal(ask_inside(A, "UPDATE"), XFED_OK);
 	run_for(10);
@@ -667,7 +667,7 @@ static void refusals_inside_and_outside(void **state)
 				  "From: <sip:me-a@example.net>;tag=tag-of-mine\r\nTo: <sip:peer@example.net>;tag=%.*s\r\n"
 				  "Call-ID: call@pair\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n";
 	char text[1024];
-	struct xfed_span tag = sip_layer_dialog(ends[A].layer, ends[A].dialog)->remote_tag;
+	struct xfed_span tag = sip_dialog_text(sip_layer_dialog(ends[A].layer, ends[A].dialog), SIP_DIALOG_REMOTE_TAG);
 	snprintf(text, sizeof(text), old, (int)tag.len, tag.data);
 	receive(B, text, strlen(text));
 	assert_false(last_of_b("BYE"));
