@@ -15,7 +15,8 @@ CUT_S = 60.0
 RIGHT_WITHIN_S = 90.0
 # name -> what happens, and the transport between gateway and SIP server
 SCENARIOS = {
-    "cut-sip": ("tls",), "cut-sip-2": ("tls",), "cut-sip-3": ("tls",), "cut-sip-4": ("tls",),
+    "kill-gateway": ("tls",), "kill-edge": ("udp",), "kill-kamailio": ("tls",), "kill-kamailio-udp": ("udp",), "kill-prosody": ("tls",),
+    "cut-s2s": ("tls",), "cut-channel": ("tls",), "cut-sip": ("tls",), "cut-sip-udp": ("udp",),
 }
 LEGS = {"s2s": ("edge", "wan"), "channel": ("edge", "dmz"), "sip": ("fe", "lan")}
 
