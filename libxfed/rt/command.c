@@ -65,6 +65,14 @@ const struct rt_command_arg *rt_command_missing(const struct rt_command *c, cons
 	return NULL;
 }
 
+const char *rt_command_state_words(const char *state)
+{
+	if (strcmp(state, "in-service") == 0) {
+		return "in service";
+	}
+	return strcmp(state, "out-of-service") == 0 ? "OUT OF SERVICE" : state;
+}
+
 /* ---- replies ---- */
 
 void rt_reply_ok(struct rt_reply r, json_t *result)

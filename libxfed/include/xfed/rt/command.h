@@ -56,7 +56,7 @@
  *   {"from", "to", "direction"?: "to_sip"|"to_xmpp", "others": [JUDGED], and JUDGED of what "kind" names, of a message where it is absent}
  *   JUDGED = {"kind", "ok": bool, "closed"?: the first closed gate,
  *             "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
- *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, gateway, link, policy,
+ *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, link, gateway, policy,
  *   edge, stream. presence: TO is shown that of FROM; subscription: FROM asks to see that of TO
  *
  * test im        {"to", "from"?, "wait"? (1 to 600)}     gateway, admin: sends a real message to a partner's user; each step is told in a line of
@@ -214,6 +214,9 @@ const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WOR
 
 /* The first needed argument that `args` has in none of its readings; NULL: there is none. */
 const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args);
+
+/* The "state" of `status` for people: "in service", "OUT OF SERVICE", "draining". Another word is returned as it is. */
+const char *rt_command_state_words(const char *state);
 
 /* ---- serving them ---- */
 
