@@ -178,7 +178,7 @@ static const struct {
 	{ "partners", { "partner", "list" }, "{\"partners\":[{" PARTNER "}]}",
 		"DOMAIN            TYPE       TLS       SASL      DIALBACK  METHODS                 DESCRIPTION\n"
 		"fabrikam.example  federated  required  optional  yes       external, dialback-tls  -\n", "", 0 },
-	{ "partner", { "partner", "show", "fabrikam.example" }, "{" PARTNER ",\"streams\":[]}",
+	{ "partner", { "partner", "show", "fabrikam.example" }, "{" PARTNER ",\"presence\":{\"on-the-phone\":\"dnd\",\"xmpp-dnd\":\"none\"},\"streams\":[]}",
 		"domain              fabrikam.example\n"
 		"description         -\n"
 		"additional domains  *.it.fabrikam.example\n"
@@ -192,6 +192,7 @@ static const struct {
 		"keepalive           true\n"
 		"limits, per edge    20 connections, 200 stanzas per second, 65536 bytes a stanza\n"
 		"kinds               message, iq\n"
+		"presence            on-the-phone: dnd, xmpp-dnd: none\n"
 		"own authorities     no\n"
 		"pins                -\n"
 		"dane                off\n"

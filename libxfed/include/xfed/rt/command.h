@@ -37,7 +37,7 @@
  *   id is a string: "7", or "edge1/7" as numbers are an edge's own; a gateway with several edges takes the second form only.
  *
  * partner list  {}          {"partners": [PARTNER]}
- * partner show  {"domain"}  PARTNER, with "streams": [as in stream list]
+ * partner show  {"domain"}  PARTNER, with "streams": [as in stream list], and "presence"?: {KEY: WORD}, what its own file says there
  *   PARTNER = {"domain", "description"?, "additional_domains": [..], "partner_type", "tls", "sasl", "dialback": bool,
  *              "connect_to"?, "keepalive": bool, "limits": {"connections", "stanzas_per_second", "stanza_size"},
  *              "kinds": [..], "refused"?: true where its file is broken, "dane", "trust": {"ca": bool, "pins": [..]},
