@@ -5,7 +5,6 @@
 
 #include "admin/hop_words.h"
 #include "xfed/limits.h"
-#include "xfed/rt/command.h"
 
 static const char *const gate_names[] = {
 #define X(id, name) name,
@@ -21,7 +20,7 @@ const char *explain_gate_name(enum explain_gate_id id)
 const char *explain_kind_word(enum explain_kind kind)
 {
 	static const char *const words[] = {
-#define X(id, word) word,
+#define X(id, word, ...) word,
 		EXPLAIN_KINDS(X)
 #undef X
 	};

@@ -9,12 +9,13 @@
 #include "policy/policy.h"
 #include "trunk/trunk.h"
 #include "xfed/reason.h"
+#include "xfed/rt/command.h"
 
 /* What is on its way: a message; that the sender asks to see the recipient's presence; that the recipient is shown the sender's. */
-#define EXPLAIN_KINDS(X) X(MESSAGE, "message") X(PRESENCE, "presence") X(SUBSCRIPTION, "subscription")
+#define EXPLAIN_KINDS(X) RT_KIND_WORDS(X, X)
 
 enum explain_kind {
-#define X(id, word) EXPLAIN_OF_##id,
+#define X(id, word, ...) EXPLAIN_OF_##id,
 	EXPLAIN_KINDS(X)
 #undef X
 		EXPLAIN_KIND_COUNT
