@@ -5,6 +5,9 @@
  * Nothing is approved automatically. `from` (the contact sees the user) is only reached by the user's own `subscribed`, given before or
  * after the contact asked; `to` (the user sees the contact) only by the contact's, while the user's request is open. The caller makes the
  * stanzas with their bare addresses, and what is sent besides them ([A11-03]).
+ *
+ * The tables are whole, though the gateway needs less: SIP knows no approval before a request (section 3.4), so that nobody is pre-approved
+ * here, and the gateway sends by what has changed, where is_passed has the column of the tables.
  */
 #ifndef GATEWAY_INTERWORK_RELATION_H
 #define GATEWAY_INTERWORK_RELATION_H
