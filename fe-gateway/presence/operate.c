@@ -5,24 +5,10 @@
 
 /* ---- contacts ---- */
 
-static bool has_domain(const struct presence *p, struct xfed_span bare)
-{
-	const char *at = memchr(bare.data, '@', bare.len);
-	size_t skip = at ? (size_t)(at - bare.data) + 1 : 0;
-	return config_domain(policy_config(p->policy), xfed_span_make(bare.data + skip, bare.len - skip));
-}
-
-static const struct xfed_partner *partner_of(const struct presence *p, struct xfed_span bare)
-{
-	const char *at = memchr(bare.data, '@', bare.len);
-	size_t skip = at ? (size_t)(at - bare.data) + 1 : 0;
-	return policy_partner(p->policy, xfed_span_make(bare.data + skip, bare.len - skip));
-}
-
 int presence_approve(struct presence *p, struct xfed_span local, struct xfed_span remote)
 {
-	const struct xfed_partner *partner = partner_of(p, remote);
-	if (!partner || !has_domain(p, local)) {
+	const struct xfed_partner *partner = policy_partner(p->policy, xfed_jid_domain_part(remote));
+	if (!partner || !config_domain(policy_config(p->policy), xfed_jid_domain_part(local))) {
 		return XFED_ERR_NOT_FOUND;
 	}
 	if (partner->type != XFED_PARTNER_PUBLIC_UNVERIFIED) {

@@ -36,21 +36,14 @@ struct pair *pair_of(struct presence *p, struct contact *k)
 	return pair;
 }
 
-static struct xfed_span domain_part(struct xfed_span jid)
-{
-	const char *at = memchr(jid.data, '@', jid.len);
-	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
-	return xfed_span_make(jid.data + skip, jid.len - skip);
-}
-
 struct xfed_span pair_remote_domain(const struct pair *pair)
 {
-	return domain_part(contact_remote(pair->contact));
+	return xfed_jid_domain_part(contact_remote(pair->contact));
 }
 
 struct xfed_span pair_local_domain(const struct pair *pair)
 {
-	return domain_part(contact_local(pair->contact));
+	return xfed_jid_domain_part(contact_local(pair->contact));
 }
 
 static uint64_t pending_key(const struct pair *pair)

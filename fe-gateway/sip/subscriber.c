@@ -202,8 +202,7 @@ static void take_notify(struct sip_subscriber *s, const struct sip_sub_value *v,
 		return; /* the caller has answered with 481 */
 	}
 	if (v->state == SIP_SUB_TERMINATED) {
-		int64_t retry = v->reason == SIP_END_NORESOURCE ? -1 : v->retry_after_s;
-		end(s, v->reason, again_after[v->reason], retry, 0, now_ms);
+		end(s, v->reason, again_after[v->reason], v->retry_after_s, 0, now_ms);
 		return;
 	}
 	s->has_dialog = true; /* may come before the response to SUBSCRIBE */

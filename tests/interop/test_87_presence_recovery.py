@@ -65,7 +65,7 @@ def kill(story, name):
         story.change(("open", "away", "two"), ("xa", "two"))
     world.begin_again(name)
     if is_theirs:
-        wait_until("users who are back", lambda: story.dave.comeback is None and story.alice.comeback is None and story.alice.client, 30)
+        wait_until("users who are back", lambda: not story.dave.comeback.is_under_way and not story.alice.comeback.is_under_way and story.alice.client, 30)
         story.change(("open", "away", "two"), ("xa", "two"))
 
 

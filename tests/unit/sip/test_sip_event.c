@@ -371,10 +371,6 @@ static void run_notifier(const char *name, bool is_pending, const struct row *ro
 	{                                                                                                                                            \
 		t, SIP_NOTIFIER_DOUBT, NULL, 0, -1, -1, -1, w                                                                                        \
 	}
-#define N_SILENCE(t, w)                                                                                                                              \
-	{                                                                                                                                            \
-		t, SIP_NOTIFIER_NO_ANSWER, NULL, 0, -1, -1, -1, w                                                                                    \
-	}
 #define N_ACTIVATE(t, w)                                                                                                                             \
 	{                                                                                                                                            \
 		t, SIP_NOTIFIER_ACTIVATE, NULL, 0, -1, -1, -1, w                                                                                     \
@@ -415,7 +411,7 @@ static void notifier(void **state)
 		N_SUB(500, 600, "200 600, NOTIFY active;expires=600"), N_OK(500, ""), N_TICK(600, ""),
 		N_TICK(1100, "NOTIFY terminated;reason=timeout"));
 	RUN_N("nobody there", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 481, "gone"), N_STATE(2, 1, ""), N_OK(3, ""));
-	RUN_N("silence", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_SILENCE(32, "gone"));
+	RUN_N("silence", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(32, 408, "gone"));
 	RUN_N("a passing failure: it is told later", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
 		N_STATE(1, 0, "NOTIFY active;expires=599"), N_FAIL(2, 500, ""), N_STATE(3, 0, ""), N_TICK(7, "NOTIFY active;expires=593"),
 		N_FAIL(7, 503, ""), N_TICK(17, "NOTIFY active;expires=583"), N_OK(17, ""), N_TICK(100, ""));
