@@ -48,11 +48,11 @@ struct watch {
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
 	struct sip_sub_value value;	     /* state of the NOTIFY to be sent: */
-	bool has_notify, is_gone, is_untold; /* untold: resumed from the store, and not notified by this process yet */
-	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
-	uint64_t wait_ms;
-	struct kept *kept;   /* its stored row, until its next hop is resolved (keep.c) */
-	uint64_t told, sent; /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
+	bool has_notify, is_gone, is_untold; /* untold: the contact has not said yet what its state is: none is claimed to be, at most until: */
+	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch says nothing before its probe is answered, or: */
+	uint64_t wait_ms;		     /* 0 of one that was resumed from the store: resync.c knows when */
+	struct kept *kept;		     /* its stored row, until its next hop is resolved (keep.c) */
+	uint64_t told, sent;		     /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
 };
 
 struct follow {
@@ -115,8 +115,7 @@ struct presence {
 	struct deliver *deliver;
 	struct trunk_user trunk_user;
 	struct party *by_id, *queue;
-	struct pair *pairs, *stale;
-	struct pair *by_partner[PRESENCE_BUCKETS];			     /* by the hash of the contact's domain */
+	struct pair *pairs, *stale, *by_partner[PRESENCE_BUCKETS];	     /* by_partner: by the hash of the contact's domain */
 	struct xfed_heap asked;						     /* pairs, by due */
 	size_t counts[2][PRESENCE_PHASES], links;			     /* of parties by kind; edges that can be reached */
 	size_t doubts[PRESENCE_DOUBT_COUNT];				     /* pairs by why they are stale, or their follows */
