@@ -360,18 +360,29 @@ static bool may_watch(const struct pair *pair)
 	return rc == XFED_OK;
 }
 
+/*
+ * A relation lasts longer than the watch that has made it. Who can use this up, and whom does that hurt? The user alone, or who can send in
+ * the user's name: what contacts ask for does not count. And the user alone: what there is stays, and others are not concerned. It has room
+ * again when a contact refuses, is removed, or lapses.
+ */
+static bool may_add(const struct pair *pair)
+{
+	enum iw_relation_state s = contact_relation(pair->contact).state;
+	return iw_relation_is_to(s) || iw_relation_is_pending_out(s) || contact_users_wanted(pair->contact) < CONTACTS_WANTED_MAX;
+}
+
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
 {
+	bool is_fetch = rq->message->expires == 0;
 	struct pair *pair = pair_of(p, k);
 	if (!pair) {
 		return; /* no memory for a response: the SIP client sends the request again */
 	}
-	if (!may_watch(pair)) {
+	if (!may_watch(pair) || (!is_fetch && !may_add(pair))) {
 		refuse(p, rq, who, XFED_REASON_DELIVERY_QUEUE_FULL);
 		pair_release(pair);
 		return;
 	}
-	bool is_fetch = rq->message->expires == 0;
 	struct watch *w = watch_new(pair, who->domain);
 	if (w && is_fetch) {
 		fetch(w);
