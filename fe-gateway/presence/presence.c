@@ -470,6 +470,7 @@ void presence_stop(struct presence *p)
 	presence_break_promises(p);
 	presence_forget_said(p);
 	keep_stop(p);
+	presence_walk_stop(p);
 	tally_clear(&p->pace);
 	tally_clear(&p->resume.told);
 	tally_clear(&p->watched);

@@ -123,6 +123,7 @@ struct presence {
 	uint64_t turn_us, hop_doubts;	/* when the next subscription in doubt is asked; of all hops, when they were last looked at */
 	struct pair *walk_at, *checked; /* the next pair of a walk (walk.c; NULL: none runs), and of the watchdog (drift.c) */
 	unsigned walk_what, walk_next;
+	struct stream_walk *streams; /* lost or opened, whose pairs are still to be looked at (walk.c) */
 	struct said *said;
 	struct reply *replies;
 	struct promise *promises; /* deliveries that are settled when they are in the store (from_xmpp.c) */

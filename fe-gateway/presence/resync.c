@@ -94,40 +94,10 @@ void pair_is_fresh(struct pair *pair)
 
 /* ---- streams and links ---- */
 
-static bool is_of(const struct pair *pair, struct xfed_span local, struct xfed_span remote)
-{
-	return xfed_span_eq(pair_remote_domain(pair), remote) && xfed_span_eq(pair_local_domain(pair), local);
-}
-
-void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote, bool is_ours)
-{
-	struct pair *pair, **list_of = pairs_of(p, remote);
-	DL_FOREACH2(*list_of, pair, bucket_next)
-	{
-		if ((is_ours ? pair->follow != NULL : pair->watches != NULL) && is_of(pair, local, remote)) {
-			if (is_ours) {
-				pair->follow->is_remembered = true; /* the last stanzas on it may be lost */
-			}
-			pair_doubt(pair, PRESENCE_DOUBT_STREAM);
-		}
-	}
-}
-
-static void ask_soon(struct pair *pair)
+void pair_ask_soon(struct pair *pair)
 {
 	if (pair->why != PRESENCE_SURE && !pair->is_asked && !pair->is_second && is_waiting(pair)) {
 		list(pair);
-	}
-}
-
-void presence_stream_open(struct presence *p, struct xfed_span local, struct xfed_span remote)
-{
-	struct pair *pair, **list_of = pairs_of(p, remote);
-	DL_FOREACH2(*list_of, pair, bucket_next)
-	{
-		if (is_of(pair, local, remote)) {
-			ask_soon(pair);
-		}
 	}
 }
 
@@ -169,7 +139,7 @@ void pair_was_heard(struct pair *pair)
 		pair->is_heard = true;
 		wait(pair, now + SWEEP_MS);
 	} else {
-		ask_soon(pair);
+		pair_ask_soon(pair);
 	}
 }
 
