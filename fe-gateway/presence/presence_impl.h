@@ -80,10 +80,10 @@ struct pair {
 	struct known known;	 /* available resources of the contact */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way;			   /* under_way: stanzas to the contact without a fate yet */
-	enum presence_doubt why : 8;			   /* why the contact's state may be out of date (resync.c) */
-	bool is_listed : 1, is_asked : 1, is_heard : 1;	   /* in presence.stale; probed; answered */
-	bool is_second : 1, must_tell : 1, is_put_off : 1; /* second probe; to be told again; the probe was answered: not now */
+	unsigned trials, under_way;					/* under_way: stanzas to the contact without a fate yet */
+	enum presence_doubt why : 8;					/* why the contact's state may be out of date (resync.c) */
+	bool is_listed : 1, is_asked : 1, is_heard : 1, is_put_off : 1; /* in presence.stale; probed; answered, or answered: not now */
+	bool is_second : 1, must_tell : 1, is_ended : 1;		/* second probe; to be told again; an operator has ended the follow */
 	bool is_saving : 1, is_tallied : 1; /* to be told that it may see the user when that is in the store; in presence.pending, under: */
 	uint8_t unsaid[2];		    /* enum xfed_stanza_type: of each direction the last word that did not get there; NONE: none */
 	uint64_t pending_key;

@@ -49,8 +49,10 @@ void presence_walk_past(const struct pair *pair); /* before the pair is freed */
 void presence_watch_hops(struct presence *p);	  /* about once a second */
 void presence_walk_stop(struct presence *p);
 
-/* drift.c: about once a second a few pairs */
+/* drift.c: about once a second a few pairs; and one, whether its contact sees what it may see */
 void presence_check(struct presence *p);
+void pair_check_asked(struct pair *pair);
+bool follow_is_asleep(const struct follow *f); /* it has ended, or never begun, and waits for nothing; but the last state holds for good */
 uint64_t pair_digest(const struct pair *pair); /* of what is known of the contact */
 
 /* said.c: stanzas under way to the contact, whose outcome is awaited */
