@@ -269,6 +269,7 @@ int follow_begin(struct pair *pair, enum presence_doubt why)
 		return rc;
 	}
 	struct follow *f = pair->follow;
+	pair->is_ended = false;
 	bool is_there = f->machine.state != SIP_SUB_IDLE && f->machine.state != SIP_SUB_TERMINATED;
 	if (!is_there || f->machine.is_unwanted) { /* one that is unsubscribing subscribes again afterwards */
 		follow_step(f, &(struct sip_subscriber_event){ .kind = SIP_SUBSCRIBER_SUBSCRIBE,

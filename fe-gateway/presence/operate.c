@@ -106,6 +106,8 @@ bool presence_subscription_end(struct presence *p, uint64_t id)
 	if (t && t->kind == PARTY_WATCH) {
 		watch_end((struct watch *)t, SIP_END_DEACTIVATED);
 	} else if (t) {
+		enum iw_relation_state state = contact_relation(t->pair->contact).state;
+		t->pair->is_ended = iw_relation_is_from(state) || iw_relation_is_pending_in(state); /* else nobody would ask anyway */
 		follow_end(t->pair);
 	}
 	return t;

@@ -48,11 +48,11 @@ struct watch {
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
 	struct sip_sub_value value;	     /* state of the NOTIFY to be sent: */
-	bool has_notify, is_gone, is_untold; /* untold: resumed from the store, and not notified by this process yet */
-	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
-	uint64_t wait_ms;
-	struct kept *kept;   /* its stored row, until its next hop is resolved (keep.c) */
-	uint64_t told, sent; /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
+	bool has_notify, is_gone, is_untold; /* untold: the contact has not said yet what its state is: none is claimed to be, at most until: */
+	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch says nothing before its probe is answered, or: */
+	uint64_t wait_ms;		     /* 0 of one that was resumed from the store: resync.c knows when */
+	struct kept *kept;		     /* its stored row, until its next hop is resolved (keep.c) */
+	uint64_t told, sent;		     /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
 };
 
 struct follow {
@@ -80,10 +80,10 @@ struct pair {
 	struct known known;	 /* available resources of the contact */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way;			/* under_way: stanzas to the contact without a fate yet */
-	enum presence_doubt why : 8;			/* why the contact's state may be out of date (resync.c) */
-	bool is_listed : 1, is_asked : 1, is_heard : 1; /* in presence.stale; probed; answered */
-	bool is_second : 1, must_tell : 1;		/* second probe; to be told again */
+	unsigned trials, under_way;					/* under_way: stanzas to the contact without a fate yet */
+	enum presence_doubt why : 8;					/* why the contact's state may be out of date (resync.c) */
+	bool is_listed : 1, is_asked : 1, is_heard : 1, is_put_off : 1; /* in presence.stale; probed; answered, or answered: not now */
+	bool is_second : 1, must_tell : 1, is_ended : 1;		/* second probe; to be told again; an operator has ended the follow */
 	bool is_saving : 1, is_tallied : 1; /* to be told that it may see the user when that is in the store; in presence.pending, under: */
 	uint8_t unsaid[2];		    /* enum xfed_stanza_type: of each direction the last word that did not get there; NONE: none */
 	uint64_t pending_key;
@@ -115,8 +115,7 @@ struct presence {
 	struct deliver *deliver;
 	struct trunk_user trunk_user;
 	struct party *by_id, *queue;
-	struct pair *pairs, *stale;
-	struct pair *by_partner[PRESENCE_BUCKETS];			     /* by the hash of the contact's domain */
+	struct pair *pairs, *stale, *by_partner[PRESENCE_BUCKETS];	     /* by_partner: by the hash of the contact's domain */
 	struct xfed_heap asked;						     /* pairs, by due */
 	size_t counts[2][PRESENCE_PHASES], links;			     /* of parties by kind; edges that can be reached */
 	size_t doubts[PRESENCE_DOUBT_COUNT];				     /* pairs by why they are stale, or their follows */
@@ -124,6 +123,7 @@ struct presence {
 	uint64_t turn_us, hop_doubts;	/* when the next subscription in doubt is asked; of all hops, when they were last looked at */
 	struct pair *walk_at, *checked; /* the next pair of a walk (walk.c; NULL: none runs), and of the watchdog (drift.c) */
 	unsigned walk_what, walk_next;
+	struct stream_walk *streams; /* lost or opened, whose pairs are still to be looked at (walk.c) */
 	struct said *said;
 	struct reply *replies;
 	struct promise *promises; /* deliveries that are settled when they are in the store (from_xmpp.c) */

@@ -21,7 +21,7 @@ void pair_approved(struct pair *pair);
 void pair_end_rights(struct pair *pair);
 /* follow.c */
 void follow_rejudge(struct follow *f); /* other files are in force: what may not be seen any more is told anew without it */
-/* watch.c: presence of the contact has come; waiting fetches are answered shortly */
+/* watch.c: presence of the contact has come; waiting fetches are answered shortly, and watches that know nothing yet are told */
 void watches_heard(struct pair *pair);
 /* Ends the relation in both directions, and tells both sides. */
 void pair_end(struct pair *pair);

@@ -20,6 +20,7 @@
 #define PROBE_EVERY_MS	  5000
 #define FETCH_MS	  5000 /* a fetch waits so long for the answer to its probe ([B5-06]) */
 #define FETCH_MORE_MS	  300  /* ... and so long after the first answer for those of other resources */
+#define APPROVED_MS	  5000 /* within which the first presence comes behind an approval */
 #define LEAVING_LINES	  "Retry-After: 10\r\n"
 #define FAILING_LINES	  "Retry-After: 60\r\n"
 
@@ -51,11 +52,36 @@ static void step(struct watch *w, const struct sip_notifier_event *ev)
 	run(w);
 }
 
+/*
+ * Until the contact is heard NOTIFYs have no body (RFC 6665 section 4.2.2, [B5.2]): `closed` would be a guess. Who is not heard by then is
+ * offline.
+ */
+static void await_state(struct watch *w, uint64_t ms)
+{
+	w->is_untold = true;
+	w->wait_ms = presence_now(w->party.pair->presence) + ms;
+	party_rearm(&w->party);
+}
+
+/* A NOTIFY that is queued for the end of this turn has the state anyway. */
+static void tell_state(struct watch *w, bool is_urgent)
+{
+	w->is_untold = false;
+	w->wait_ms = w->is_fetch ? w->wait_ms : 0;
+	if (!w->has_notify || w->value.state != SIP_SUB_ACTIVE) {
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
+	}
+}
+
 void watch_due(struct watch *w)
 {
-	if (w->wait_ms != 0) {
+	if (w->wait_ms != 0 && presence_now(w->party.pair->presence) >= w->wait_ms) {
 		w->wait_ms = 0;
-		party_queue(&w->party);
+		if (w->is_fetch) {
+			party_queue(&w->party);
+		} else if (w->is_untold) {
+			tell_state(w, true);
+		}
 	}
 	step(w, &(struct sip_notifier_event){ .kind = party_is_turn(&w->party) ? SIP_NOTIFIER_DOUBT : SIP_NOTIFIER_TICK });
 }
@@ -89,15 +115,11 @@ void watch_doubt(struct watch *w)
 	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
 }
 
-/* A NOTIFY that is queued for the end of this turn has the new state anyway. */
 void watches_changed(struct pair *pair, bool is_urgent)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		w->is_untold = false;
-		if (!w->has_notify || w->value.state != SIP_SUB_ACTIVE) {
-			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
-		}
+		tell_state(w, is_urgent);
 	}
 }
 
@@ -106,7 +128,7 @@ void watches_tell_untold(struct pair *pair)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		if (w->is_untold) {
+		if (w->is_untold && w->wait_ms == 0) {
 			w->is_untold = false;
 			watch_doubt(w);
 		}
@@ -118,6 +140,9 @@ void watches_approved(struct pair *pair)
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
 		w->shows = w->shows || !w->is_fetch;
+		if (w->machine.state == SIP_SUB_PENDING) { /* its server sends who is there right behind it (RFC 6121 section 3.1.5) */
+			await_state(w, APPROVED_MS);
+		}
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ACTIVATE });
 	}
 }
@@ -140,10 +165,12 @@ void watches_heard(struct pair *pair)
 	uint64_t soon = presence_now(pair->presence) + FETCH_MORE_MS;
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		if (w->wait_ms > soon) {
+		if (w->is_fetch && w->wait_ms > soon) {
 			w->wait_ms = soon;
 			w->shows = true;
 			party_rearm(&w->party);
+		} else if (w->is_untold) {
+			tell_state(w, false);
 		}
 	}
 }
@@ -193,7 +220,7 @@ static bool is_current(const struct pair *pair)
 {
 	const struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		if (!w->is_fetch && w->machine.state == SIP_SUB_ACTIVE && pair->why == PRESENCE_SURE) {
+		if (!w->is_fetch && !w->is_untold && w->machine.state == SIP_SUB_ACTIVE && pair->why == PRESENCE_SURE) {
 			return true;
 		}
 	}
@@ -333,21 +360,34 @@ static bool may_watch(const struct pair *pair)
 	return rc == XFED_OK;
 }
 
+/*
+ * A relation lasts longer than the watch that has made it. Who can use this up, and whom does that hurt? The user alone, or who can send in
+ * the user's name: what contacts ask for does not count. And the user alone: what there is stays, and others are not concerned. It has room
+ * again when a contact refuses, is removed, or lapses.
+ */
+static bool may_add(const struct pair *pair)
+{
+	enum iw_relation_state s = contact_relation(pair->contact).state;
+	return iw_relation_is_to(s) || iw_relation_is_pending_out(s) || contact_users_wanted(pair->contact) < CONTACTS_WANTED_MAX;
+}
+
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
 {
+	bool is_fetch = rq->message->expires == 0;
 	struct pair *pair = pair_of(p, k);
 	if (!pair) {
 		return; /* no memory for a response: the SIP client sends the request again */
 	}
-	if (!may_watch(pair)) {
+	if (!may_watch(pair) || (!is_fetch && !may_add(pair))) {
 		refuse(p, rq, who, XFED_REASON_DELIVERY_QUEUE_FULL);
 		pair_release(pair);
 		return;
 	}
-	bool is_fetch = rq->message->expires == 0;
 	struct watch *w = watch_new(pair, who->domain);
 	if (w && is_fetch) {
 		fetch(w);
+	} else if (w && w->shows && !is_current(pair)) {
+		await_state(w, STALE_ANSWER_MS);
 	}
 	if (w) {
 		w->party.transport = rq->flow->transport;
@@ -493,7 +533,8 @@ static int send_too_large(struct watch *w, struct xfed_arena *a)
 /* What fits is known when it is printed: routes and credentials are others' doing. */
 static int send_notify(struct watch *w, struct xfed_arena *a)
 {
-	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
+	bool is_unknown = w->value.state == SIP_SUB_ACTIVE && w->is_untold && w->party.pair->known.count == 0;
+	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows && !is_unknown;
 	size_t most = !has_body ? 0 : w->party.transport == SIP_UDP ? XFED_SIP_UDP_REQUEST_BYTES : BODY_BYTES;
 	int rc = send_bounded(w, a, most);
 	while (rc == XFED_ERR_LIMIT && most >= BODY_LEAST_BYTES) {
@@ -523,7 +564,7 @@ static void say_off(struct pair *pair, bool is_by_user)
 void watch_flush(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
-	if (w->kept || (w->has_notify && w->wait_ms != 0)) { /* the way of its dialog is not known yet; it waits for an answer */
+	if (w->kept || (w->has_notify && w->is_fetch && w->wait_ms != 0)) { /* the way of its dialog is not known yet; it waits for an answer */
 		return;
 	}
 	if (w->has_notify) {

@@ -68,6 +68,68 @@ def test_nothing_is_told_twice(xfed, partner, user, flow, names):
     assert len(told) == 3, told
 
 
+def approved(partner, user, flow, names):
+    """A watch of a contact who has agreed and is there."""
+    local, remote = names[0] + "@corp.example", names[1] + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    partner.send("<presence from='%s' to='%s' type='subscribed'/><presence from='%s/desk' to='%s'/>" % (remote, local, remote, local))
+    watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)], 20)
+    return watch, local, remote
+
+
+def told_of(user, watch):
+    """What a watch was told, NOTIFY by NOTIFY: its state, and what it shows; None: no body."""
+    return [(state_of(m), sorted(b[0] for b in basics(m).values()) if m.body else None) for m in user.inbox.items
+            if m.method == "NOTIFY" and m.get("call-id") == watch.call_id]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_nobody_is_closed_before_the_contacts_server_has_said_so(xfed, partner, user, flow, names, is_there):
+    """A new watch of a contact who has agreed before is active at once and shows nothing; then it shows what the probe is answered with."""
+    watch, local, remote = approved(partner, user, flow, names)
+    assert watch.subscribe(0).status == 200
+    partner.inbox.wait(lambda s: s.get("type") == "unavailable" and s.get("from") == local, 20)
+    since = partner.inbox.mark()
+    again = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert again.subscribe().status == 200
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    again.wait(lambda m: True, 20)
+    assert again.subscribe().status == 200  # a refresh knows no more
+    wait_until("both have been answered", lambda: len(told_of(user, again)) >= 2, 20)
+    send(partner, names[1], local, None if is_there else "unavailable", resource="desk")
+    last = "open" if is_there else "closed"
+    again.wait(lambda m: m.body and last in [b[0] for b in basics(m).values()], 20)
+    other = Watch(user, flow, "sip:" + remote, "sip:" + local)  # what is known by now is told at once
+    assert other.subscribe().status == 200
+    other.wait(lambda m: True, 20)
+    assert told_of(user, other) == [("active", [last])]
+    assert told_of(user, again) == [("active", None), ("active", None), ("active", [last])]
+
+
+def test_who_approves_and_shows_nothing_is_offline(xfed, partner, user, flow, names):
+    """A server sends who is there right behind the approval: of whom nothing comes is not there."""
+    local, remote = names[0] + "@corp.example", names[1] + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, names[1], local, "subscribed")
+    watch.wait(lambda m: m.body, 20)
+    assert told_of(user, watch) == [("pending", None), ("active", None), ("active", ["closed"])]
+
+
+def test_who_is_asked_in_vain_for_a_minute_is_offline(xfed, partner, user, flow, names):
+    watch, local, remote = approved(partner, user, flow, names)
+    assert watch.subscribe(0).status == 200
+    partner.inbox.wait(lambda s: s.get("type") == "unavailable" and s.get("from") == local, 20)
+    again = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert again.subscribe().status == 200
+    again.wait(lambda m: m.body, 120)
+    assert told_of(user, again) == [("active", None), ("active", ["closed"])]
+    assert xfed.gateway.metric("xfed_presence_drift") == 0
+
+
 def test_a_contact_refuses(xfed, partner, user, flow, names):
     watcher, contact = names
     local, remote = watcher + "@corp.example", contact + "@partner.example"
@@ -260,6 +322,40 @@ def test_a_restart_forgets_no_watcher(own, new_partner, users, names):
     watch.flow = flow = user.dial(own.sip)
     assert watch.subscribe(0).status == 200
     wait_until("it is in the store no more", lambda: kept(own, local) == 0, 10)
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+def test_a_device_that_comes_back_before_the_answer_is_told_nothing_yet(own, new_partner, users, names):
+    """A gateway that starts knows nothing of the contact: what it says to a refresh may not be `closed`."""
+    watcher, contact = names
+    domain = "early%s.example" % watcher
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote = watcher + "@corp.example", "%s@%s" % (contact, domain)
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local, listens=True)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, resource="desk")
+    watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)])
+    wait_until("both are in the store", lambda: kept(own, local) == 1 and saved(own, local) == "to", 20)
+    since = partner.inbox.mark()
+    own.gateway.process.child.kill()
+    own.gateway.process.stop()
+    before = len(told_of(user, watch))
+    own.gateway.start().wait_ready()
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    watch.flow = flow = user.dial(own.sip)
+    assert watch.subscribe().status == 200
+    wait_until("it is told something", lambda: len(told_of(user, watch)) > before, 20)
+    send(partner, contact, local, resource="desk")
+    wait_until("it is told more", lambda: len(told_of(user, watch)) > before + 1, 20)
+    assert told_of(user, watch)[before:] == [("active", None), ("active", ["open"])]
     flow.close()
     partner.close()
     own.unlist_partner(domain)

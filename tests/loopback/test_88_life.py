@@ -209,6 +209,36 @@ def test_no_subscription_is_longer_than_it_may_be(install, started, new_partner,
         inst.stop()
 
 
+def test_a_user_has_so_many_contacts(install, started, new_partner, users, tools):
+    """Also after a restart; those there are stay, what contacts ask for does not count, and other users are not concerned."""
+    inst = install("many")
+    inst.list_partner("first.example")
+    started(inst)
+    p = Pair(inst, new_partner, users)
+    try:
+        inst.gateway.process.stop()
+        with sqlite3.connect(database(inst)) as db:
+            rows = [(p.local, "c%d@%s" % (i, p.domain), "to" if i % 2 else "none+pending-out", ago(0)) for i in range(4999)]
+            rows += [(p.local, "asks%d@%s" % (i, p.domain), "from", ago(0)) for i in range(9)]
+            db.executemany("INSERT INTO contact (local, remote, wrote_s, alive_s, relation, used_s, wanted_s) VALUES (?1, ?2, 0, 0, ?3, ?4, ?4)", rows)
+        db.close()
+        inst.gateway.start().wait_ready()
+        p.flow.close()
+        p.dial()
+        to = lambda name: Watch(p.user, p.flow, "sip:%s@%s" % (name, p.domain), "sip:" + p.local)
+        assert to("last").subscribe().status == 200
+        answer = to("more").subscribe()
+        assert answer.status == 480 and "delivery.queue.full" in answer.get("warning") and int(answer.get("retry-after")) > 0
+        assert to("more").subscribe(0).status == 200  # a fetch adds nobody
+        assert to("last").subscribe().status == 200 and to("c1").subscribe().status == 200 and to("c2").subscribe().status == 200
+        assert Watch(p.user, p.flow, "sip:more@" + p.domain, "sip:other." + p.local).subscribe().status == 200
+        inst.gateway.ctl(tools, "contact", "remove", p.local, "c7@" + p.domain)
+        assert to("more").subscribe().status == 200
+    finally:
+        p.flow.close()
+        inst.stop()
+
+
 def test_a_request_that_nobody_answers_is_refused_after_a_month(pair):
     p = pair()
     p.send("subscribe")
