@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import re
+import threading
 import time
 
 import pytest
@@ -245,3 +246,42 @@ def test_what_policy_or_a_server_forbids_is_told_to_nobody(scene):
     scene.wait_told(scene.pairs)
     assert not scene.leaks(), scene.truth.leaks[:5]
     assert scene.inst.gateway.metric("xfed_presence_drift") == 0
+
+
+CROWD = 4000  # several times what a gateway looks at in a turn of its loop
+
+
+def test_nobody_is_told_while_a_reload_has_not_looked_at_everybody(install, started, new_partner, users):
+    """The contacts of a domain that may see nothing any more are looked at one after the other: none is shown anything behind the first."""
+    inst, domain = install("crowd"), "crowd.example"
+    user, remote = users["corp.example"], "c@" + domain
+    inst.list_partner(domain)
+    os.makedirs(inst.dir + "/access.d", exist_ok=True)
+    started(inst)
+    try:
+        partner, flow = new_partner(inst, domain), user.dial(inst.sip)
+        server = PresenceServer(user, flow)
+        locals_, since = ["crowd%d@corp.example" % n for n in range(CROWD)], user.inbox.mark()
+        for local in locals_:
+            send_presence(partner, remote, local, "subscribe")
+        asked = user.inbox.wait_count(CROWD, 60, since)
+        requests = {Scene.local_of(m): m for m in asked}
+        for local, m in requests.items():
+            wait_until("it is answered", lambda: m.branch in user.answered, 20)
+            server.notify(m, "active;expires=3600", pidf("pres:" + local, ("desk", "open", None, None)))
+        wait_until("everybody is seen", lambda: len({s.get("from") for s in partner.inbox.items if s.get("from", "").endswith("/desk")}) == CROWD, 60)
+        told = partner.inbox.mark()
+        changes = [server.notify_bytes(m, "active;expires=3600", pidf("pres:" + local, ("desk", "open", "dnd", None)))[0]
+                   for local, m in reversed(requests.items())]
+        write(inst.dir + "/access.d/rest.yaml", "name: rest\nscope: global\nallowed: false\n")
+        sender = threading.Thread(target=lambda: [flow.send(raw) for raw in changes])
+        sender.start()
+        inst.reload(20)
+        sender.join()
+        wait_until("everybody is gone", lambda: sum(s.get("type") == "unavailable" for s in partner.inbox.items[told:]) == CROWD, 60)
+        kinds = [(s.get("type"), s.get("from")) for s in partner.inbox.items[told:] if s.tag.endswith("}presence")]
+        first = [kind for kind, _ in kinds].index("unavailable")
+        assert [k for k in kinds[first:] if k[0] is None] == []
+    finally:
+        user.answer = 200
+        inst.stop()
