@@ -1,11 +1,11 @@
 """Presence both ways between SIP and XMPP (RFC 8048, RFC 6121 sections 3 and 4, RFC 6665)."""
 import itertools
-import sqlite3
 
 import pytest
 
 from harness.proc import wait_until
 from harness.presence import PresenceServer, Watch, basics, pidf, state_of
+from harness.store import stored
 
 numbers = itertools.count(1)
 STATUS = "{jabber:server}status"
@@ -362,14 +362,12 @@ def test_a_device_that_comes_back_before_the_answer_is_told_nothing_yet(own, new
 
 
 def kept(inst, local):
-    with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % inst.dir, uri=True) as db:
-        return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
+    return stored(inst, "SELECT count(*) FROM watch WHERE local = ?", local)[0]
 
 
 def saved(inst, local):
-    with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % inst.dir, uri=True) as db:
-        rows = db.execute("SELECT relation FROM contact WHERE local = ?", (local,)).fetchall()
-    return rows[0][0] if rows else None
+    row = stored(inst, "SELECT relation FROM contact WHERE local = ?", local)
+    return row[0] if row else None
 
 
 def test_a_watch_is_in_the_store_behind_its_contact(own, users, names):
@@ -381,9 +379,7 @@ def test_a_watch_is_in_the_store_behind_its_contact(own, users, names):
     flow = user.dial(own.sip)
 
     def both(local):
-        with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % own.dir, uri=True) as db:
-            return db.execute("SELECT (SELECT count(*) FROM watch WHERE local = ?1), (SELECT relation FROM contact WHERE local = ?1)",
-                              (local,)).fetchone()
+        return stored(own, "SELECT (SELECT count(*) FROM watch WHERE local = ?1), (SELECT relation FROM contact WHERE local = ?1)", local)
     for _ in range(5):
         local = "behind%d@corp.example" % next(numbers)
         watch = Watch(user, flow, "sip:whoever@" + domain, "sip:" + local)

@@ -10,6 +10,7 @@ import pytest
 from harness.installation import write
 from harness.presence import PresenceServer, Watch, basics, pidf, state_of
 from harness.proc import wait_until
+from harness.store import path_of, stored
 
 numbers = itertools.count(1)
 SHOW = "{jabber:server}show"
@@ -65,13 +66,8 @@ class Pair:
         return watch
 
     def saved(self, column="relation"):
-        """What the store has, which the gateway may be writing just now."""
-        with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(self.inst), uri=True) as db:
-            try:
-                rows = db.execute("SELECT %s FROM contact WHERE local = ?" % column, (self.local,)).fetchall()
-            except sqlite3.DatabaseError:
-                return "being written"
-        return rows[0][0] if rows else None
+        row = stored(self.inst, "SELECT %s FROM contact WHERE local = ?" % column, self.local)
+        return row[0] if row else None
 
     def close(self):
         self.user.answer = 200
@@ -80,12 +76,8 @@ class Pair:
         self.inst.unlist_partner(self.domain)
 
 
-def database(inst):
-    return inst.gateway_config.get("store", {}).get("sqlite", inst.dir + "/gateway.db")
-
-
 def change(inst, sql, *args):
-    with sqlite3.connect(database(inst)) as db:
+    with sqlite3.connect(path_of(inst)) as db:
         db.execute(sql, args)
     db.close()
 
@@ -147,7 +139,7 @@ def test_what_is_used_does_not_lapse(pair):
     p.server.wait(p.uri, 30, asked)
     p.send("probe")  # a use: the next lapse is counted from now
     p.send("subscribe", ident="again")
-    wait_until("its use is in the store", lambda: p.saved("used_s") not in (None, "being written") and p.saved("used_s") >= ago(1), 20)
+    wait_until("its use is in the store", lambda: p.saved("used_s") is not None and p.saved("used_s") >= ago(1), 20)
     assert p.hears("subscribed", since) is not None
     assert not [s for s in p.partner.inbox.items[since:] if s.get("type") in ("unsubscribe", "unsubscribed")]
 
@@ -444,11 +436,7 @@ def watched_at_a_place(p):
 
 
 def kept(inst, local):
-    with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(inst), uri=True) as db:
-        try:
-            return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
-        except sqlite3.DatabaseError:
-            return "being written"
+    return stored(inst, "SELECT count(*) FROM watch WHERE local = ?", local)[0]
 
 
 def killed(inst):
