@@ -379,6 +379,48 @@ def test_after_a_start_a_partner_gets_no_storm(pair, own):
                                                 "@" + p.domain in m.uri("from")}) == 60, 20)
 
 
+def test_a_device_whose_way_is_not_known_at_first(install, new_partner, users, dns):
+    """The name of the next hop says nothing when the gateway starts: the watch stays, and is told as soon as there is a way."""
+    user, hop = users["corp.example"], "late.corp.example"
+    dns.clear(hop)
+    dns.add(hop, "A", "127.0.0.1")
+    inst = install("late", gateway={"dns": {"servers": ["%s:%d" % dns.address[:2]]}, "domains": [
+        {"domain": "corp.example", "next_hop": "sip:%s:%d;transport=tcp" % (hop, user.port), "peer_addresses": ["127.0.0.1"]}]}).start()
+    p = Pair(inst, new_partner, users)
+    try:
+        watch = Watch(user, p.flow, "sip:" + p.remote, "sip:" + p.local, listens=True)
+        assert watch.subscribe().status == 200
+        p.hears("subscribe")
+        p.send("subscribed")
+        p.send(resource="desk")
+        watch.wait(lambda m: m.body and [b[0] for b in basics(m).values()] == ["open"], 20)
+        wait_until("both are in the store", lambda: kept(inst, p.local) == 1 and p.saved() == "to", 20)
+        inst.gateway.process.child.kill()
+        inst.gateway.process.stop()
+        dns.answer(hop, "servfail")
+        asked, told, since = len(dns.was_asked(hop)), user.inbox.mark(), p.partner.inbox.mark()
+        inst.gateway.start().wait_ready()
+        wait_until("it is looked for again and again", lambda: len(dns.was_asked(hop)) >= asked + 3, 60)
+        shown = inst.gateway.control("subscription", verb="list", user=p.local)["subscriptions"]
+        assert len(shown) <= 1 and kept(inst, p.local) == 1, shown
+        assert user.inbox.mark() == told
+        dns.clear(hop)
+        dns.add(hop, "A", "127.0.0.1")
+        p.hears("probe", since, 60)
+        p.send(resource="desk", inner="<show>dnd</show>")
+        again = user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == watch.call_id, 30, told)
+        assert [b[:2] for b in basics(again).values()] == [("open", "dnd")]
+    finally:
+        dns.clear(hop)
+        p.flow.close()
+        inst.stop()
+
+
+def kept(inst, local):
+    with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(inst), uri=True) as db:
+        return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
+
+
 def on_small_disk(inst):
     """The store lies on a file system of its own, which nobody but the gateway sees."""
     directory = inst.dir + "/store"
