@@ -386,7 +386,7 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	struct watch *w = watch_new(pair, who->domain);
 	if (w && is_fetch) {
 		fetch(w);
-	} else if (w && w->shows && !is_current(pair)) {
+	} else if (w && w->shows && pair->known.count == 0 && !is_current(pair)) {
 		await_state(w, STALE_ANSWER_MS);
 	}
 	if (w) {
