@@ -307,6 +307,25 @@ def test_an_end_without_a_way_is_told_of_both_directions(pair, own, tools):
     assert p.hears("unsubscribe", since, 120).get("to") == p.remote
 
 
+def test_a_request_that_does_not_get_there_is_made_again(own, new_partner, users):
+    """The partner's server is not there when the user asks: it is asked when it is, and the device waits."""
+    n, user = next(numbers), users["corp.example"]
+    domain, local = "away%d.example" % n, "u%d@corp.example" % n
+    own.list_partner(domain)
+    own.reload()
+    flow, mark = user.dial(own.sip), own.gateway.process.mark()
+    watch = Watch(user, flow, "sip:c@" + domain, "sip:" + local)
+    assert watch.subscribe().status == 200
+    own.gateway.process.wait_line("event=presence.undelivered local=%s .*kind=subscription" % local, 60, mark)
+    partner = new_partner(own, domain)
+    asked = partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("from") == local, 120)
+    partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (asked.get("to"), local))
+    watch.wait(lambda m: state_of(m) == "active", 20)
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
 def test_a_fetch_waits_for_what_the_contact_says(pair):
     p = pair()
     assert p.added().subscribe(0).status == 200
