@@ -49,7 +49,7 @@ struct watch {
 	struct sip_notifier machine;
 	struct sip_sub_value value;	     /* state of the NOTIFY to be sent: */
 	bool has_notify, is_gone, is_untold; /* untold: the contact has not said yet what its state is: none is claimed to be, at most until: */
-	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch says nothing before its probe is answered, or: */
+	bool is_udp_only, is_fetch, shows;   /* shows: NOTIFYs may have a body. A fetch says nothing before its probe is answered, or: */
 	uint64_t wait_ms;		     /* 0 of one that was resumed from the store: resync.c knows when */
 	struct kept *kept;		     /* its stored row, until its next hop is resolved (keep.c) */
 	uint64_t told, sent;		     /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */

@@ -41,6 +41,9 @@ void follow_await(struct follow *f);	      /* starts the minute for an answer, u
 bool follow_is_given_up(struct follow *f);    /* whether it has run out; true once */
 bool follow_may_notify(struct follow *f);     /* rate limit; false: refuse the NOTIFY, a refresh is scheduled */
 
+/* large.c: a NOTIFY has not got there; true: it had gone by TCP, being too large for UDP, and is sent again by UDP, with what fits */
+bool watch_falls_back(struct watch *w);
+
 /* walk.c: all pairs, or those of a stream's domains, a bounded number a turn */
 enum walk { WALK_POLICY = 1, WALK_LINK = 2, WALK_HOPS = 4 };
 void presence_walk(struct presence *p, unsigned what);

@@ -52,10 +52,7 @@ static void step(struct watch *w, const struct sip_notifier_event *ev)
 	run(w);
 }
 
-/*
- * Until the contact is heard NOTIFYs have no body (RFC 6665 section 4.2.2, [B5.2]): `closed` would be a guess. Who is not heard by then is
- * offline.
- */
+/* NOTIFYs have no body until the contact is heard (RFC 6665 section 4.2.2, [B5.2]): `closed` would be a guess. By then it is offline. */
 static void await_state(struct watch *w, uint64_t ms)
 {
 	w->is_untold = true;
@@ -100,6 +97,9 @@ void watch_answered(struct watch *w, const struct sip_message *m)
 		return;
 	}
 	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
+	if (!m && watch_falls_back(w)) {
+		return;
+	}
 	w->told = status < 300 ? w->sent : w->told;
 	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
 }
@@ -107,7 +107,9 @@ void watch_answered(struct watch *w, const struct sip_message *m)
 void watch_unsent(struct watch *w)
 {
 	count_notify(w->party.pair->presence, "unsent");
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
+	if (!watch_falls_back(w)) {
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
+	}
 }
 
 void watch_doubt(struct watch *w)
@@ -361,9 +363,8 @@ static bool may_watch(const struct pair *pair)
 }
 
 /*
- * A relation lasts longer than the watch that has made it. Who can use this up, and whom does that hurt? The user alone, or who can send in
- * the user's name: what contacts ask for does not count. And the user alone: what there is stays, and others are not concerned. It has room
- * again when a contact refuses, is removed, or lapses.
+ * A relation outlasts its watch. Who can use this up, and whom does that hurt? The user, or who sends in the user's name, as what contacts
+ * ask for does not count; and the user alone, for whom what there is stays. There is room again when a contact refuses, is removed, or lapses.
  */
 static bool may_add(const struct pair *pair)
 {
@@ -386,7 +387,7 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	struct watch *w = watch_new(pair, who->domain);
 	if (w && is_fetch) {
 		fetch(w);
-	} else if (w && w->shows && !is_current(pair)) {
+	} else if (w && w->shows && pair->known.count == 0 && !is_current(pair)) {
 		await_state(w, STALE_ANSWER_MS);
 	}
 	if (w) {
@@ -530,13 +531,23 @@ static int send_too_large(struct watch *w, struct xfed_arena *a)
 	return send_bounded(w, a, 0);
 }
 
-/* What fits is known when it is printed: routes and credentials are others' doing. */
+/* What fits is known when it is printed: routes and credentials are others' doing. What is too large for UDP goes by TCP, where that is a way. */
 static int send_notify(struct watch *w, struct xfed_arena *a)
 {
 	bool is_unknown = w->value.state == SIP_SUB_ACTIVE && w->is_untold && w->party.pair->known.count == 0;
 	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows && !is_unknown;
-	size_t most = !has_body ? 0 : w->party.transport == SIP_UDP ? XFED_SIP_UDP_REQUEST_BYTES : BODY_BYTES;
+	bool is_udp = w->party.transport == SIP_UDP, may_tcp = has_body && is_udp && !w->is_udp_only;
+	size_t most = !has_body ? 0 : is_udp && !may_tcp ? XFED_SIP_UDP_REQUEST_BYTES : BODY_BYTES;
+	w->party.send.is_large = false;
 	int rc = send_bounded(w, a, most);
+	if (rc == XFED_ERR_LIMIT && may_tcp) {
+		w->party.send.is_large = true;
+		rc = send_bounded(w, a, most);
+	}
+	if (rc == XFED_ERR_LIMIT && may_tcp) { /* its Contact names UDP, or nobody whom we may call */
+		w->party.send.is_large = false;
+		rc = send_bounded(w, a, most = XFED_SIP_UDP_REQUEST_BYTES);
+	}
 	while (rc == XFED_ERR_LIMIT && most >= BODY_LEAST_BYTES) {
 		most -= most / 8;
 		rc = send_bounded(w, a, most);

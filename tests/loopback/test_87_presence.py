@@ -445,6 +445,37 @@ def test_a_stream_that_is_lost_leaves_nobody_online(own, new_partner, users, nam
     own.unlist_partner(domain)
 
 
+def test_what_is_shown_in_doubt_is_not_told_again_when_it_was_true(own, new_partner, users, names):
+    """A device that comes while the contact is asked anew is shown what was known, and hears of a change only."""
+    watcher, contact = names
+    domain = "doubt%s.example" % watcher
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote = watcher + "@corp.example", "%s@%s" % (contact, domain)
+    assert Watch(user, flow, "sip:" + remote, "sip:" + local).subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, resource="desk")
+    since = partner.inbox.mark()
+    partner.out.pop("corp.example").wire.reset()
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    again = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert again.subscribe().status == 200
+    again.wait(lambda m: m.body, 20)
+    mark = own.gateway.process.mark()
+    send(partner, contact, local, resource="desk")
+    own.gateway.process.wait_line("event=delivery.delivered partner=%s " % domain, 20, mark)
+    send(partner, contact, local, inner="<show>dnd</show>", resource="desk")
+    again.wait(lambda m: m.body and list(basics(m).values()) == [("open", "dnd", None)], 20)
+    assert told_of(user, again) == [("active", ["open"])] * 2
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
 def test_a_stream_that_is_closed_as_idle_puts_nothing_in_doubt(own, new_partner, users, names):
     """A server that closes what is idle would else be asked about everybody each time, over a stream that is idle again soon."""
     watcher, contact = names

@@ -299,6 +299,25 @@ def test_an_end_without_a_way_is_told_of_both_directions(pair, own, tools):
     assert p.hears("unsubscribe", since, 120).get("to") == p.remote
 
 
+def test_a_request_that_does_not_get_there_is_made_again(own, new_partner, users):
+    """The partner's server is not there when the user asks: it is asked when it is, and the device waits."""
+    n, user = next(numbers), users["corp.example"]
+    domain, local = "away%d.example" % n, "u%d@corp.example" % n
+    own.list_partner(domain)
+    own.reload()
+    flow, mark = user.dial(own.sip), own.gateway.process.mark()
+    watch = Watch(user, flow, "sip:c@" + domain, "sip:" + local)
+    assert watch.subscribe().status == 200
+    own.gateway.process.wait_line("event=presence.undelivered local=%s .*kind=subscription" % local, 60, mark)
+    partner = new_partner(own, domain)
+    asked = partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("from") == local, 120)
+    partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (asked.get("to"), local))
+    watch.wait(lambda m: state_of(m) == "active", 20)
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
 def test_a_fetch_waits_for_what_the_contact_says(pair):
     p = pair()
     assert p.added().subscribe(0).status == 200
@@ -369,6 +388,48 @@ def test_after_a_start_a_partner_gets_no_storm(pair, own):
     assert int(re.search(r" ms=(\d+)", line).group(1)) >= 4000
     wait_until("the last of them", lambda: len({m.uri("from") for m in p.user.inbox.items[asked:] if m.method == "SUBSCRIBE" and
                                                 "@" + p.domain in m.uri("from")}) == 60, 20)
+
+
+def test_a_device_whose_way_is_not_known_at_first(install, new_partner, users, dns):
+    """The name of the next hop says nothing when the gateway starts: the watch stays, and is told as soon as there is a way."""
+    user, hop = users["corp.example"], "late.corp.example"
+    dns.clear(hop)
+    dns.add(hop, "A", "127.0.0.1")
+    inst = install("late", gateway={"dns": {"servers": ["%s:%d" % dns.address[:2]]}, "domains": [
+        {"domain": "corp.example", "next_hop": "sip:%s:%d;transport=tcp" % (hop, user.port), "peer_addresses": ["127.0.0.1"]}]}).start()
+    p = Pair(inst, new_partner, users)
+    try:
+        watch = Watch(user, p.flow, "sip:" + p.remote, "sip:" + p.local, listens=True)
+        assert watch.subscribe().status == 200
+        p.hears("subscribe")
+        p.send("subscribed")
+        p.send(resource="desk")
+        watch.wait(lambda m: m.body and [b[0] for b in basics(m).values()] == ["open"], 20)
+        wait_until("both are in the store", lambda: kept(inst, p.local) == 1 and p.saved() == "to", 20)
+        inst.gateway.process.child.kill()
+        inst.gateway.process.stop()
+        dns.answer(hop, "servfail")
+        asked, told, since = len(dns.was_asked(hop)), user.inbox.mark(), p.partner.inbox.mark()
+        inst.gateway.start().wait_ready()
+        wait_until("it is looked for again and again", lambda: len(dns.was_asked(hop)) >= asked + 3, 60)
+        shown = inst.gateway.control("subscription", verb="list", user=p.local)["subscriptions"]
+        assert len(shown) <= 1 and kept(inst, p.local) == 1, shown
+        assert user.inbox.mark() == told
+        dns.clear(hop)
+        dns.add(hop, "A", "127.0.0.1")
+        p.hears("probe", since, 60)
+        p.send(resource="desk", inner="<show>dnd</show>")
+        again = user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == watch.call_id, 30, told)
+        assert [b[:2] for b in basics(again).values()] == [("open", "dnd")]
+    finally:
+        dns.clear(hop)
+        p.flow.close()
+        inst.stop()
+
+
+def kept(inst, local):
+    with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(inst), uri=True) as db:
+        return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
 
 
 def on_small_disk(inst):

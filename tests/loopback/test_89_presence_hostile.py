@@ -5,6 +5,7 @@ import pytest
 
 from harness.presence import SHOW, PresenceServer, Watch, basics, followed, is_presence, pidf, send_presence, state_of
 from harness.proc import wait_until
+from harness.sip import SipUser
 
 numbers = itertools.count(1)
 
@@ -218,6 +219,29 @@ def test_a_state_that_no_packet_holds(xfed, partner, users, names):
         send_presence(partner, remote + "/home", local, None, "<show>away</show><status>%s</status>" % status)
         watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", "away", seen)], 20)
     assert watch.subscribe().status == 200
+
+
+@pytest.mark.parametrize("has_tcp", [True, False])
+def test_a_state_that_no_packet_holds_goes_by_tcp(xfed, partner, users, names, has_tcp):
+    """To whoever does not ask for UDP by name (RFC 3261 section 18.1.1); who refuses TCP is told what a packet holds, and the watch goes on."""
+    user = SipUser("corp2.example")
+    if not has_tcp:
+        user.listener.close()
+    local, remote = names[0].replace("corp.", "corp2."), names[1]
+    flow = user.dial(xfed.sip, "udp")
+    sent, contact = flow.send, ("<sip:phone@%s:%d;transport=udp>" % (user.address, user.port)).encode()
+    flow.send = lambda data: sent(data.replace(contact, contact.replace(b";transport=udp", b"")))
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local, listens=True)
+    assert watch.subscribe().status == 200
+    partner.inbox.wait(is_presence(local, "subscribe"), 20)
+    partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (remote, local), "corp2.example")
+    for show, status, seen in ("away", "s" * 1000, "s" * 1000 if has_tcp else None), ("dnd", "short", "short"), ("xa", "t" * 1000, "t" * 1000 if has_tcp else None):
+        partner.send("<presence from='%s/home' to='%s'><show>%s</show><status>%s</status></presence>" % (remote, local, show, status), "corp2.example")
+        watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", show, seen)], 40)
+    by = {m.get("via").split()[0].rsplit("/", 1)[1] for m in user.inbox.items if m.method == "NOTIFY"}
+    assert by == ({"UDP", "TCP"} if has_tcp else {"UDP"})
+    assert watch.subscribe(0).status == 200
+    user.close()
 
 
 def test_more_devices_than_anybody_has(xfed, partner, user, flow, names):
