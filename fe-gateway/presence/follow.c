@@ -13,17 +13,10 @@ static bool is_watched(const struct pair *pair)
 
 /* ---- what the contact is told ---- */
 
-/* By a policy that is in force, and whose walk through all pairs may not have come to this one yet. */
-static bool is_forbidden(const struct pair *pair)
-{
-	const struct presence *p = pair->presence;
-	return p->walk_at && (p->walk_what | p->walk_next) & WALK_POLICY && !pair_may_see(pair, true);
-}
-
 /* Not while it is being ended: a NOTIFY that crosses our last SUBSCRIBE shows nothing to whom policy, or an operator, lets see no more. */
 static bool may_see(const struct follow *f)
 {
-	return !f->machine.is_unwanted && is_watched(f->party.pair) && !is_forbidden(f->party.pair);
+	return !f->machine.is_unwanted && is_watched(f->party.pair) && !pair_is_forbidden(f->party.pair, true);
 }
 
 /* What comes before the contact has heard that it may see the user is told behind that (pair_approved()). */

@@ -174,6 +174,12 @@ static void see_to_hops(struct pair *pair)
 	}
 }
 
+bool pair_is_forbidden(const struct pair *pair, bool is_contact)
+{
+	const struct presence *p = pair->presence;
+	return p->walk_at && (p->walk_what | p->walk_next) & WALK_POLICY && !pair_may_see(pair, is_contact);
+}
+
 /* Subscriptions that policy does not allow any more end; relations are kept. */
 static void judge(struct pair *pair)
 {

@@ -535,7 +535,7 @@ static int send_too_large(struct watch *w, struct xfed_arena *a)
 static int send_notify(struct watch *w, struct xfed_arena *a)
 {
 	bool is_unknown = w->value.state == SIP_SUB_ACTIVE && w->is_untold && w->party.pair->known.count == 0;
-	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows && !is_unknown;
+	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows && !is_unknown && !pair_is_forbidden(w->party.pair, false);
 	bool is_udp = w->party.transport == SIP_UDP, may_tcp = has_body && is_udp && !w->is_udp_only;
 	size_t most = !has_body ? 0 : is_udp && !may_tcp ? XFED_SIP_UDP_REQUEST_BYTES : BODY_BYTES;
 	w->party.send.is_large = false;
