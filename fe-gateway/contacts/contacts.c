@@ -288,8 +288,8 @@ bool contact_is_approved(const struct contact *k)
 
 void contacts_used(struct contacts *c, struct contact *k, bool is_by_user, int64_t now_s)
 {
-	k->used_s = now_s;
-	k->wanted_s = is_by_user ? now_s : k->wanted_s;
+	k->used_s = now_s > k->used_s ? now_s : k->used_s; /* a clock that is behind for a while makes nobody unused */
+	k->wanted_s = is_by_user && now_s > k->wanted_s ? now_s : k->wanted_s;
 	contacts_mark(c, k);
 }
 

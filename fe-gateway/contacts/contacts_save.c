@@ -7,6 +7,7 @@
 #define SAVE_PAIRS     512  /* in one batch */
 #define WRITE_AGAIN_MS 5000 /* after one that could not be written */
 #define TRIM_EVERY_MS  (10 * 60 * 1000)
+#define TIME_MAX_S     ((int64_t)1 << 40)
 
 /* ---- what the store should know ---- */
 
@@ -230,9 +231,15 @@ struct loading {
 };
 
 /*
- * Times are believed as far as they can be true: what is still to come, as where the clock went back or somebody has written the row, is now,
- * and nothing was before the beginning of time. The row stays as it is until there is something new to write.
+ * A time of the wall clock that no clock has is now, or the beginning of time. One that is only still to come is believed: this host's clock
+ * may be behind for the moment, and who was used then would lapse when it is set right.
  */
+static int64_t time_of(const struct loading *l, int64_t at_s)
+{
+	return at_s < 0 ? 0 : at_s < TIME_MAX_S ? at_s : l->wall_s;
+}
+
+/* For what passes within a day: what is still to come is now. */
 static int64_t past(const struct loading *l, int64_t at_s)
 {
 	return at_s < 0 ? 0 : at_s < l->wall_s ? at_s : l->wall_s;
@@ -263,9 +270,9 @@ static int take_row(void *user, const struct store_contact *row)
 		contact_took(k, from_wall(l, row->alive_s));
 	}
 	if (is_related) {
-		int64_t asked_s = row->asked_s > 0 ? past(l, row->asked_s) : l->wall_s; /* a request without a time would wait for ever */
-		k->used_s = past(l, row->used_s);
-		k->wanted_s = past(l, row->wanted_s);
+		int64_t asked_s = row->asked_s > 0 ? time_of(l, row->asked_s) : l->wall_s; /* a request without a time would wait for ever */
+		k->used_s = time_of(l, row->used_s);
+		k->wanted_s = time_of(l, row->wanted_s);
 		k->is_approved = row->is_approved;
 		contacts_relate(l->contacts, k, r, iw_relation_is_pending_in(r.state) ? asked_s : 0);
 	}

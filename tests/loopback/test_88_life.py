@@ -209,7 +209,7 @@ def test_a_user_has_so_many_contacts(install, started, new_partner, users, tools
     p = Pair(inst, new_partner, users)
     try:
         inst.gateway.process.stop()
-        with sqlite3.connect(database(inst)) as db:
+        with sqlite3.connect(path_of(inst)) as db:
             rows = [(p.local, "c%d@%s" % (i, p.domain), "to" if i % 2 else "none+pending-out", ago(0)) for i in range(4999)]
             rows += [(p.local, "asks%d@%s" % (i, p.domain), "from", ago(0)) for i in range(9)]
             db.executemany("INSERT INTO contact (local, remote, wrote_s, alive_s, relation, used_s, wanted_s) VALUES (?1, ?2, 0, 0, ?3, ?4, ?4)", rows)
@@ -425,11 +425,6 @@ def test_a_device_whose_way_is_not_known_at_first(install, new_partner, users, d
         dns.clear(hop)
         p.flow.close()
         inst.stop()
-
-
-def kept(inst, local):
-    with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(inst), uri=True) as db:
-        return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
 
 
 def on_small_disk(inst):
