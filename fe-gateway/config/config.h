@@ -91,6 +91,9 @@ struct config {
 	struct {
 		uint32_t deadline_ms;
 	} delivery;
+	struct {
+		uint32_t session_idle_ms;
+	} im;
 	struct config_presence {
 		uint32_t refresh_ms;
 		struct iw_presence_choice choice; /* of every row */
