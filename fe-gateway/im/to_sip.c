@@ -14,7 +14,7 @@
 /* ---- parts of the request ---- */
 
 struct parts {
-	struct xfed_span uri, from_uri;
+	struct iw_ends ends;
 	struct iw_sip_im im;
 };
 
@@ -28,8 +28,8 @@ static uint64_t sender_key(struct xfed_span from)
 
 static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin *origin, const struct parts *p)
 {
-	size_t texts = deliver_origin_bytes(origin) + p->uri.len + p->from_uri.len + p->im.body.len + p->im.subject.len + p->im.language.len +
-		       p->im.thread.len + 6;
+	size_t texts = deliver_origin_bytes(origin) + p->ends.user.len + p->ends.contact.len + p->im.body.len + p->im.subject.len +
+		       p->im.language.len + p->im.thread.len + 6;
 	struct outgoing *o = xfed_malloc(sizeof(*o) + texts);
 	if (!o) {
 		return NULL;
@@ -42,8 +42,8 @@ static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin 
 	o->attempt.item.share = policy_partner_share(im->policy, origin->partner);
 	o->attempt.item.sender = sender_key(origin->words.from);
 	deliver_origin_copy(&o->origin, origin, &at);
-	o->uri = xfed_span_put(&at, p->uri);
-	o->from_uri = xfed_span_put(&at, p->from_uri);
+	o->uri = xfed_span_put(&at, p->ends.user);
+	o->from_uri = xfed_span_put(&at, p->ends.contact);
 	o->body = xfed_span_put(&at, p->im.body);
 	o->subject = xfed_span_put(&at, p->im.subject);
 	o->language = xfed_span_put(&at, p->im.language);
@@ -52,15 +52,6 @@ static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin 
 		o->date[0] = '\0';
 	}
 	return o;
-}
-
-/* Fills in the addresses: the local user's as SIP knows it, the contact's as it is; bare, because GRUUs are not built. */
-static int map_addresses(struct xfed_arena *a, const struct config_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
-{
-	struct xfed_jid inside = { .local = to->local, .domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain) };
-	struct xfed_jid outside = { .local = from->local, .domain = from->domain };
-	int rc = iw_jid_to_sip(a, &inside, NULL, &p->uri);
-	return rc == XFED_OK ? iw_jid_to_sip(a, &outside, NULL, &p->from_uri) : rc;
 }
 
 /* An upper bound of the request's size: the template and what is inserted, the advertised name twice. */
@@ -166,7 +157,7 @@ static struct contact *heard_of(struct im *im, const struct delivery *d)
 
 static enum xfed_reason translate_on(struct im *im, const struct delivery *d, struct parts *p, struct contact **contact, char why[IM_SIZE_WORDS])
 {
-	int rc = map_addresses(d->arena, d->domain, &d->stanza->from, &d->stanza->to, p);
+	int rc = iw_ends_to_sip(d->arena, &d->stanza->to, config_domain_inside(d->domain), &d->stanza->from, &p->ends);
 	return rc == XFED_OK	      ? send_on(im, d, p, contact, why)
 	       : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
 				      : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
@@ -214,7 +205,7 @@ static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_sp
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	const struct config_domain *d = config_domain(im_config(im), to.domain);
-	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
+	if (!d || iw_ends_to_sip(a, &to, config_domain_inside(d), &from, &p.ends) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
 	struct deliver_origin origin = { .from = { .seq = im->core->last_id + 1 },
