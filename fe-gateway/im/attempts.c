@@ -147,20 +147,13 @@ static void be_uncertain(struct attempts *a, struct attempt *t, enum xfed_reason
 	end(a, t, (struct attempt_end){ .fate = ATTEMPT_UNCERTAIN, .reason = reason });
 }
 
-static void end_behind(struct attempts *a, struct attempt *t, struct attempt_end how)
-{
-	struct recipient_item *it;
-	while ((it = recipients_behind(&t->item))) {
-		end(a, (struct attempt *)it, how);
-	}
-}
-
 /* Messages that wait behind one that timed out would most likely time out too, so they are refused at once. */
 static void refuse_behind(struct attempts *a, struct attempt *t)
 {
-	end_behind(a, t,
-		(struct attempt_end){
-			.fate = ATTEMPT_REFUSED, .reason = XFED_REASON_SIP_SERVER_TIMEOUT, .text = "the message before this one got no answer" });
+	struct recipient_item *it;
+	while ((it = recipients_behind(&t->item))) {
+		refuse(a, (struct attempt *)it, XFED_REASON_SIP_SERVER_TIMEOUT, "the message before this one got no answer");
+	}
 }
 
 /* ---- may it begin? ---- */
@@ -310,8 +303,10 @@ void attempts_not_opened(struct attempts *a, uint64_t id, enum xfed_reason reaso
 	struct attempt *t = attempts_find(a, id);
 	if (t && (t->state == ATTEMPT_OPENING || t->state == ATTEMPT_LOCATING)) {
 		struct attempt_end how = { .fate = ATTEMPT_REFUSED, .reason = reason, .status = status };
-		end_behind(a, t, how);
-		end(a, t, how);
+		for (struct recipient_item *it = &t->item, *next; it; it = next) {
+			next = recipients_behind(it);
+			end(a, (struct attempt *)it, how);
+		}
 	}
 }
 

@@ -303,8 +303,8 @@ static void informed(const struct asked *q, struct call *c)
 
 /* ---- BYE ---- */
 
-/* The call that waits for its answer, of an INVITE with the same From tag. NULL: there is none. */
-static struct call *waiting_call(const struct asked *q)
+/* The call of an INVITE with the same Call-ID and From tag. NULL: there is none. */
+static struct call *call_of_peer(const struct asked *q)
 {
 	struct xfed_jid from, to;
 	enum xfed_reason why;
@@ -319,24 +319,31 @@ static struct call *waiting_call(const struct asked *q)
 	struct session *s = local.data && remote.data ? session_find(q->ss, local, remote) : NULL;
 	for (unsigned i = 0; s && i < SIP_SESSION_CALLS; i++) {
 		struct call *c = s->calls[i];
-		if (c && c->is_in_txns && c->invite == hash_of_invite(q->m)) {
+		if (c && !c->is_ours && c->invite == hash_of_invite(q->m)) {
 			return c;
 		}
 	}
 	return NULL;
 }
 
-/* Outside of a dialog: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows). */
+/*
+ * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows). It may have been accepted
+ * meanwhile.
+ */
 static void give_up(const struct asked *q)
 {
-	struct call *c = waiting_call(q);
+	struct call *c = call_of_peer(q);
 	if (!c) {
 		refuse_inside(q, NULL, XFED_REASON_SIP_DIALOG_UNKNOWN, xfed_span_make(NULL, 0));
 		return;
 	}
 	sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
-	sessions_reply(q->ss, c->txn, 487, NULL, "");
-	call_withdrawn(c);
+	if (c->is_in_txns) {
+		sessions_reply(q->ss, c->txn, 487, NULL, "");
+		call_withdrawn(c);
+	} else {
+		call_step(c, SIP_SESSION_ENDED, 0);
+	}
 }
 
 /* ---- requests ---- */

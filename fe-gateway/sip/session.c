@@ -113,7 +113,7 @@ static void accept_held(struct sip_session *s, uint64_t now_ms)
 static void accepted(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 {
 	c->state = SIP_CALL_OPEN;
-	c->used_ms = now_ms;
+	c->used_ms = c->ours_ms = now_ms;
 	s->current = number_of(s, c);
 	accept_held(s, now_ms);
 	opened(s);
@@ -146,12 +146,16 @@ static void invited(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 		s->hold_ms = held ? s->hold_ms : now_ms + XFED_SIP_SESSION_HOLD_MS;
 		return;
 	}
-	for (struct sip_call *open; (open = find_in(s, SIP_CALL_OPEN));) {
-		finish(s, open);
+	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+		struct sip_call *open = &s->calls[i];
+		bool is_crossed = open->ours_ms != 0 && now_ms < open->ours_ms + XFED_SIP_SESSION_HOLD_MS;
+		if (open->state == SIP_CALL_OPEN && !is_crossed) {
+			finish(s, open);
+		}
 	}
 	begin(c, SIP_CALL_OPEN, now_ms);
 	act(c, SIP_SESSION_ACCEPT);
-	s->current = number_of(s, c);
+	s->current = s->current == SIP_SESSION_NO_CALL ? number_of(s, c) : s->current;
 }
 
 /* ---- MESSAGE ---- */

@@ -11,7 +11,8 @@
  *   under way a MESSAGE without a final response, ours or the peer's. No BYE overtakes one: the peer would take it for undelivered
  *
  * Both call at once: clients of the Lync family accept ours and give up theirs, but others may not, or may wait for us. So the peer's call
- * is held until ours has its answer, for XFED_SIP_SESSION_HOLD_MS at most: where ours is accepted both are open, and ours is current.
+ * is held until ours has its answer, for XFED_SIP_SESSION_HOLD_MS at most: where ours is accepted both are open, and ours is current. So it is
+ * where the peer's INVITE comes within that time after the answer to ours, which may have overtaken it. Later ones replace the call there is.
  *
  * Call step, then take the actions with ..._next() until it returns false, then set the timer from ..._deadline(). A step before all
  * actions are taken fails XFED_REQUIRE. Each call ends with exactly one of CANCEL, DECLINE, BYE and FORGET; its number may be used again
@@ -69,6 +70,7 @@ struct sip_session_action {
 
 struct sip_call {
 	uint64_t used_ms;     /* the last event that keeps it from being idle */
+	uint64_t ours_ms;     /* when one of ours was accepted */
 	uint16_t sent, taken; /* under way */
 	enum sip_call_state state : 8;
 	unsigned todo : 8; /* an action that is not taken yet: its kind + 1 */

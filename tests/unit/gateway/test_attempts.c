@@ -766,7 +766,7 @@ static void an_invite_that_fails_refuses_all_that_waits(void **state)
 	take_for_session(2);
 	turn("locate 1");
 	attempts_not_opened(attempts, 1, XFED_REASON_NONE, 486);
-	expect("refused 2 486, refused 1 486");
+	expect("refused 1 486, refused 2 486");
 	take_for_session(3);
 	turn("locate 3");
 	attempts_not_opened(attempts, 3, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
