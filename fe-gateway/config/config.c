@@ -135,7 +135,7 @@ static const struct rt_conf_row delivery_rows[] = {
 TABLE(delivery, "delivery", OBJECT_OF(delivery), "Delivery of messages.");
 
 static const struct rt_conf_row im_rows[] = {
-	{ .name = "session_idle", .type = RT_CONF_DURATION, IN(im, session_idle_ms), .flags = RELOADABLE, .min = 60000, .max = 86400000, .fallback = "10m",
+	{ .name = "session_idle", .type = RT_CONF_DURATION, IN(im, session_idle_ms), .flags = RELOADABLE, .min = 5000, .max = 86400000, .fallback = "10m",
 		.help = "When a session in which nobody has written or typed anything is ended. The next message opens another one." },
 };
 TABLE(im, "im", OBJECT_OF(im), "Messages in sessions.");

@@ -69,8 +69,8 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	struct xfed_span local = who->from.domain.len > 0 ? who->from.domain : xfed_span_make(NULL, 0);
 	struct xfed_span remote = who->to.domain.len > 0 ? who->to.domain : xfed_span_make(NULL, 0);
 	core_count_refusal(q->ss->below.core, reason, side);
-	rt_log(RT_LOG_INFO, "session.refused", RT_KV("local", local), RT_KV("partner", remote), RT_KV_REASON(reason), RT_KV("call_id", q->m->call_id),
-		RT_KV_I64("sip_status", e.status), RT_KV("text", detail), RT_END);
+	rt_log(RT_LOG_INFO, "session.refused", RT_KV("local", local), RT_KV("partner", remote), RT_KV_REASON(reason), RT_KV("method", q->m->method),
+		RT_KV("call_id", q->m->call_id), RT_KV_I64("sip_status", e.status), RT_KV("text", detail), RT_END);
 	if (local.data && remote.data) {
 		journal_add_message(q->ss->below.journal, &(struct journal_message){ .is_temporary = e.status == 480 || e.status >= 500,
 								  .local = local,

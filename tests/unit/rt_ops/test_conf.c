@@ -346,8 +346,8 @@ static const struct row domain_rows[] = {
 	{ "sessions in another dialect", G, DOMAINS("  - domain: example.com\n    im: session\n" HOP),
 		"gateway.yaml:7:9:domains[0].im: found \"session\", accepted: page, or dialect lync beside it (sessions with MSRP are not built in "
 		"this version)\n" },
-	{ "idle for too short", G, DOMAINS("  - domain: example.com\n" HOP) "im: {session_idle: 59s}\n",
-		"gateway.yaml:9:20:im.session_idle: found \"59s\", accepted: a duration from 1m to 24h, such as 10m\n" },
+	{ "idle for too short", G, DOMAINS("  - domain: example.com\n" HOP) "im: {session_idle: 4s}\n",
+		"gateway.yaml:9:20:im.session_idle: found \"4s\", accepted: a duration from 5s to 24h, such as 10m\n" },
 	{ "not built but default", G,
 		DOMAINS("  - domain: example.com\n    dialect: standard\n    im: page\n    pipeline: false\n    gruu: false\n" HOP), "" },
 	{ "max_request", G, DOMAINS("  - domain: example.com\n    max_request: 1299B\n" HOP),
