@@ -1,5 +1,6 @@
 #include "interwork/sdp.h"
 
+#include "interwork/text.h"
 #include "sip/lex.h"
 
 static const char *const accepts[IW_SDP_ACCEPT_COUNT] = {
@@ -82,13 +83,6 @@ static int read_line(struct xfed_span line, struct iw_sdp *out, bool *is_im)
 }
 
 /* Lines end in CRLF, or LF alone (RFC 4566 section 5); the last one may have no end. */
-static struct xfed_span next_line(struct xfed_span *rest)
-{
-	struct xfed_span line = xfed_span_cut(rest, '\n');
-	line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
-	return line;
-}
-
 int iw_sdp_read(struct xfed_span body, struct iw_sdp *out)
 {
 	bool is_im = false;
@@ -96,9 +90,9 @@ int iw_sdp_read(struct xfed_span body, struct iw_sdp *out)
 	if (body.len > IW_SDP_BYTES) {
 		return XFED_ERR_LIMIT;
 	}
-	int rc = xfed_span_is(next_line(&body), "v=0") ? XFED_OK : XFED_ERR_INVALID;
+	int rc = xfed_span_is(iw_text_next_line(&body), "v=0") ? XFED_OK : XFED_ERR_INVALID;
 	while (rc == XFED_OK && body.len > 0) {
-		rc = read_line(next_line(&body), out, &is_im);
+		rc = read_line(iw_text_next_line(&body), out, &is_im);
 	}
 	if (rc != XFED_OK) {
 		*out = (struct iw_sdp){ 0 };

@@ -14,5 +14,7 @@
  * `size` or IW_WARNING_BYTES.
  */
 void iw_warning(char *out, size_t size, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail);
+/* The same with another code than 399, where a client goes by it (interwork/lync_status.h). */
+void iw_warning_as(char *out, size_t size, int code, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail);
 
 #endif
