@@ -23,6 +23,7 @@ struct taken {
 	struct deliver_request rq;
 	struct incoming *in;
 	struct contact *known; /* the two users; may be NULL */
+	uint64_t call;	       /* of a message in a session; 0: it came outside of one */
 };
 
 /* ---- the message that waits for its outcome ---- */
@@ -48,6 +49,8 @@ static struct incoming *incoming_new(struct taken *t)
 	in->im = im;
 	in->answer.txn = t->txn;
 	in->answer.owner = in;
+	in->is_lync = t->rq.domain && t->rq.domain->dialect == CONFIG_DIALECT_LYNC;
+	in->call = t->call;
 	in->added_ms = im_now(im);
 	in->is_full = t->rq.to.resource.data != NULL;
 	in->local = xfed_span_put(&at, local);
@@ -234,9 +237,8 @@ static void pass_on(struct taken *t, const struct sip_flow_info *flow, enum xfed
 	}
 }
 
-static void take_message(struct taken *t, const struct sip_flow_info *flow)
+static void take_message(struct taken *t, const struct sip_flow_info *flow, enum xfed_reason reason)
 {
-	enum xfed_reason reason = deliver_judge_request(t->im->deliver, &t->a, t->m, flow, POLICY_MESSAGE, &t->rq);
 	t->in = incoming_new(t);
 	if (t->in) { /* else it is like a lost packet: the sender repeats the request, or times out */
 		t->in->answer.is_for_stranger = !flow->is_known;
@@ -248,7 +250,18 @@ void im_in_request(void *data, const struct sip_incoming *rq)
 {
 	struct taken t = { .im = data, .txn = rq->txn, .m = rq->message };
 	xfed_arena_init(&t.a, SCRATCH_BYTES);
-	take_message(&t, rq->flow);
+	take_message(&t, rq->flow, deliver_judge_request(t.im->deliver, &t.a, t.m, rq->flow, POLICY_MESSAGE, &t.rq));
+	xfed_arena_deinit(&t.a);
+}
+
+void im_in_session(void *data, const struct sip_incoming *rq, const struct session_message *m)
+{
+	struct taken t = { .im = data, .txn = rq->txn, .m = rq->message, .rq = m->who, .call = m->call };
+	xfed_arena_init(&t.a, SCRATCH_BYTES);
+	take_message(&t, rq->flow, m->reason);
+	if (t.in) {
+		sessions_taken(t.im->sessions, m->call);
+	}
 	xfed_arena_deinit(&t.a);
 }
 

@@ -20,6 +20,9 @@ static void incoming_free(struct incoming *in)
 	HASH_DELETE(hh, in->im->incoming_by_id, in);
 	DL_DELETE(in->im->incoming, in);
 	contacts_give_back(in->im->contacts, in->contact, im_now(in->im));
+	if (in->call != 0) {
+		sessions_settled(in->im->sessions, in->call);
+	}
 	xfed_free(in);
 }
 
@@ -128,7 +131,10 @@ static void log_refused(const struct incoming *in, const struct proto_result *r,
 
 static void be_delivered(struct incoming *in)
 {
-	in->answer.status = in->is_unacked ? 202 : 200;
+	in->answer.status = in->is_unacked || in->is_lync ? 202 : 200;
+	if (in->is_lync) {
+		snprintf(in->answer.extra, sizeof(in->answer.extra), "Message-Id: %.*s\r\n", (int)in->stanza_id.len, in->stanza_id.data);
+	}
 	count(in, "delivered");
 	log_end(in, "delivery.delivered", &(struct proto_result){ .fate = XFED__FATE__FATE_DELIVERED }, in->answer.status, xfed_span_make(NULL, 0));
 	queue(in->im, &in->answer);

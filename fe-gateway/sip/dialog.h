@@ -63,6 +63,8 @@ int sip_dialog_of_request(const struct sip_message *request, struct xfed_span lo
 int sip_dialog_of_response(const struct sip_dialog_start *sent, const struct sip_message *response, struct sip_dialog **out);
 /* For a NOTIFY that comes before the response to our SUBSCRIBE, or from another fork (RFC 6665 section 4.4.1). INVALID, NOMEM. */
 int sip_dialog_of_notify(const struct sip_dialog_start *sent, const struct sip_message *notify, struct sip_dialog **out);
+/* For another request that comes before the response to our INVITE: early. Without a Contact the peer is reached as before. INVALID, NOMEM. */
+int sip_dialog_of_early(const struct sip_dialog_start *sent, const struct sip_message *request, struct sip_dialog **out);
 void sip_dialog_free(struct sip_dialog *d);
 
 /*

@@ -308,7 +308,7 @@ static void event(struct world *w)
 			m->is_located = true;
 			MUST(!m->its_places && sip_failover_new(&w->where, &w->failed, w->now, &m->its_places) == XFED_OK);
 		}
-		attempts_located(w->attempts, id, m ? m->its_places : NULL);
+		attempts_located(w->attempts, id, m ? m->its_places : NULL, w->now);
 		break;
 	case 9:
 		attempts_not_located(w->attempts, id, XFED_REASON_DNS_NAME_MISSING);
