@@ -620,6 +620,51 @@ def test_stop_ends_the_sessions(install, started, users, new_partner):
         sip.close()
 
 
+def test_a_server_that_asks_for_a_password(install, started, users, new_partner, tmp_path):
+    """In the session too; and what is sent twice for that is one message: the session ends when it is idle."""
+    challenge = (407, [("Proxy-Authenticate", 'Digest realm="corp", nonce="n-1", algorithm=SHA-256, qop="auth"')])
+    secret = tmp_path / "secret"
+    secret.write_text("the password\n")
+    secret.chmod(0o600)
+    sip = SipUser("corp.example")
+    inst = install("ly-auth", users=dict(users, **{"corp.example": sip}), gateway={"im": {"session_idle": "5s"}})
+    inst.gateway_config["domains"][0].update(dialect="lync", auth={"username": "xfed", "password_file": str(secret)})
+    inst.write_configs()
+    inst.list_partner("asked.example")
+    started(inst)
+    try:
+        mine = new_partner(inst, "asked.example")
+        alice, nonces = LyncUser(sip, sip.dial(inst.sip)), []
+        alice.on_invite = lambda m: 200 if m.get("proxy-authorization") else challenge
+
+        def judge(m):  # another nonce for the message
+            nonces.append(m.get("proxy-authorization") or "")
+            return 200 if 'nonce="n-2"' in nonces[-1] else (407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", "n-2") + ", stale=true")])
+        alice.on_message = judge
+        mine.say("bob", jid(alice), "hello")
+        alice.wait("MESSAGE", what=lambda m: 'nonce="n-2"' in (m.get("proxy-authorization") or ""))
+        assert len(nonces) == 2
+        alice.wait("BYE", 60)
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_bye_before_a_refresh_is_answered(partner, person):
+    """Both come in one piece; neither is left without an answer."""
+    alice = person()
+    _, d = alice.invite(BOB)
+    again, one = alice.inside(d, "INVITE", body="")
+    bye, two = alice.inside(d, "BYE")
+    answers = {}
+    waits = threading.Thread(target=lambda: answers.update(bye=alice.sip.ask(alice.flow, again + bye, two)))
+    mark = alice.flow.inbox.mark()
+    waits.start()
+    final = alice.flow.inbox.wait(lambda m: m and m.is_response and m.branch == one and m.status >= 200, 20, mark)
+    waits.join()
+    assert answers["bye"].status == 200 and final.status in (200, 487)
+
+
 def test_page_mode_beside_it(lync, partner, users, line):
     """Other domains of the same gateway go on in page mode."""
     dave, text = users["corp2.example"], words("page")
