@@ -9,6 +9,7 @@
 #include "journal/journal.h"
 #include "presence/presence.h"
 #include "service/service.h"
+#include "sessions/sessions.h"
 #include "xfed/mem.h"
 #include "xfed/rt/log.h"
 
@@ -23,6 +24,7 @@ struct gateway {
 	struct trunk *trunk;
 	struct contacts *contacts;
 	struct deliver *deliver;
+	struct sessions *sessions;
 	struct im *im;
 	struct presence *presence;
 	struct admin admin;
@@ -78,6 +80,12 @@ PART(flush_presence, presence_flush(g->presence))
 PART(drain_presence, presence_drain(g->presence))
 PART(stop_presence, presence_stop(g->presence))
 PART(free_presence, presence_free(g->presence))
+PART(flush_sessions, sessions_flush(g->sessions))
+PART(gauges_sessions, sessions_gauges(g->sessions))
+PART(drain_sessions, sessions_drain(g->sessions))
+PART(close_sessions, sessions_close(g->sessions))
+PART(stop_sessions, sessions_stop(g->sessions))
+PART(free_sessions, sessions_free(g->sessions))
 PART(tick_im, im_tick(g->im, core_now(&g->core)))
 PART(flush_im, im_flush(g->im))
 PART(drain_im, im_drain(g->im))
@@ -92,15 +100,6 @@ PART(stop_admin, admin_stop(&g->admin))
 static void on_swapped(void *user, bool is_new);
 static const struct policy_user policy_user = { .swapped = on_swapped };
 static const struct channel_user channel_user;
-
-bool gateway_store_is_denied(const struct policy_files *files, char text[256])
-{
-	char words[96];
-	const char *path = policy_files_config(files)->store.sqlite;
-	int err = store_access(path);
-	snprintf(text, 256, "store.sqlite: %.140s: %s", path, rt_errno_words(err, words));
-	return err == EACCES;
-}
 
 static int start_store(struct gateway *g, char error[256])
 {
@@ -180,9 +179,15 @@ static int start_deliver(struct gateway *g, char error[256])
 	return deliver_new(&rooms, &g->deliver);
 }
 
+static int start_sessions(struct gateway *g, char error[256])
+{
+	struct sessions_rooms rooms = { &g->core, g->policy, g->journal, g->trunk, g->deliver };
+	return sessions_new(&rooms, &g->sessions);
+}
+
 static int start_im(struct gateway *g, char error[256])
 {
-	struct im_rooms rooms = { &g->core, g->policy, g->journal, g->channel, g->trunk, g->contacts, g->deliver };
+	struct im_rooms rooms = { &g->core, g->policy, g->journal, g->channel, g->trunk, g->contacts, g->deliver, g->sessions };
 	return im_new(&rooms, &g->im);
 }
 
@@ -285,6 +290,14 @@ static const struct part parts[] = {
 		.free = free_trunk },
 	{ .name = "contacts", .start = start_contacts, .tick = tick_contacts, .flush = flush_contacts, .stop = stop_contacts, .free = free_contacts },
 	{ .name = "deliver", .start = start_deliver, .free = free_deliver },
+	{ .name = "sessions",
+		.start = start_sessions,
+		.flush = flush_sessions,
+		.gauges = gauges_sessions,
+		.drain = drain_sessions,
+		.close = close_sessions,
+		.stop = stop_sessions,
+		.free = free_sessions },
 	{ .name = "im",
 		.start = start_im,
 		.tick = tick_im,

@@ -6,6 +6,7 @@
  *   admin      commands of xfedctl
  *   presence   presence and subscriptions, both ways
  *   im         messages, both ways
+ *   sessions   INVITE and its dialogs, in which messages of some domains go
  *   deliver    stanzas from the edges, checked and handed to im or presence
  *   contacts   what is known of pairs of a local user and a contact
  *   trunk      SIP: sockets, transactions, next hops
@@ -27,8 +28,7 @@ struct gateway;
 
 /* Takes over `files`. XFED_OK, or an error with one sentence in `error`; gateway_free() has to follow in both cases. */
 int gateway_new(const char *config_path, struct policy_files *files, struct gateway **out, char error[256]);
-bool gateway_store_is_denied(const struct policy_files *files, char text[256]); /* to be called before gateway_new(); one sentence in `text` */
-void gateway_run(struct gateway *g);						/* returns when the gateway has left service */
-void gateway_free(struct gateway *g);						/* NULL is fine */
+void gateway_run(struct gateway *g);  /* returns when the gateway has left service */
+void gateway_free(struct gateway *g); /* NULL is fine */
 
 #endif

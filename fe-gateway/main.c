@@ -1,7 +1,9 @@
 /* xfed-gateway [-c FILE] [--check-config] [--version] */
+#include <errno.h>
 #include <stdio.h>
 
 #include "gateway.h"
+#include "store/store.h"
 #include "xfed/rt/process.h"
 
 static int serve(struct policy_files *files, const char *path)
@@ -19,6 +21,16 @@ static int serve(struct policy_files *files, const char *path)
 	return rc == XFED_OK ? 0 : 1;
 }
 
+/* To be called before the gateway is made; one sentence in `text`. */
+static bool store_is_denied(const struct policy_files *files, char text[256])
+{
+	char words[96];
+	const char *path = policy_files_config(files)->store.sqlite;
+	int err = store_access(path);
+	snprintf(text, 256, "store.sqlite: %.140s: %s", path, rt_errno_words(err, words));
+	return err == EACCES;
+}
+
 static int run(const char *path, bool check_only)
 {
 	struct rt_conf_errors errors;
@@ -34,7 +46,7 @@ static int run(const char *path, bool check_only)
 		return serve(files, path);
 	}
 	char text[256];
-	if (gateway_store_is_denied(files, text)) {
+	if (store_is_denied(files, text)) {
 		printf("%s: warning: %s\n", path, text);
 	}
 	policy_files_free(files);

@@ -17,12 +17,12 @@
 
 static const struct rt_conf_word dialect_words[] = {
 	{ "standard", CONFIG_DIALECT_STANDARD, NULL },
-	{ "lync", CONFIG_DIALECT_LYNC, "the Lync dialect is not built in this version" },
+	{ "lync", CONFIG_DIALECT_LYNC, NULL },
 	{ NULL, 0, NULL },
 };
 static const struct rt_conf_word im_words[] = {
 	{ "page", CONFIG_IM_PAGE, NULL },
-	{ "session", CONFIG_IM_SESSION, "session mode (INVITE and MSRP) is not built in this version" },
+	{ "session", CONFIG_IM_SESSION, NULL },
 	{ NULL, 0, NULL },
 };
 
@@ -72,9 +72,10 @@ static const struct rt_conf_row domains_rows[] = {
 	{ .name = "udp_trusted", .type = RT_CONF_BOOL, DOMAIN(udp_trusted), .flags = RELOADABLE, .fallback = "false",
 		.help = "Let peer_addresses count for udp too, where a sender's address can be forged." },
 	{ .name = "dialect", .type = RT_CONF_ENUM, DOMAIN(dialect), .flags = RELOADABLE, .fallback = "standard", .words = dialect_words,
-		.help = "What the SIP side speaks." },
+		.help = "What the SIP side speaks: lync is for Lync and Skype for Business servers, and clients of that family." },
 	{ .name = "im", .type = RT_CONF_ENUM, DOMAIN(im), .flags = RELOADABLE, .fallback = "page", .words = im_words,
-		.help = "How messages go: as single MESSAGE requests, or in sessions." },
+		.help = "How messages go: as single MESSAGE requests, or in sessions (INVITE, then MESSAGE inside the dialog). In dialect lync always "
+			"in sessions, and there alone." },
 	{ .name = "max_request", .type = RT_CONF_SIZE, DOMAIN(max_request_bytes), .flags = RELOADABLE, .min = 1300, .max = 65536,
 		.standard = XFED_SIP_MAX_REQUEST, .help = "Largest whole request over tcp and tls; over udp it is never more than 1300 bytes." },
 	{ .name = "pipeline", .type = RT_CONF_BOOL, DOMAIN(pipeline), .flags = RELOADABLE, .fallback = "false",
@@ -133,6 +134,12 @@ static const struct rt_conf_row delivery_rows[] = {
 };
 TABLE(delivery, "delivery", OBJECT_OF(delivery), "Delivery of messages.");
 
+static const struct rt_conf_row im_rows[] = {
+	{ .name = "session_idle", .type = RT_CONF_DURATION, IN(im, session_idle_ms), .flags = RELOADABLE, .min = 5000, .max = 86400000, .fallback = "10m",
+		.help = "When a session in which nobody has written or typed anything is ended. The next message opens another one." },
+};
+TABLE(im, "im", OBJECT_OF(im), "Messages in sessions.");
+
 static const struct rt_conf_row limits_rows[] = {
 	{ .name = "connections", .type = RT_CONF_INT, IN(limits, connections), .flags = RELOADABLE, .min = 1, .max = 100000, .unit = "connections",
 		.standard = XFED_SIP_CONNECTIONS_MAX, .help = "SIP connections over tcp and tls; a tenth is kept for each direction." },
@@ -174,6 +181,7 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "store", .type = RT_CONF_OBJECT, GATEWAY(store), .table = &store_table, .help = "Where state is kept." },
 	RT_CONF_BASE_ROWS,
 	{ .name = "delivery", .type = RT_CONF_OBJECT, GATEWAY(delivery), .table = &delivery_table, .help = "Delivery of messages." },
+	{ .name = "im", .type = RT_CONF_OBJECT, GATEWAY(im), .table = &im_table, .help = "Messages in sessions." },
 	{ .name = "presence", .type = RT_CONF_OBJECT, GATEWAY(presence), .table = &config_presence_table,
 		.help = "How long subscriptions last, and what show and activities mean to each other." },
 	{ .name = "contact_memory", .type = RT_CONF_DURATION, GATEWAY(contact_memory_ms), .flags = RELOADABLE, .min = 86400000, .max = (uint64_t)49 * 86400000,

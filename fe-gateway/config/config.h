@@ -91,6 +91,9 @@ struct config {
 	struct {
 		uint32_t deadline_ms;
 	} delivery;
+	struct {
+		uint32_t session_idle_ms;
+	} im;
 	struct config_presence {
 		uint32_t refresh_ms;
 		struct iw_presence_choice choice; /* of every row */
@@ -127,6 +130,11 @@ int config_index(struct config *c, struct xfed_arena *a);
 /* Our domain by its normalised name, or NULL. `_inside`: that of an address as SIP writes it; a name inside is preferred to one outside. */
 const struct config_domain *config_domain(const struct config *c, struct xfed_span domain);
 const struct config_domain *config_inside(const struct config *c, struct xfed_span domain);
+/* Its name inside. */
+static inline struct xfed_span config_domain_inside(const struct config_domain *d)
+{
+	return xfed_span_str(d->sip_domain ? d->sip_domain : d->domain);
+}
 bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* compared without regard to case */
 
 #endif

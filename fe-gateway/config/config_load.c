@@ -142,12 +142,25 @@ static void check_test_user(struct rt_conf_doc *doc, const struct config_domain 
 	}
 }
 
+/* Sessions are those of dialect lync, which has no other messages; those of others (MSRP) are not built. */
+static void fill_im(struct rt_conf_doc *doc, struct config_domain *d)
+{
+	if (d->dialect == CONFIG_DIALECT_LYNC && d->im == CONFIG_IM_PAGE && rt_conf_is_set(doc, d, "im")) {
+		rt_conf_fail(doc, d, "im", VALUE, "found \"page\", accepted: session (dialect lync has no other messages)");
+	} else if (d->dialect == CONFIG_DIALECT_STANDARD && d->im == CONFIG_IM_SESSION) {
+		rt_conf_fail(doc, d, "im", VALUE,
+			"found \"session\", accepted: page, or dialect lync beside it (sessions with MSRP are not built in this version)");
+	}
+	d->im = d->dialect == CONFIG_DIALECT_LYNC ? CONFIG_IM_SESSION : CONFIG_IM_PAGE;
+}
+
 static int check_domains(struct rt_conf_doc *doc, struct config *c)
 {
 	int rc = XFED_OK;
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
 		struct config_domain *d = &c->domains.items[i];
 		check_unique(doc, c, i);
+		fill_im(doc, d);
 		iw_presence_map_init(&d->map);
 		iw_presence_map_choose(&d->map, &c->presence.choice);
 		iw_presence_map_choose(&d->map, &d->presence);

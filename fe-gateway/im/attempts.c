@@ -182,7 +182,7 @@ static enum verdict may_begin(const struct attempt *t, const struct attempt_orig
 
 static bool is_before_answer(const struct attempt *t)
 {
-	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_ASKED;
+	return t->state == ATTEMPT_QUEUED || t->state == ATTEMPT_OPENING || t->state == ATTEMPT_ASKED;
 }
 
 /* False: it cannot be sent any more, and has been ended. */
@@ -219,7 +219,10 @@ static void begin(struct attempts *a, struct attempt *t, uint64_t now_ms)
 	if (!keep_or_end(a, t, &o, now_ms)) {
 		return;
 	}
-	if (o.has_ended || t->state == ATTEMPT_ALLOWED) {
+	if (t->state == ATTEMPT_QUEUED && t->is_in_session) {
+		t->state = ATTEMPT_OPENING;
+		act(a, t, ATTEMPT_LOCATE);
+	} else if (o.has_ended || t->state == ATTEMPT_ALLOWED) {
 		locate(a, t);
 	} else {
 		t->state = ATTEMPT_ASKED;
@@ -283,13 +286,27 @@ void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over)
 
 /* ---- SIP ---- */
 
-void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places)
+void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places, uint64_t now_ms)
 {
-	struct attempt *t = find_in(a, id, ATTEMPT_LOCATING);
-	if (t) {
+	struct attempt *t = attempts_find(a, id);
+	if (t && t->state == ATTEMPT_OPENING) {
+		begin(a, t, now_ms); /* the edge is asked now */
+	} else if (t && t->state == ATTEMPT_LOCATING) {
 		t->places = places;
 		t->state = ATTEMPT_READY;
 		enlist(t, &a->to_send);
+	}
+}
+
+void attempts_not_opened(struct attempts *a, uint64_t id, enum xfed_reason reason, int status)
+{
+	struct attempt *t = attempts_find(a, id);
+	if (t && (t->state == ATTEMPT_OPENING || t->state == ATTEMPT_LOCATING)) {
+		struct attempt_end how = { .fate = ATTEMPT_REFUSED, .reason = reason, .status = status };
+		for (struct recipient_item *it = &t->item, *next; it; it = next) {
+			next = recipients_behind(it);
+			end(a, (struct attempt *)it, how);
+		}
 	}
 }
 
@@ -332,6 +349,34 @@ void attempts_too_large(struct attempts *a, uint64_t id)
 	}
 }
 
+/* ---- in a session ---- */
+
+/* Its dialog was gone before anybody processed it: once more in a new session, if there is time. */
+static bool try_again(struct attempts *a, struct attempt *t, uint64_t now_ms)
+{
+	struct attempt_origin o = origin_of(a, t, now_ms);
+	if (t->is_second_try || may_begin(t, &o, now_ms) != MAY) {
+		return false;
+	}
+	t->is_second_try = true;
+	locate(a, t);
+	return true;
+}
+
+/* What is behind it goes on in a new session, where this one is over. */
+static void answered_in_session(struct attempts *a, struct attempt *t, int status, uint64_t now_ms)
+{
+	if (status < 300) {
+		end(a, t, (struct attempt_end){ .fate = ATTEMPT_DELIVERED, .status = status });
+	} else if (status == 408) { /* of a proxy: the device may have it */
+		end(a, t, (struct attempt_end){ .fate = ATTEMPT_UNCERTAIN, .reason = XFED_REASON_SIP_SERVER_TIMEOUT, .status = status });
+	} else if (status != 481 || !try_again(a, t, now_ms)) {
+		end(a, t, (struct attempt_end){ .fate = ATTEMPT_REFUSED, .status = status });
+	}
+}
+
+/* ---- the next place ---- */
+
 /* Sends it to the next place, with a new branch; only where it is certain that no server has accepted the request. */
 static bool try_next(struct attempts *a, struct attempt *t, enum sip_attempt_end how, int status, bool was_written, uint64_t now_ms)
 {
@@ -348,6 +393,10 @@ void attempts_response(struct attempts *a, uint64_t id, int status, uint64_t now
 {
 	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
 	if (!t || status < 200) {
+		return;
+	}
+	if (t->is_in_session) {
+		answered_in_session(a, t, status, now_ms);
 		return;
 	}
 	/* 482 to a repeated request: the first copy is being processed, or was. */
@@ -384,7 +433,9 @@ void attempts_timeout(struct attempts *a, uint64_t id, bool was_written)
 	if (!t) {
 		return;
 	}
-	refuse_behind(a, t);
+	if (!t->is_in_session) {
+		refuse_behind(a, t);
+	}
 	if (was_written) {
 		be_uncertain(a, t, XFED_REASON_SIP_SERVER_TIMEOUT);
 	} else {
@@ -395,7 +446,8 @@ void attempts_timeout(struct attempts *a, uint64_t id, bool was_written)
 void attempts_broken(struct attempts *a, uint64_t id, bool was_written, uint64_t now_ms)
 {
 	struct attempt *t = find_in(a, id, ATTEMPT_SENT);
-	if (!t || try_next(a, t, SIP_ATTEMPT_ERROR, 0, was_written, now_ms)) {
+	bool goes_on = t && (!t->is_in_session ? try_next(a, t, SIP_ATTEMPT_ERROR, 0, was_written, now_ms) : !was_written && try_again(a, t, now_ms));
+	if (!t || goes_on) {
 		return;
 	}
 	if (was_written) {

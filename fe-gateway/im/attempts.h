@@ -4,10 +4,11 @@
  * calls, actions come out of attempts_next(), and messages to be sent out of attempts_next_send().
  *
  *   QUEUED    behind others for its recipient, or its turn has just come
+ *   OPENING   in a session, which is to be opened first (sip/session.h): an INVITE carries no message, so it is not attempted by that
  *   ASKED its edge has been told that it is about to be attempted; nothing is sent before the edge answers. Messages of other runs for the
  *             same recipient may overtake it
  *   ALLOWED   the edge has answered, while a message that overtook it is in flight to the recipient
- *   LOCATING  it may be sent; the places of its next hop are being looked up
+ *   LOCATING  it may be sent; the places of its next hop are being looked up, or its session is looked for once more
  *   READY     it has a place, and is sent at the end of the turn
  *   SENT      its transaction is running
  *   ENDED     it has its outcome
@@ -24,7 +25,7 @@
 /* when an edge has had no link for so long, none of its messages is begun: the edge may have given them to another gateway */
 #define ATTEMPT_LINK_GONE_MS 10000
 
-enum attempt_state { ATTEMPT_QUEUED, ATTEMPT_ASKED, ATTEMPT_ALLOWED, ATTEMPT_LOCATING, ATTEMPT_READY, ATTEMPT_SENT, ATTEMPT_ENDED };
+enum attempt_state { ATTEMPT_QUEUED, ATTEMPT_OPENING, ATTEMPT_ASKED, ATTEMPT_ALLOWED, ATTEMPT_LOCATING, ATTEMPT_READY, ATTEMPT_SENT, ATTEMPT_ENDED };
 
 enum attempt_fate {
 	ATTEMPT_DELIVERED,
@@ -41,8 +42,9 @@ struct attempt_end {
 };
 
 enum attempt_action_kind {
-	ATTEMPT_ASK,	    /* tell its edge that it is about to be attempted */
-	ATTEMPT_LOCATE,	    /* look up its places: answered by attempts_located() or attempts_not_located(), at once or later */
+	ATTEMPT_ASK, /* tell its edge that it is about to be attempted */
+	/* Look up its places, or open its session: answered by attempts_located(), attempts_not_located() or attempts_not_opened(), at once or later. */
+	ATTEMPT_LOCATE,
 	ATTEMPT_NEXT_PLACE, /* for the log: the place it was sent to did not accept it; it goes to the next one at the end of the turn */
 	ATTEMPT_END,	    /* `end`; the attempt belongs to the caller again, and the machine has forgotten it */
 };
@@ -60,8 +62,9 @@ struct attempt {
 	struct recipient_item
 		/* first member; everything but its lists is set by the owner. `run` (proto/exchange.h) is 0 for a message made by this gateway */
 		item;
-	uint64_t id;	/* never 0, never used twice */
-	bool is_repeat; /* the edge has sent it before, so a SIP server may have seen it */
+	uint64_t id;	    /* never 0, never used twice */
+	bool is_repeat;	    /* the edge has sent it before, so a SIP server may have seen it */
+	bool is_in_session; /* it goes in a dialog (proto/delivery.md, Sessions), which is all the queue is for */
 
 	/*
 	 * A repetition that is sent without the credentials its next hop asks for. The first copy may have been refused for that, so 482 does not
@@ -70,6 +73,7 @@ struct attempt {
 	bool is_without_proof;
 
 	/* Of the machine: */
+	bool is_second_try; /* the dialog of the first one was gone */
 	enum attempt_state state;
 	enum attempt_action_kind pending; /* its entry in attempts.actions */
 	struct attempt_end end;		  /* valid in ENDED */
@@ -102,7 +106,10 @@ void attempts_not_ours(struct attempts *a, uint64_t id); /* the edge has answere
  * `may_take_over` is false: another gateway may have them.
  */
 void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over);
-void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places); /* `places` is borrowed until the attempt has ended */
+/* `places` is borrowed until the attempt has ended; NULL: its session is open. */
+void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places, uint64_t now_ms);
+/* Its session cannot be opened: it is refused with the reason, or where that is NONE the status, and so is all that waits behind it. */
+void attempts_not_opened(struct attempts *a, uint64_t id, enum xfed_reason reason, int status);
 void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason);
 void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text); /* no transaction could be started */
 /* no transaction was started, because the request is too large for its place; other places are looked up */

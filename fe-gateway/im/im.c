@@ -42,6 +42,7 @@ int im_new(const struct im_rooms *below, struct im **out)
 		.trunk = below->trunk,
 		.contacts = below->contacts,
 		.deliver = below->deliver,
+		.sessions = below->sessions,
 		.journal = below->journal };
 	xfed_buf_init(&im->scratch, XFED_STANZA_BYTES_MAX);
 	struct recipients_limits limits = limits_of(im);
@@ -49,6 +50,8 @@ int im_new(const struct im_rooms *below, struct im **out)
 	rc = rc == XFED_OK ? holds_new(0, &im->holds) : rc;
 	rc = rc == XFED_OK ? rt_timer_init(&im->hold, im->core->d.loop, on_hold, im) : rc;
 	im->trunk_user = trunk_user_of(im);
+	im->sessions_user = (struct sessions_user){ im, im_out_opened, im_out_not_opened, im_in_session, im_tell_typing };
+	sessions_use(im->sessions, &im->sessions_user);
 	deliver_use(im->deliver, DELIVER_MESSAGE, im_take_message, im);
 	deliver_use(im->deliver, DELIVER_ERROR, im_in_error, im);
 	return rc == XFED_OK ? trunk_use(im->trunk, &im->trunk_user) : rc;

@@ -1,12 +1,12 @@
 /*
- * im: messages outside a session (page mode, RFC 3428 and RFC 7572), both ways. A stanza from an edge becomes a MESSAGE request, a MESSAGE
- * request becomes a stanza for an edge; each ends exactly once, and its sender is told.
+ * im: messages, both ways: outside a session (page mode, RFC 3428 and RFC 7572), or in one, as the user's domain has it. A stanza from an
+ * edge becomes a MESSAGE request, a MESSAGE request becomes a stanza for an edge; each ends exactly once, and its sender is told.
  *
  *   outgoing   a message on its way to SIP       incoming   a message on its way to XMPP
  *   attempt    an outgoing message between its queue and its outcome (attempts.h)
  *   hold       a SIP response that waits for an error of the contact's server (hold.h)
  *
- * May call deliver, contacts, channel, trunk, journal, policy, config and core, and the libraries sip/ and interwork/.
+ * May call sessions, deliver, contacts, channel, trunk, journal, policy, config and core, and the libraries sip/ and interwork/.
  */
 #ifndef GATEWAY_IM_IM_H
 #define GATEWAY_IM_IM_H
@@ -17,6 +17,7 @@
 #include "deliver/deliver.h"
 #include "journal/journal.h"
 #include "policy/policy.h"
+#include "sessions/sessions.h"
 #include "trunk/trunk.h"
 
 struct im;
@@ -31,6 +32,7 @@ struct im_rooms {
 	struct trunk *trunk;
 	struct contacts *contacts;
 	struct deliver *deliver;
+	struct sessions *sessions;
 };
 /* OK, or an error of trunk_use(); im_free() has to follow in both cases. */
 int im_new(const struct im_rooms *below, struct im **out);

@@ -5,6 +5,8 @@
 #include "im/attempts.h"
 #include "im/hold.h"
 #include "im/im.h"
+#include "interwork/im.h"
+#include "interwork/lync_status.h"
 #include "interwork/warning.h"
 #include "proto/rt/kv.h"
 #include "sip/date.h"
@@ -21,8 +23,12 @@ struct outgoing {
 	struct contact *contact; /* held until the end; NULL: a message made here, or no memory */
 	size_t max_request;
 	struct xfed_span uri, from_uri, body, subject, language;
-	char date[SIP_DATE_SIZE]; /* empty: the message was sent just now */
-	struct xfed_span thread;  /* of the stanza; remembered for the pair when it is delivered; data NULL: none */
+	char date[SIP_DATE_SIZE];	/* empty: the message was sent just now */
+	struct xfed_span thread;	/* of the stanza; remembered for the pair when it is delivered; data NULL: none */
+	struct xfed_span local, remote; /* in a session: bare JIDs */
+	uint64_t call;			/* in which it is to be sent; 0: none yet, or not in a session */
+	bool is_in_call;		/* it is under way there */
+	bool says_typing;
 };
 
 /* ---- towards XMPP ---- */
@@ -34,6 +40,7 @@ struct answer {
 	char extra[512];		  /* further header fields */
 	enum xfed_reason reason;	  /* for a Warning header field; NONE: without */
 	char detail[IW_DETAIL_BYTES + 1]; /* detail for the Warning; may be empty */
+	int warning;			  /* its code; 0: that of reasons */
 	bool is_for_stranger;		  /* the response goes to a peer that may send for none of our domains */
 	struct incoming *owner;		  /* freed together with the answer */
 	struct answer *prev, *next;
@@ -51,6 +58,8 @@ struct incoming {
 	struct contact *contact;	/* held until the end; NULL: not sent on, or no memory */
 	struct im_trial *trial;		/* told the outcome instead of a SIP client; NULL: nobody is (any more) */
 	bool is_trial;			/* no transaction waits for the answer */
+	bool is_lync;			/* its client wants to be told of a failure after the answer by the Message-Id in it */
+	uint64_t call;			/* of its session; 0: it came outside of one */
 	struct incoming *prev, *next;	/* links of im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */
 	struct xfed_span local_domain, remote_domain, stanza_id, call_id, correlation;
@@ -67,6 +76,8 @@ struct im {
 	struct trunk_user trunk_user;
 	struct channel *channel;
 	struct deliver *deliver;
+	struct sessions *sessions;
+	struct sessions_user sessions_user;
 	struct journal *journal;
 	struct attempts *attempts;
 	struct holds *holds;
@@ -114,9 +125,15 @@ void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason
 void im_out_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog);
 void im_out_timeout(void *data, uint64_t id, bool was_written);
 void im_out_broken(void *data, uint64_t id, bool was_written);
+/* As in struct sessions_user; `data` is the room. */
+void im_out_opened(void *data, uint64_t id, uint64_t call);
+void im_out_not_opened(void *data, uint64_t id, const struct session_failure *why);
 
 /* to_xmpp.c */
-void im_in_request(void *data, const struct sip_incoming *rq); /* as in struct trunk_user */
+void im_in_request(void *data, const struct sip_incoming *rq);					/* as in struct trunk_user */
+void im_in_session(void *data, const struct sip_incoming *rq, const struct session_message *m); /* as in struct sessions_user */
+
+void im_tell_typing(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state); /* likewise */
 
 void im_trials_hear(struct im *im, struct xfed_span local, struct xfed_span remote); /* the contact has written to the user */
 

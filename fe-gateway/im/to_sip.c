@@ -5,6 +5,7 @@
 
 #include "interwork/address.h"
 #include "interwork/im.h"
+#include "interwork/typing.h"
 #include "interwork/when.h"
 #include "xfed/hash.h"
 #include "xfed/text.h"
@@ -14,8 +15,10 @@
 /* ---- parts of the request ---- */
 
 struct parts {
-	struct xfed_span uri, from_uri;
+	struct iw_ends ends;
 	struct iw_sip_im im;
+	struct xfed_span local, remote; /* bare JIDs, for messages in a session */
+	bool says_typing;
 };
 
 /* Messages with the same key keep their order: those of one contact, from any of its devices. 0: a message made here. */
@@ -28,8 +31,8 @@ static uint64_t sender_key(struct xfed_span from)
 
 static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin *origin, const struct parts *p)
 {
-	size_t texts = deliver_origin_bytes(origin) + p->uri.len + p->from_uri.len + p->im.body.len + p->im.subject.len + p->im.language.len +
-		       p->im.thread.len + 6;
+	size_t texts = deliver_origin_bytes(origin) + p->ends.user.len + p->ends.contact.len + p->im.body.len + p->im.subject.len +
+		       p->im.language.len + p->im.thread.len + p->local.len + p->remote.len + 8;
 	struct outgoing *o = xfed_malloc(sizeof(*o) + texts);
 	if (!o) {
 		return NULL;
@@ -42,25 +45,19 @@ static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin 
 	o->attempt.item.share = policy_partner_share(im->policy, origin->partner);
 	o->attempt.item.sender = sender_key(origin->words.from);
 	deliver_origin_copy(&o->origin, origin, &at);
-	o->uri = xfed_span_put(&at, p->uri);
-	o->from_uri = xfed_span_put(&at, p->from_uri);
+	o->uri = xfed_span_put(&at, p->ends.user);
+	o->from_uri = xfed_span_put(&at, p->ends.contact); /* right behind it: im_out_add() */
 	o->body = xfed_span_put(&at, p->im.body);
 	o->subject = xfed_span_put(&at, p->im.subject);
 	o->language = xfed_span_put(&at, p->im.language);
 	o->thread = xfed_span_put(&at, p->im.thread);
+	o->local = xfed_span_put(&at, p->local);
+	o->remote = xfed_span_put(&at, p->remote);
+	o->says_typing = p->says_typing;
 	if (iw_when_is_late(p->im.sent_s, core_wall_s(im->core)) && sip_date_print(p->im.sent_s, o->date) != XFED_OK) {
 		o->date[0] = '\0';
 	}
 	return o;
-}
-
-/* Fills in the addresses: the local user's as SIP knows it, the contact's as it is; bare, because GRUUs are not built. */
-static int map_addresses(struct xfed_arena *a, const struct config_domain *d, const struct xfed_jid *from, const struct xfed_jid *to, struct parts *p)
-{
-	struct xfed_jid inside = { .local = to->local, .domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain) };
-	struct xfed_jid outside = { .local = from->local, .domain = from->domain };
-	int rc = iw_jid_to_sip(a, &inside, NULL, &p->uri);
-	return rc == XFED_OK ? iw_jid_to_sip(a, &outside, NULL, &p->from_uri) : rc;
 }
 
 /* An upper bound of the request's size: the template and what is inserted, the advertised name twice. */
@@ -107,6 +104,7 @@ static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d,
 	o->send.hop = trunk_hop_of(o->im->trunk, d);
 	o->send.recipient = xfed_hash_bytes(o->uri.data, o->uri.len);
 	o->max_request = d->max_request_bytes;
+	o->attempt.is_in_session = d->im == CONFIG_IM_SESSION;
 	o->attempt.item.deadline_ms = deadline_ms;
 	if (!o->send.hop) {
 		return XFED_REASON_STREAM_INTERNAL;
@@ -166,10 +164,27 @@ static struct contact *heard_of(struct im *im, const struct delivery *d)
 
 static enum xfed_reason translate_on(struct im *im, const struct delivery *d, struct parts *p, struct contact **contact, char why[IM_SIZE_WORDS])
 {
-	int rc = map_addresses(d->arena, d->domain, &d->stanza->from, &d->stanza->to, p);
+	if (d->domain->im == CONFIG_IM_SESSION) {
+		enum iw_chat_state state;
+		p->local = d->local;
+		p->remote = d->remote;
+		p->says_typing = iw_chat_state_of(d->stanza, &state);
+	}
+	int rc = iw_ends_to_sip(d->arena, &d->stanza->to, config_domain_inside(d->domain), &d->stanza->from, &p->ends);
 	return rc == XFED_OK	      ? send_on(im, d, p, contact, why)
 	       : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
 				      : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+}
+
+/* Told in a session. A text says by itself that nobody types any more. */
+static bool take_typing(struct im *im, const struct delivery *d)
+{
+	enum iw_chat_state state;
+	bool is_typing = d->domain->im == CONFIG_IM_SESSION && iw_chat_state_of(d->stanza, &state);
+	if (is_typing) {
+		sessions_typing(im->sessions, d->local, d->remote, state);
+	}
+	return is_typing;
 }
 
 void im_take_message(void *user, const struct delivery *d)
@@ -187,7 +202,11 @@ void im_take_message(void *user, const struct delivery *d)
 		reason = translate_on(im, d, &p, &k, why);
 		break;
 	case IW_DROP:
-		deliver_drop(im->deliver, &d->origin, p.im.rule);
+		if (take_typing(im, d)) {
+			deliver_done(im->deliver, &d->origin);
+		} else {
+			deliver_drop(im->deliver, &d->origin, p.im.rule);
+		}
 		break;
 	case IW_REFUSE:
 		deliver_end(im->deliver, &d->origin,
@@ -208,13 +227,13 @@ void im_take_message(void *user, const struct delivery *d)
 static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_span local, struct xfed_span remote, struct xfed_span text)
 {
 	struct xfed_jid to, from;
-	struct parts p = { .im = { .body = text } };
+	struct parts p = { .im = { .body = text }, .local = local, .remote = remote };
 	char why[IM_SIZE_WORDS];
 	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
 	const struct config_domain *d = config_domain(im_config(im), to.domain);
-	if (!d || map_addresses(a, d, &from, &to, &p) != XFED_OK) {
+	if (!d || iw_ends_to_sip(a, &to, config_domain_inside(d), &from, &p.ends) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
 	}
 	struct deliver_origin origin = { .from = { .seq = im->core->last_id + 1 },

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
+#include "interwork/im.h"
 #include "proto/check.h"
 
 #define FROM_TAG_LEN 16
@@ -46,7 +47,9 @@ int im_out_add(struct outgoing *o)
 	if (!trunk_hop_load(o->send.hop, o->attempt.item.bytes)) {
 		return XFED_ERR_LIMIT;
 	}
-	int rc = attempts_add(im->attempts, &o->attempt, o->uri);
+	/* One outside a dialog is outstanding for each recipient; in sessions, for each session. */
+	struct xfed_span queue = o->attempt.is_in_session ? xfed_span_make(o->uri.data, o->uri.len + 1 + o->from_uri.len) : o->uri;
+	int rc = attempts_add(im->attempts, &o->attempt, queue);
 	if (rc != XFED_OK) {
 		trunk_hop_unload(o->send.hop, o->attempt.item.bytes);
 		return rc;
@@ -116,7 +119,7 @@ void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
 			.date = xfed_span_str(o->date[0] ? o->date : NULL),
 			.subject = o->subject,
-			.content_type = XFED_SPAN("text/plain;charset=UTF-8"),
+			.content_type = o->attempt.is_in_session ? XFED_SPAN(IW_LYNC_TEXT_TYPE) : XFED_SPAN("text/plain;charset=UTF-8"),
 			.content_language = o->language,
 			.body = o->body,
 		},
@@ -150,7 +153,7 @@ static uint64_t id_of(const struct trunk_send *s)
 void im_out_hop_ready(void *data, struct trunk_send *s)
 {
 	struct im *im = data;
-	attempts_located(im->attempts, id_of(s), s->places);
+	attempts_located(im->attempts, id_of(s), s->places, im_now(im));
 	core_flush_soon(im->core);
 	perform(im, NULL);
 }
@@ -169,7 +172,7 @@ static void unsent(struct outgoing *o, int rc)
 	uint64_t id = o->attempt.id;
 	switch (rc) {
 	case XFED_ERR_LIMIT:
-		if (trunk_send_enlarge(&o->send)) {
+		if (!o->attempt.is_in_session && trunk_send_enlarge(&o->send)) {
 			attempts_too_large(im->attempts, id);
 		} else {
 			attempts_unsent(im->attempts, id, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
@@ -188,19 +191,52 @@ static void unsent(struct outgoing *o, int rc)
 	perform(im, NULL);
 }
 
+/* It may fail during this call, and end the message. */
+static int send_in_session(struct outgoing *o)
+{
+	struct im *im = o->im;
+	struct request_ids ids;
+	struct sip_layer_request rq;
+	uint64_t txn, call = o->call;
+	const struct config_domain *d = config_domain(im_config(im), o->origin.local);
+	im_out_prepare(o, &(struct sip_target){ .transport = SIP_TCP }, &ids, &rq); /* where to is up to the dialog */
+	rq.target = (struct sip_target){ .flow = 0 };
+	rq.branch = xfed_span_make(NULL, 0);
+	rq.dialog = sessions_dialog(im->sessions, call);
+	if (!o->is_in_call) { /* else it is sent once more, with credentials */
+		sessions_sent(im->sessions, call);
+		o->is_in_call = true;
+	}
+	int rc = d && rq.dialog != 0 ? trunk_send_inside(&o->send, d, &rq, &txn) : XFED_ERR_NOT_FOUND;
+	if (rc == XFED_OK || rc == XFED_ERR_NOT_FOUND) {
+		return rc;
+	}
+	o->is_in_call = false;
+	sessions_answered(im->sessions, call, 500); /* the call itself is fine */
+	return rc;
+}
+
 static void send_request(struct outgoing *o)
 {
 	struct request_ids ids;
 	struct sip_layer_request rq;
 	struct sip_target target;
-	uint64_t txn;
-	sip_location_target(sip_failover_place(o->attempt.places), &target);
-	im_out_prepare(o, &target, &ids, &rq);
+	uint64_t txn, id = o->attempt.id;
+	struct im *im = o->im;
+	int rc;
 	if (o->contact) { /* NULL (no memory): the user's answer will not have its type and thread */
 		contact_trying(o->contact, o->attempt.id, o->origin.words.type, o->thread);
 	}
-	int rc = trunk_send_request(&o->send, &rq, &txn); /* it may fail during this call, and end the message */
-	if (rc != XFED_OK) {
+	if (o->attempt.is_in_session) {
+		rc = send_in_session(o);
+	} else {
+		sip_location_target(sip_failover_place(o->attempt.places), &target);
+		im_out_prepare(o, &target, &ids, &rq);
+		rc = trunk_send_request(&o->send, &rq, &txn); /* it may fail during this call, and end the message */
+	}
+	if (rc == XFED_ERR_NOT_FOUND && o->attempt.is_in_session) {
+		im_out_broken(im, id, false); /* no way leads to the other end of the dialog any more */
+	} else if (rc != XFED_OK) {
 		unsent(o, rc);
 	}
 }
@@ -297,11 +333,23 @@ static void tell_end(struct outgoing *o, const struct attempt_end *e, const stru
 	}
 }
 
+/* Before the message itself ends, so that the next one, or this one once more, gets a call that is good. */
+static void answered_in_call(struct outgoing *o, int status)
+{
+	uint64_t call = o->call;
+	o->call = 0;
+	if (call != 0 && o->is_in_call) {
+		o->is_in_call = false;
+		sessions_answered(o->im->sessions, call, status);
+	}
+}
+
 static void finish(struct outgoing *o, const struct attempt_end *e, const struct sip_message *m)
 {
 	struct im *im = o->im;
 	remember(o, e->fate == ATTEMPT_DELIVERED);
 	tell_end(o, e, m);
+	answered_in_call(o, 0); /* unless it has been answered */
 	trunk_hop_unload(o->send.hop, o->attempt.item.bytes);
 	trunk_send_end(&o->send);
 	contacts_give_back(im->contacts, o->contact, im_now(im));
@@ -318,6 +366,39 @@ static void note_next_place(const struct outgoing *o)
 	core_flush_soon(o->im->core);
 }
 
+/* What time Timer F does not need for the message itself, its session may take to open. */
+static void find_way(struct outgoing *o)
+{
+	if (o->attempt.is_in_session) {
+		sessions_want(o->im->sessions, &(struct session_want){ .id = o->attempt.id,
+						       .local = o->local,
+						       .remote = o->remote,
+						       .until_ms = o->attempt.item.deadline_ms - XFED_DELIVERY_SIP_LEFT_MS,
+						       .says_typing = o->says_typing });
+	} else {
+		trunk_want(&o->send);
+	}
+}
+
+void im_out_opened(void *data, uint64_t id, uint64_t call)
+{
+	struct im *im = data;
+	struct outgoing *o = find(im, id);
+	if (o) {
+		o->call = call;
+		attempts_located(im->attempts, id, NULL, im_now(im));
+		core_flush_soon(im->core);
+		perform(im, NULL);
+	}
+}
+
+void im_out_not_opened(void *data, uint64_t id, const struct session_failure *why)
+{
+	struct im *im = data;
+	attempts_not_opened(im->attempts, id, why->reason, why->status);
+	perform(im, why->response);
+}
+
 /* `m`: the response that has just come in; NULL: none. */
 static void perform(struct im *im, const struct sip_message *m)
 {
@@ -329,7 +410,7 @@ static void perform(struct im *im, const struct sip_message *m)
 			proto_exchange_ask(channel_exchange(im->channel), o->origin.from);
 			break;
 		case ATTEMPT_LOCATE:
-			trunk_want(&o->send);
+			find_way(o);
 			break;
 		case ATTEMPT_NEXT_PLACE:
 			note_next_place(o);
@@ -355,6 +436,7 @@ void im_out_response(void *data, uint64_t id, const struct sip_message *m, uint6
 		core_flush_soon(im->core);
 		return;
 	}
+	answered_in_call(o, m->status);
 	attempts_response(im->attempts, id, m->status, im_now(im));
 	perform(im, m);
 }
@@ -365,6 +447,7 @@ void im_out_timeout(void *data, uint64_t id, bool was_written)
 	struct outgoing *o = find(im, id);
 	if (o && o->attempt.state == ATTEMPT_SENT) {
 		trunk_send_timed_out(&o->send);
+		answered_in_call(o, 0);
 		attempts_timeout(im->attempts, id, was_written);
 		perform(im, NULL);
 	}
@@ -378,6 +461,7 @@ void im_out_broken(void *data, uint64_t id, bool was_written)
 		return;
 	}
 	trunk_send_broken(&o->send, was_written);
+	answered_in_call(o, 0);
 	attempts_broken(im->attempts, id, was_written, im_now(im));
 	if (!was_written && o->attempt.state == ATTEMPT_ENDED) {
 		o->attempt.end.reason = trunk_send_unreached(&o->send);

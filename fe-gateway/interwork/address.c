@@ -76,6 +76,13 @@ int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct i
 	return write_uri(a, prefixes[o->scheme], user, is_sip ? iw_raw_in_sip_user : iw_raw_in_im_user, j->domain, gr, uri);
 }
 
+int iw_ends_to_sip(struct xfed_arena *a, const struct xfed_jid *user, struct xfed_span inside, const struct xfed_jid *contact, struct iw_ends *out)
+{
+	struct xfed_jid to = { .local = user->local, .domain = inside }, from = { .local = contact->local, .domain = contact->domain };
+	int rc = iw_jid_to_sip(a, &to, NULL, &out->user);
+	return rc == XFED_OK ? iw_jid_to_sip(a, &from, NULL, &out->contact) : rc;
+}
+
 /* ---- SIP to XMPP ---- */
 
 static struct xfed_span from(struct xfed_span s, size_t at)

@@ -24,6 +24,15 @@ struct iw_address_options {
 int iw_jid_to_sip(struct xfed_arena *a, const struct xfed_jid *j, const struct iw_address_options *o, struct xfed_span *uri);
 
 /*
+ * The two ends of a request of ours: the user, in the domain it has inside (`inside`), and the contact, both as bare addresses (GRUUs are not
+ * built). As iw_jid_to_sip().
+ */
+struct iw_ends {
+	struct xfed_span user, contact;
+};
+int iw_ends_to_sip(struct xfed_arena *a, const struct xfed_jid *user, struct xfed_span inside, const struct xfed_jid *contact, struct iw_ends *out);
+
+/*
  * A URI, or a name-addr with display name and parameters, to a normalised JID in the arena; `gr` is taken from the URI, else from behind
  * the <> ([B2-09]). Password, port, other parameters and headers are dropped ([B2-07], [B2-08]). XFED_OK, XFED_ERR_NOMEM, or
  * XFED_ERR_INVALID with `*why`: SIP_SIPS_REFUSED ([B1-05]), SIP_SCHEME_UNSUPPORTED (tel, xmpp, any but sip, im, pres),

@@ -50,6 +50,7 @@ struct iw_sip_message {
 	struct xfed_span subject;
 	struct xfed_span body;
 	struct xfed_span transfer_encoding; /* Content-Transfer-Encoding */
+	bool is_rich;			    /* text/html and multipart/alternative are read too, as clients of Lync write them */
 };
 
 /* What the caller provides for the stanza. */
@@ -67,8 +68,12 @@ struct iw_xmpp_im {
 	struct iw_sip_error refusal; /* for REFUSE */
 };
 
+/* The Content-Type of a text for clients of Lync: in this spelling, as they take no other charset and compare with lower case. */
+#define IW_LYNC_TEXT_TYPE "text/plain; charset=UTF-8"
+
 /*
- * Decides about a MESSAGE request. 415 for anything but text/plain in a charset of interwork/charset.h, for a content coding other than
+ * Decides about a MESSAGE request. 415 for anything but text/plain in a charset of interwork/charset.h (with is_rich: text/html, which becomes
+ * text, or a part of multipart/alternative that is one of them, the plain one first), for a content coding other than
  * identity, for a transfer encoding that RFC 2045 does not know, and for bytes that do not match these ([B4-02], [B4-14]); 400 if the body
  * is empty. Characters XML forbids are left out ([B4-13]). Never DROP. The element borrows unchanged spans of both inputs: write it out
  * before they end.

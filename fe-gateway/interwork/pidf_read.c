@@ -1,5 +1,6 @@
 #include "interwork/pidf.h"
 
+#include "interwork/document.h"
 #include "interwork/text.h"
 #include "interwork/when.h"
 
@@ -246,8 +247,10 @@ static enum iw_pidf_result read_person(struct reading *x, const struct xfed_xml_
 	return r;
 }
 
-static enum iw_pidf_result read_root(struct reading *x, const struct xfed_xml_elem *e)
+static enum iw_pidf_result read_root(void *user, struct xfed_arena *scratch, const struct xfed_xml_elem *e)
 {
+	struct reading *x = user;
+	x->scratch = scratch;
 	if (!xfed_xml_is(e, IW_NS_PIDF, "presence")) {
 		return IW_PIDF_FOREIGN;
 	}
@@ -273,8 +276,10 @@ static size_t count_nodes(const struct xfed_xml_elem *e)
 	return count;
 }
 
-static enum iw_pidf_result read_element(struct reading *x, const struct xfed_xml_elem *e)
+static enum iw_pidf_result read_element(void *user, struct xfed_arena *scratch, const struct xfed_xml_elem *e)
 {
+	struct reading *x = user;
+	x->scratch = scratch;
 	x->nodes += count_nodes(e);
 	if (x->nodes > IW_PIDF_NODES_ALL) {
 		return IW_PIDF_TOO_LARGE;
@@ -288,68 +293,13 @@ static enum iw_pidf_result read_element(struct reading *x, const struct xfed_xml
 	return xfed_xml_is(e, IW_NS_PERSON, "person") ? read_person(x, e) : IW_PIDF_OK;
 }
 
-static enum iw_pidf_result result_of(enum xfed_reason reason)
-{
-	switch (reason) {
-	case XFED_REASON_STREAM_XML_TOO_BIG:
-		return IW_PIDF_TOO_LARGE;
-	case XFED_REASON_STREAM_XML_TOO_DEEP:
-		return IW_PIDF_TOO_DEEP;
-	case XFED_REASON_STREAM_XML_RESTRICTED:
-		return IW_PIDF_RESTRICTED;
-	case XFED_REASON_STREAM_XML_ENCODING:
-		return IW_PIDF_ENCODING;
-	default:
-		return IW_PIDF_MALFORMED;
-	}
-}
-
-static enum iw_pidf_result read_all(struct reading *x, struct xfed_xml_reader *reader, struct xfed_span body)
-{
-	enum iw_pidf_result r = IW_PIDF_OK;
-	while (body.len > 0 && r == IW_PIDF_OK) {
-		size_t used;
-		switch (xfed_xml_reader_feed(reader, body, &used)) {
-		case XFED_XML_HEADER:
-			r = read_root(x, xfed_xml_reader_elem(reader));
-			break;
-		case XFED_XML_ELEMENT:
-			r = read_element(x, xfed_xml_reader_elem(reader));
-			break;
-		case XFED_XML_MORE:
-		case XFED_XML_CLOSE:
-			break;
-		case XFED_XML_BAD:
-		case XFED_XML_EXCESS:
-			r = result_of(xfed_xml_reader_reason(reader));
-			break;
-		case XFED_XML_NOMEM:
-			r = IW_PIDF_NO_MEMORY;
-			break;
-		}
-		body = xfed_span_make(body.data + used, body.len - used);
-	}
-	return r == IW_PIDF_OK && !xfed_xml_reader_is_over(reader) ? IW_PIDF_MALFORMED : r;
-}
-
 enum iw_pidf_result iw_pidf_read(struct xfed_arena *a, struct xfed_span body, struct xfed_span language, struct iw_presence *out)
 {
 	static const struct xfed_xml_limits limits = { IW_PIDF_BYTES, IW_PIDF_DEPTH, IW_PIDF_NODES };
-	static const char mark[] = "\xef\xbb\xbf"; /* a UTF-8 byte order mark, which some programs write */
-	struct xfed_xml_reader *reader;
+	static const struct iw_document_steps steps = { read_root, read_element };
+	struct reading x = { .lang = language, .arena = a, .out = out };
 	*out = (struct iw_presence){ 0 };
-	if (body.len > IW_PIDF_BYTES) {
-		return IW_PIDF_TOO_LARGE;
-	}
-	if (body.len >= sizeof(mark) - 1 && memcmp(body.data, mark, sizeof(mark) - 1) == 0) {
-		body = xfed_span_make(body.data + sizeof(mark) - 1, body.len - (sizeof(mark) - 1));
-	}
-	if (xfed_xml_reader_new_document(&limits, &reader) != XFED_OK) {
-		return IW_PIDF_NO_MEMORY;
-	}
-	struct reading x = { .lang = language, .arena = a, .scratch = xfed_xml_reader_arena(reader), .out = out };
-	enum iw_pidf_result r = read_all(&x, reader, body);
-	xfed_xml_reader_free(reader);
+	enum iw_pidf_result r = iw_document_read(body, &limits, &steps, &x);
 	if (r != IW_PIDF_OK) {
 		*out = (struct iw_presence){ 0 };
 	}

@@ -159,3 +159,10 @@ bool iw_text_is_language(struct xfed_span s)
 	}
 	return subtag > 0;
 }
+
+struct xfed_span iw_text_next_line(struct xfed_span *rest)
+{
+	struct xfed_span line = xfed_span_cut(rest, '\n');
+	line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
+	return line;
+}

@@ -22,6 +22,9 @@ struct xfed_span iw_text_cut(struct xfed_span s, size_t max);
 /* Trimmed of XML white space (section 2.3). */
 struct xfed_span iw_text_trim(struct xfed_span s);
 
+/* A line without its end, CRLF or LF; `rest` moves behind it. */
+struct xfed_span iw_text_next_line(struct xfed_span *rest);
+
 /* Removes the characters that XML 1.0 section 2.2 forbids from valid UTF-8; the span itself if there are none. OK or NOMEM. */
 int iw_text_for_xml(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 

@@ -19,12 +19,18 @@ static void put(char *out, size_t size, size_t *len, struct xfed_span s)
 
 void iw_warning(char *out, size_t size, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail)
 {
+	iw_warning_as(out, size, IW_WARNING_CODE, agent, reason, detail);
+}
+
+void iw_warning_as(char *out, size_t size, int code, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail)
+{
 	static const struct xfed_span end = { "\"\r\n", 3 };
 	const struct xfed_reason_info *info = xfed_reason_info(reason);
 	size = size < IW_WARNING_BYTES ? size : IW_WARNING_BYTES;
 	out[0] = '\0';
 	bool is_address = agent.len > 0 && memchr(agent.data, ':', agent.len) != NULL; /* an IPv6 address */
-	int n = snprintf(out, size, is_address ? "Warning: 399 [%.*s] \"" : "Warning: 399 %.*s \"", (int)agent.len, agent.data ? agent.data : "");
+	int n = snprintf(
+		out, size, is_address ? "Warning: %03d [%.*s] \"" : "Warning: %03d %.*s \"", code, (int)agent.len, agent.data ? agent.data : "");
 	if (reason == XFED_REASON_NONE || n < 0 || (size_t)n >= size) {
 		out[0] = '\0';
 		return;

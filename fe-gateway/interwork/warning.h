@@ -7,6 +7,7 @@
 
 #define IW_DETAIL_BYTES	 80  /* limit of a detail in Warning and log */
 #define IW_WARNING_BYTES 640 /* limit of the whole line */
+#define IW_WARNING_CODE	 399 /* of most */
 
 /*
  * Writes 'Warning: 399 AGENT "CODE: REMEDY (DETAIL)"' with CRLF and NUL. 399, because the other codes of RFC 3261 are about session
@@ -14,5 +15,7 @@
  * `size` or IW_WARNING_BYTES.
  */
 void iw_warning(char *out, size_t size, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail);
+/* The same with another code than 399, where a client goes by it (interwork/lync_status.h). */
+void iw_warning_as(char *out, size_t size, int code, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail);
 
 #endif

@@ -13,21 +13,12 @@ const struct config_domain *follow_domain(const struct pair *pair)
 	return config_domain(policy_config(pair->presence->policy), pair_local_domain(pair));
 }
 
-struct addresses {
-	struct xfed_span uri, from_uri;
-};
-
-static int map_addresses(const struct pair *pair, const struct config_domain *d, struct xfed_arena *a, struct addresses *out)
+static int map_addresses(const struct pair *pair, const struct config_domain *d, struct xfed_arena *a, struct iw_ends *out)
 {
 	struct xfed_jid user, contact;
 	int rc = xfed_jid_parse(a, contact_local(pair->contact), &user);
 	rc = rc == XFED_OK ? xfed_jid_parse(a, contact_remote(pair->contact), &contact) : rc;
-	if (rc != XFED_OK) {
-		return rc;
-	}
-	user.domain = xfed_span_str(d->sip_domain ? d->sip_domain : d->domain);
-	rc = iw_jid_to_sip(a, &user, NULL, &out->uri);
-	return rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &out->from_uri) : rc;
+	return rc == XFED_OK ? iw_ends_to_sip(a, &user, config_domain_inside(d), &contact, out) : rc;
 }
 
 static void make_ids(struct follow *f)
@@ -46,7 +37,7 @@ static int send_subscribe(struct follow *f, struct xfed_arena *a)
 	struct pair *pair = f->party.pair;
 	struct presence *p = pair->presence;
 	const struct config_domain *d = follow_domain(pair);
-	struct addresses to;
+	struct iw_ends to;
 	char lines[160], contact[TRUNK_CONTACT_BYTES];
 	uint64_t txn;
 	int rc = d ? map_addresses(pair, d, a, &to) : XFED_ERR_NOT_FOUND;
@@ -64,8 +55,8 @@ static int send_subscribe(struct follow *f, struct xfed_arena *a)
 		sip_location_target(sip_failover_place(f->party.send.places), &rq.target);
 		f->party.transport = rq.target.transport;
 		f->machine.refresh_most_s = f->party.transport == SIP_UDP ? XFED_SIP_UDP_REFRESH_S : 0;
-		rq.request.uri = rq.request.to_uri = to.uri;
-		rq.request.from_uri = to.from_uri;
+		rq.request.uri = rq.request.to_uri = to.user;
+		rq.request.from_uri = to.contact;
 		rq.request.from_tag = xfed_span_str(f->tag);
 		rq.request.call_id = xfed_span_str(f->call_id);
 		rq.request.cseq = f->cseq;

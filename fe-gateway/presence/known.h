@@ -1,16 +1,9 @@
-/* Known devices of one side of a pair, and counters by key. Inside the room only. */
+/* Known devices of one side of a pair. Inside the room only. */
 #ifndef GATEWAY_PRESENCE_KNOWN_H
 #define GATEWAY_PRESENCE_KNOWN_H
 
 #include "interwork/presence.h"
-
-/* tally.c: counters by key. Taking: OK, LIMIT (the count is `most` already), NOMEM. Keys with a count of 0 cost no memory */
-struct tally;
-int tally_take(struct tally **table, uint64_t key, size_t most);
-void tally_give(struct tally **table, uint64_t key);
-void tally_clear(struct tally **table);
-
-/* ---- what is known of one side ---- */
+#include "util/tally.h"
 
 /* The last one heard of each resource or tuple; the names are unique. */
 struct known {

@@ -42,6 +42,7 @@ bool follow_is_given_up(struct follow *f);    /* whether it has run out; true on
 bool follow_may_notify(struct follow *f);     /* rate limit; false: refuse the NOTIFY, a refresh is scheduled */
 
 /* large.c: a NOTIFY has not got there; true: it had gone by TCP, being too large for UDP, and is sent again by UDP, with what fits */
+int notify_send(struct watch *w, struct xfed_arena *a); /* what it has to send; OK, LIMIT: not even without most of its devices; or why not */
 bool watch_falls_back(struct watch *w);
 
 /* walk.c: all pairs, or those of a stream's domains, a bounded number a turn */

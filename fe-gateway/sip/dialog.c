@@ -276,6 +276,7 @@ int sip_dialog_of_request(const struct sip_message *request, struct xfed_span lo
 	if (rc == XFED_OK) {
 		(*out)->remote_cseq = request->cseq;
 		(*out)->has_remote_cseq = true;
+		(*out)->local_cseq += request->to.tag.data ? SIP_DIALOG_CSEQ_AHEAD : 0;
 	}
 	return rc;
 }
@@ -299,20 +300,31 @@ int sip_dialog_of_response(const struct sip_dialog_start *sent, const struct sip
 	return rc;
 }
 
-int sip_dialog_of_notify(const struct sip_dialog_start *sent, const struct sip_message *notify, struct sip_dialog **out)
+static int of_peers_request(const struct sip_dialog_start *sent, const struct sip_message *m, bool is_early, struct sip_dialog **out)
 {
 	struct routes r;
 	struct xfed_span target;
 	*out = NULL;
-	if (!find_target(notify, &target) || !target.data || !find_routes(notify, false, &r)) {
+	if (!find_target(m, &target) || (!target.data && !is_early) || !find_routes(m, false, &r)) {
 		return XFED_ERR_INVALID;
 	}
-	int rc = make(sent, notify->from.tag, target, &r, out);
+	int rc = make(sent, m->from.tag, target.data ? target : sent->remote_uri, &r, out);
 	if (rc == XFED_OK) {
-		(*out)->remote_cseq = notify->cseq;
+		(*out)->remote_cseq = m->cseq;
 		(*out)->has_remote_cseq = true;
+		(*out)->is_early = is_early;
 	}
 	return rc;
+}
+
+int sip_dialog_of_notify(const struct sip_dialog_start *sent, const struct sip_message *notify, struct sip_dialog **out)
+{
+	return of_peers_request(sent, notify, false, out);
+}
+
+int sip_dialog_of_early(const struct sip_dialog_start *sent, const struct sip_message *request, struct sip_dialog **out)
+{
+	return of_peers_request(sent, request, true, out);
 }
 
 int sip_dialog_confirm(struct sip_dialog *d, const struct sip_message *response)

@@ -52,7 +52,8 @@ struct sip_dialog_start {
 };
 
 /*
- * For a request of the peer that we answer with `local_tag` in To (section 12.1.1). OK: the caller releases `*out` with sip_dialog_free().
+ * For a request of the peer that we answer with `local_tag` in To (section 12.1.1). If the request has a To tag, it is of a dialog that a
+ * process before had, and our numbers begin far behind (SIP_DIALOG_CSEQ_AHEAD). OK: the caller releases `*out` with sip_dialog_free().
  * INVALID: there is not exactly one Contact with a SIP URI (RFC 3261 section 8.1.1.8): answer 400. NOMEM.
  */
 int sip_dialog_of_request(const struct sip_message *request, struct xfed_span local_tag, struct sip_dialog **out);
@@ -63,6 +64,8 @@ int sip_dialog_of_request(const struct sip_message *request, struct xfed_span lo
 int sip_dialog_of_response(const struct sip_dialog_start *sent, const struct sip_message *response, struct sip_dialog **out);
 /* For a NOTIFY that comes before the response to our SUBSCRIBE, or from another fork (RFC 6665 section 4.4.1). INVALID, NOMEM. */
 int sip_dialog_of_notify(const struct sip_dialog_start *sent, const struct sip_message *notify, struct sip_dialog **out);
+/* For another request that comes before the response to our INVITE: early. Without a Contact the peer is reached as before. INVALID, NOMEM. */
+int sip_dialog_of_early(const struct sip_dialog_start *sent, const struct sip_message *request, struct sip_dialog **out);
 void sip_dialog_free(struct sip_dialog *d);
 
 /*

@@ -4,8 +4,7 @@
 #include "sip/trans.h"
 #include "xfed/limits.h"
 
-#define BRANCH_SIZE	 64
-#define CREDENTIALS_SIZE 4096
+#define BRANCH_SIZE 64
 
 /* ---- tables ---- */
 
@@ -223,25 +222,10 @@ static struct xfed_span write_branch(const struct sip_layer *l, const struct sip
 	return xfed_span_make(out, (size_t)n);
 }
 
-/* Section 13.2.2.4: the ACK has the credentials of its INVITE. Fields that do not fit are left out. */
-static struct xfed_span credentials_of(const struct sip_message *invite, char out[CREDENTIALS_SIZE])
-{
-	static const char *const names[] = { "Authorization", "Proxy-Authorization" };
-	size_t at = 0;
-	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
-		const struct sip_header *h = NULL;
-		while ((h = sip_message_header_named(invite, names[i], h))) {
-			int n = snprintf(out + at, CREDENTIALS_SIZE - at, "%s: %.*s\r\n", names[i], (int)h->value.len, h->value.data);
-			at += n > 0 && (size_t)n < CREDENTIALS_SIZE - at ? (size_t)n : 0;
-		}
-	}
-	return xfed_span_make(out, at);
-}
-
 static int send_ack(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_dialog *d, uint32_t cseq)
 {
-	char branch[BRANCH_SIZE], credentials[CREDENTIALS_SIZE];
-	struct sip_request rq = { .extra = credentials_of(invite, credentials) };
+	char branch[BRANCH_SIZE], credentials[SIP_CREDENTIALS_SIZE];
+	struct sip_request rq = { .extra = sip_print_credentials(invite, credentials) };
 	struct sip_via_out via = sip_client_via(l, t->target.transport, write_branch(l, d, 'a', cseq, branch));
 	size_t size;
 	sip_dialog_ack(d, cseq, &rq);
@@ -290,10 +274,10 @@ int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, str
 	leg->id = rq->id;
 	leg->is_caller = true;
 	leg->is_target_ours = true;
-	if (!xfed_span_is(rq->request.method, "SUBSCRIBE")) {
-		return XFED_OK;
-	}
-	/* RFC 6665 section 4.1.2.4: a NOTIFY may come before the response, with a tag of the peer that is not known yet. */
+	/*
+	 * With a tag of the peer that is not known yet, a NOTIFY may come before the response (RFC 6665 section 4.1.2.4); and so does what the user
+	 * of a Lync-family client writes while another device of his may still accept.
+	 */
 	int rc = set_key(l, leg, sip_key_dialog(&l->secret, rq->request.call_id, rq->request.from_tag, XFED_SPAN("")));
 	if (rc != XFED_OK) {
 		sip_leg_free(l, leg);
@@ -448,7 +432,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 	char tag[SIP_TO_TAG_LEN];
 	struct sip_dialog *d;
 	sip_to_tag(&l->secret, m, tag);
-	int rc = sip_dialog_of_request(m, xfed_span_make(tag, sizeof(tag)), &d);
+	int rc = sip_dialog_of_request(m, m->to.tag.data ? m->to.tag : xfed_span_make(tag, sizeof(tag)), &d);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -471,30 +455,40 @@ int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg)
 	return leg->is_keyed ? XFED_OK : set_key(l, leg, key_of(l, leg->dialog));
 }
 
-/* Only the first such NOTIFY makes a dialog (RFC 3856 section 6.9): other forks get 481. */
-static struct sip_leg *of_early_notify(struct sip_layer *l, const struct sip_message *m, int *rc)
+/* RFC 6665 section 8.2.1: a NOTIFY without Subscription-State belongs to no subscription. */
+static int dialog_of_early(const struct sip_trans *t, const struct sip_message *m, bool is_notify, struct sip_dialog **out)
+{
+	struct sip_message *sent = NULL;
+	int rc = !is_notify || sip_message_header(m, SIP_HEADER_SUBSCRIPTION_STATE, NULL) ? sip_client_read_back(t, &sent) : XFED_ERR_INVALID;
+	if (rc == XFED_OK) {
+		struct sip_dialog_start start = start_of(sent);
+		rc = is_notify ? sip_dialog_of_notify(&start, m, out) : sip_dialog_of_early(&start, m, out);
+	}
+	sip_message_free(sent);
+	return rc;
+}
+
+/*
+ * Only the first such request makes a dialog (RFC 3856 section 6.9): other forks get 481. That of an INVITE stays early, and depends on its
+ * answer.
+ */
+static struct sip_leg *of_early_request(struct sip_layer *l, const struct sip_message *m, int *rc)
 {
 	struct sip_key key = sip_key_dialog(&l->secret, m->call_id, m->to.tag, XFED_SPAN(""));
 	struct sip_leg *leg = NULL;
-	struct sip_message *sent = NULL;
 	struct sip_dialog *d;
 	HASH_FIND(hh_key, l->legs_by_key, &key, sizeof(key), leg);
-	struct sip_trans *t = leg ? sip_trans_by_id(l, leg->maker) : NULL;
-	if (!t || leg->dialog) {
+	const struct sip_trans *t = leg ? sip_trans_by_id(l, leg->maker) : NULL;
+	bool is_invite = t && (t->state == SIP_STATE_CALLING || t->state == SIP_STATE_INVITE_PROCEEDING);
+	if (!t || leg->dialog || is_invite == xfed_span_is(m->method, "NOTIFY")) {
 		return NULL;
 	}
-	/* RFC 6665 section 8.2.1: a NOTIFY without Subscription-State belongs to no subscription. */
-	*rc = sip_message_header(m, SIP_HEADER_SUBSCRIPTION_STATE, NULL) ? sip_client_read_back(t, &sent) : XFED_ERR_INVALID;
-	if (*rc == XFED_OK) {
-		struct sip_dialog_start start = start_of(sent);
-		*rc = sip_dialog_of_notify(&start, m, &d);
-	}
+	*rc = dialog_of_early(t, m, !is_invite, &d);
 	*rc = *rc == XFED_OK ? adopt(l, leg, d) : *rc;
-	sip_message_free(sent);
 	if (*rc != XFED_OK) {
 		return NULL;
 	}
-	leg->maker = 0;
+	leg->maker = is_invite ? leg->maker : 0;
 	return leg;
 }
 
@@ -507,8 +501,8 @@ struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, boo
 	if (m->from.tag.len > 0) {
 		HASH_FIND(hh_key, l->legs_by_key, &key, sizeof(key), leg);
 	}
-	if (!leg && m->from.tag.len > 0 && xfed_span_is(m->method, "NOTIFY")) {
-		leg = of_early_notify(l, m, rc);
+	if (!leg && m->from.tag.len > 0) {
+		leg = of_early_request(l, m, rc);
 		*is_new = leg != NULL;
 	}
 	return leg;

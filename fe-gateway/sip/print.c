@@ -1,5 +1,7 @@
 #include "sip/print.h"
 
+#include <stdio.h>
+
 #include "sip/lex.h"
 #include "sip/scan.h"
 
@@ -359,4 +361,18 @@ int sip_print_ack(const struct sip_message *invite, const struct sip_message *re
 int sip_print_cancel(const struct sip_message *invite, char *out, size_t size, size_t *len)
 {
 	return print_follower(invite, "CANCEL", invite->to.value, out, size, len);
+}
+
+struct xfed_span sip_print_credentials(const struct sip_message *invite, char out[SIP_CREDENTIALS_SIZE])
+{
+	static const char *const names[] = { "Authorization", "Proxy-Authorization" };
+	size_t at = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+		const struct sip_header *h = NULL;
+		while ((h = sip_message_header_named(invite, names[i], h))) {
+			int n = snprintf(out + at, SIP_CREDENTIALS_SIZE - at, "%s: %.*s\r\n", names[i], (int)h->value.len, h->value.data);
+			at += n > 0 && (size_t)n < SIP_CREDENTIALS_SIZE - at ? (size_t)n : 0;
+		}
+	}
+	return xfed_span_make(out, at);
 }

@@ -77,6 +77,10 @@ int sip_print_response(const struct sip_response *r, struct xfed_span head, char
 int sip_print_ack(const struct sip_message *invite, const struct sip_message *response, char *out, size_t size, size_t *len);
 int sip_print_cancel(const struct sip_message *invite, char *out, size_t size, size_t *len);
 
+/* The credentials of an INVITE, for the ACK of its 2xx (section 13.2.2.4). Fields that do not fit are left out. */
+#define SIP_CREDENTIALS_SIZE 4096
+struct xfed_span sip_print_credentials(const struct sip_message *invite, char out[SIP_CREDENTIALS_SIZE]);
+
 /* The standard reason phrase; never NULL. */
 const char *sip_status_phrase(int status);
 

@@ -190,7 +190,7 @@ int sip_leg_answered(struct sip_layer *l, struct sip_trans *t, const struct sip_
 int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct sip_user *user, const struct sip_message *m);
 /* To be called before a response that makes a dialog is sent: adds it to the tables. OK or NOMEM. */
 int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg);
-/* The dialog of a request; `*is_new`: a NOTIFY before the 2xx has made it. NULL: none; `*rc` NOMEM, or INVALID (400). */
+/* The dialog of a request; `*is_new`: it came before the 2xx, and has made it. NULL: none; `*rc` NOMEM, or INVALID (400). */
 struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc);
 void sip_leg_target(const struct sip_leg *leg, struct sip_target *out);
 void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours);

@@ -1,6 +1,7 @@
 /*
  * The body of a SIP message. The first byte chooses charset and transfer encoding, the rest is the body: what comes out is valid
- * UTF-8 without characters XML forbids, no more than three times the body; what is refused has a reason and one printable line.
+ * UTF-8 without characters XML forbids, no more than three times the body; what is refused has a reason and one printable line. The same
+ * of the body as HTML and as parts, and of what is chosen by is_rich.
  */
 #include <stdlib.h>
 
@@ -34,6 +35,24 @@ static void detail_is_sound(struct xfed_span s)
 	}
 }
 
+static void reads(const struct iw_sip_message *m)
+{
+	struct xfed_arena a;
+	struct xfed_span text;
+	struct iw_body_fault fault = { XFED_REASON_NONE, { NULL, 0 } };
+	xfed_arena_init(&a, 1024 * 1024);
+	int rc = iw_body_read(&a, m, &text, &fault);
+	MUST(rc == XFED_OK || rc == XFED_ERR_INVALID);
+	if (rc == XFED_OK) {
+		text_is_sound(text);
+		MUST(text.len <= 3 * m->body.len + 1);
+	} else {
+		MUST(fault.reason != XFED_REASON_NONE);
+		detail_is_sound(fault.detail);
+	}
+	xfed_arena_deinit(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const types[] = { "text/plain", "text/plain;charset=us-ascii", "text/plain;charset=iso-8859-1",
@@ -49,19 +68,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* From byte 128 on the body is a Content-Type too. */
 	struct iw_sip_message of_peer = m;
 	of_peer.content_type = data[0] >= 128 ? m.body : m.content_type;
-	struct xfed_arena a;
-	struct xfed_span text;
-	struct iw_body_fault fault = { XFED_REASON_NONE, { NULL, 0 } };
-	xfed_arena_init(&a, 1024 * 1024);
-	int rc = iw_body_read(&a, &of_peer, &text, &fault);
-	MUST(rc == XFED_OK || rc == XFED_ERR_INVALID);
-	if (rc == XFED_OK) {
-		text_is_sound(text);
-		MUST(text.len <= 3 * m.body.len);
-	} else {
-		MUST(fault.reason != XFED_REASON_NONE);
-		detail_is_sound(fault.detail);
-	}
-	xfed_arena_deinit(&a);
+	reads(&of_peer);
+	of_peer.is_rich = true;
+	reads(&of_peer);
+	of_peer.content_type = XFED_SPAN("text/html");
+	reads(&of_peer);
+	of_peer.content_type = XFED_SPAN("multipart/alternative;boundary=bb");
+	reads(&of_peer);
 	return 0;
 }

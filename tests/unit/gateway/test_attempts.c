@@ -115,7 +115,11 @@ static void turn(const char *wanted)
 	take_actions();
 	while ((t = attempts_next_send(attempts, now))) {
 		assert_int_equal(t->state, ATTEMPT_SENT);
-		note("send %d to %u", (int)t->id, sip_failover_number(t->places));
+		if (t->is_in_session) {
+			note("send %d", (int)t->id);
+		} else {
+			note("send %d to %u", (int)t->id, sip_failover_number(t->places));
+		}
 	}
 	expect(wanted);
 }
@@ -148,7 +152,7 @@ static void located(uint64_t id)
 	if (of[id] && !places_of[id]) {
 		assert_int_equal(sip_failover_new(&places, &failed, now, &places_of[id]), XFED_OK);
 	}
-	attempts_located(attempts, id, places_of[id]);
+	attempts_located(attempts, id, places_of[id], now);
 }
 
 static void answer(uint64_t id, int status)
@@ -560,8 +564,8 @@ static void what_is_not_waited_for_is_ignored(void **state)
 	const uint64_t last = ATTEMPT_SENT + 1;
 	for (int s = ATTEMPT_QUEUED; s <= ATTEMPT_SENT; s++) {
 		uint64_t id = (uint64_t)s + 1;
-		if (s == ATTEMPT_ALLOWED) {
-			continue; /* the_answer_may_come_while_another_is_under_way() */
+		if (s == ATTEMPT_ALLOWED || s == ATTEMPT_OPENING) {
+			continue; /* the_answer_may_come_while_another_is_under_way(), and in sessions */
 		}
 		char to[] = "sip:a@corp.example";
 		to[4] = (char)('a' + s);
@@ -710,6 +714,144 @@ static void an_edge_that_has_gone_holds_up_nobody(void **state)
 	expect("");
 }
 
+/* ---- in sessions ---- */
+
+static void take_for_session(uint64_t id)
+{
+	make(id, DEADLINE)->is_in_session = true;
+	assert_int_equal(attempts_add(attempts, of[id], XFED_SPAN(ZOE)), XFED_OK);
+}
+
+static void opened(uint64_t id)
+{
+	attempts_located(attempts, id, NULL, now);
+}
+
+/* The session is open; up to the first byte. */
+static void send_in_session(uint64_t id)
+{
+	turn(words("locate %d", (int)id));
+	opened(id);
+	expect(words("ask %d", (int)id));
+	acked(id);
+	expect(words("locate %d", (int)id));
+	opened(id);
+	turn(words("send %d", (int)id));
+}
+
+static void the_session_is_opened_before_the_edge_is_asked(void **state)
+{
+	take_for_session(1);
+	take_for_session(2);
+	turn("locate 1");
+	turn("");
+	acked(1);
+	expect("");
+	opened(1);
+	expect("ask 1");
+	acked(1);
+	expect("locate 1");
+	opened(1);
+	turn("send 1");
+	answer(1, 200);
+	expect("delivered 1 200");
+	send_in_session(2);
+	answer(2, 415);
+	expect("refused 2 415");
+}
+
+static void an_invite_that_fails_refuses_all_that_waits(void **state)
+{
+	take_for_session(1);
+	take_for_session(2);
+	turn("locate 1");
+	attempts_not_opened(attempts, 1, XFED_REASON_NONE, 486);
+	expect("refused 1 486, refused 2 486");
+	take_for_session(3);
+	turn("locate 3");
+	attempts_not_opened(attempts, 3, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
+	expect("refused 3 sip.session.unanswered");
+	attempts_not_opened(attempts, 3, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
+	expect("");
+}
+
+static void what_waits_for_its_session_may_be_taken_over(void **state)
+{
+	take_for_session(1);
+	turn("locate 1");
+	origin.has_ended = true;
+	attempts_run_ended(attempts, RUN, true);
+	expect("");
+	opened(1);
+	expect("locate 1");
+	opened(1);
+	turn("send 1");
+}
+
+static void or_is_uncertain(void **state)
+{
+	take_for_session(1);
+	turn("locate 1");
+	attempts_run_ended(attempts, RUN, false);
+	expect("uncertain 1 delivery.uncertain");
+}
+
+static void a_dialog_that_is_gone_means_one_more_try(void **state)
+{
+	take_for_session(1);
+	send_in_session(1);
+	answer(1, 481);
+	expect("locate 1");
+	opened(1);
+	turn("send 1");
+	answer(1, 481);
+	expect("refused 1 481");
+	take_for_session(2);
+	send_in_session(2);
+	attempts_broken(attempts, 2, false, now);
+	expect("locate 2");
+	attempts_not_opened(attempts, 2, XFED_REASON_NONE, 480);
+	expect("refused 2 480");
+}
+
+static void but_not_without_time(void **state)
+{
+	take_for_session(1);
+	send_in_session(1);
+	now += DEADLINE - XFED_DELIVERY_SIP_LEFT_MS + 1;
+	answer(1, 481);
+	expect("refused 1 481");
+}
+
+static void no_answer_in_a_session_is_uncertain_and_those_behind_go_on(void **state)
+{
+	take_for_session(1);
+	take_for_session(2);
+	take_for_session(3);
+	take_for_session(4);
+	send_in_session(1);
+	answer(1, 408);
+	expect("uncertain 1 sip.server.timeout");
+	send_in_session(2);
+	attempts_timeout(attempts, 2, true);
+	expect("uncertain 2 sip.server.timeout");
+	send_in_session(3);
+	attempts_broken(attempts, 3, true, now);
+	expect("uncertain 3 delivery.uncertain");
+	turn("locate 4");
+}
+
+static void what_waits_too_long_for_its_session_is_refused(void **state)
+{
+	take_for_session(1);
+	turn("locate 1");
+	now += DEADLINE - XFED_DELIVERY_SIP_LEFT_MS + 1;
+	attempts_tick(attempts, now);
+	expect("refused 1 delivery.deadline");
+	opened(1);
+	expect("");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -743,6 +885,14 @@ int main(void)
 		T(the_same_sender_steps_past_nothing),
 		T(one_that_waits_for_its_turn_ends_with_its_time),
 		T(an_edge_that_has_gone_holds_up_nobody),
+		T(the_session_is_opened_before_the_edge_is_asked),
+		T(an_invite_that_fails_refuses_all_that_waits),
+		T(what_waits_for_its_session_may_be_taken_over),
+		T(or_is_uncertain),
+		T(a_dialog_that_is_gone_means_one_more_try),
+		T(but_not_without_time),
+		T(no_answer_in_a_session_is_uncertain_and_those_behind_go_on),
+		T(what_waits_too_long_for_its_session_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

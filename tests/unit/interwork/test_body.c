@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <strings.h>
 
 #include <cmocka.h>
 
@@ -247,9 +248,97 @@ static void bodies(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* ---- what clients of Lync write ---- */
+
+#define PART(type, text) "--bb\r\nContent-Type: " type "\r\n\r\n" text "\r\n"
+#define RTF		 "{\\rtf1\\ansi\\deff0 {\\fonttbl{\\f0 Arial;}}\\f0\\fs20 rtf \\b bold\\b0\\par}"
+#define ALTERNATIVE	 "multipart/alternative;boundary=bb"
+#define P8(x)		 x x x x x x x x
+
+static const struct rich_row {
+	const char *name, *type, *body;
+	const char *text; /* NULL: refused */
+} rich_rows[] = {
+	/* as seen on the wire */
+	{ "a client's text with its font", "text/plain; charset=UTF-8;msgr=WAAtAE0ATQBTAC0ASQBNAC0ARgBvAHIAbQBhAHQAOgAgAEYATgA9AE0AUwA", "hi", "hi" },
+	{ "type in capitals", "TEXT/PLAIN; charset=utf-8", "hi", "hi" },
+	{ "HTML", "text/html; charset=UTF-8", "<html><body><b>bold</b> &amp; <i>it</i></body></html>", "bold & it" },
+	{ "HTML without a charset", "text/html", "a < b & c", "a < b & c" },
+	{ "plain and HTML", ALTERNATIVE,
+		PART("text/plain; charset=UTF-8", "plain part") PART("text/html; charset=UTF-8", "<b>html part</b>") "--bb--\r\n", "plain part" },
+	{ "rich text", "text/rtf", RTF, NULL },
+	{ "XHTML", "application/xhtml+xml", "<p>x</p>", NULL },
+	{ "CPIM", "message/cpim", "From: <im:a@x>\r\n\r\nContent-type: text/plain\r\n\r\nx", NULL },
+	{ "a notification", "message/imdn+xml", "<imdn/>", NULL },
+	/* parts */
+	{ "HTML first", ALTERNATIVE, PART("text/html", "<b>h</b>") PART("text/plain", "p") "--bb--", "p" },
+	{ "rich text and HTML", ALTERNATIVE, PART("text/rtf", RTF) PART("text/html", "<b>h</b>") "--bb--", "h" },
+	{ "rich text alone", ALTERNATIVE, PART("text/rtf", RTF) "--bb--", NULL },
+	{ "an empty line before the boundary", ALTERNATIVE, "--bb\r\nContent-Type: text/plain\r\n\r\np\r\n\r\n--bb--\r\n", "p" },
+	{ "none", ALTERNATIVE, "--bb\r\nContent-Type: text/plain\r\n\r\np\r\n--bb--\r\n", "p" },
+	{ "LF alone", ALTERNATIVE, "--bb\nContent-Type: text/plain\n\np\nq\n--bb--\n", "p\nq" },
+	{ "lines of the text stay", ALTERNATIVE, PART("text/plain", "a\r\n\r\n--b\r\n --bb\r\nc") "--bb--", "a\r\n\r\n--b\r\n --bb\r\nc" },
+	{ "a preamble, and more behind", ALTERNATIVE, "to be ignored\r\n" PART("text/plain", "p") "--bb--\r\n" PART("text/plain", "q"), "p" },
+	{ "a part without a type", ALTERNATIVE, "--bb\r\n\r\np\r\n--bb--", "p" },
+	{ "a part without an end", ALTERNATIVE, PART("text/plain", "p"), "p" },
+	{ "a quoted boundary", "multipart/alternative; type=x; boundary=\"b b\"", "--b b\r\nContent-Type: text/plain\r\n\r\np\r\n--b b--", "p" },
+	{ "a coding of the part", ALTERNATIVE,
+		"--bb\r\ncontent-transfer-encoding: Quoted-Printable\r\nCONTENT-TYPE:text/plain;charset=iso-8859-1\r\n\r\n=FC\r\n--bb--",
+		"\xc3\xbc" },
+	{ "a coding of the part that is none", ALTERNATIVE, "--bb\r\nContent-Transfer-Encoding: x\r\nContent-Type: text/plain\r\n\r\n=FC\r\n--bb--",
+		NULL },
+	{ "parts within a part", ALTERNATIVE, PART("multipart/alternative;boundary=cc", "--cc\r\n\r\np\r\n--cc--") "--bb--", NULL },
+	{ "another boundary", ALTERNATIVE, "--cc\r\n\r\np\r\n--cc--", NULL },
+	{ "no boundary", "multipart/alternative", "--bb\r\n\r\np\r\n--bb--", NULL },
+	{ "no parts", ALTERNATIVE, "--bb--\r\n", NULL },
+	{ "an empty body", ALTERNATIVE, "", NULL },
+	{ "sixteen parts", ALTERNATIVE, P8(PART("text/rtf", "r")) P8(PART("text/plain", "p")) "--bb--", "p" },
+	{ "seventeen parts", ALTERNATIVE, P8(PART("text/rtf", "r")) P8(PART("text/plain", "p")) PART("text/plain", "p") "--bb--", NULL },
+	{ "related parts", "multipart/related;boundary=bb", PART("text/plain", "p") "--bb--", NULL },
+};
+
+/* Without is_rich none but text/plain is read. */
+static void rich_texts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rich_rows); i++) {
+		const struct rich_row *r = &rich_rows[i];
+		struct iw_sip_message m = { .content_type = xfed_span_str(r->type), .body = xfed_span_str(r->body), .is_rich = true };
+		struct iw_body_fault fault = { XFED_REASON_NONE, { NULL, 0 } };
+		struct xfed_span text = { NULL, 0 };
+		int rc = iw_body_read(&arena, &m, &text, &fault);
+		if (r->text ? rc != XFED_OK || !xfed_span_is(text, r->text) : rc != XFED_ERR_INVALID) {
+			fail_msg("%s: %d '%.*s'", r->name, rc, (int)text.len, text.data ? text.data : "");
+		}
+		struct iw_sip_error error;
+		assert_true(rc == XFED_OK || (iw_reason_to_sip(fault.reason, &error) == XFED_OK && error.status == 415));
+		m.is_rich = false;
+		assert_int_equal(iw_body_read(&arena, &m, &text, &fault), strncasecmp(r->type, "text/plain", 10) == 0 ? XFED_OK : XFED_ERR_INVALID);
+	}
+}
+
+/* The header fields of a part are bounded, its text is not. */
+static void long_parts(void **state)
+{
+	(void)state;
+	static char body[64 * 1024];
+	struct xfed_span text;
+	struct iw_body_fault fault;
+	for (int is_header = 0; is_header < 2; is_header++) {
+		memset(body, 'x', sizeof(body));
+		const char *head = is_header ? "--bb\r\nContent-Type: text/plain; x=" : "--bb\r\nContent-Type: text/plain\r\n\r\n";
+		memcpy(body, head, strlen(head));
+		const struct iw_sip_message m = { .content_type = XFED_SPAN(ALTERNATIVE), .body = { body, sizeof(body) }, .is_rich = true };
+		assert_int_equal(iw_body_read(&arena, &m, &text, &fault), is_header ? XFED_ERR_INVALID : XFED_OK);
+		assert_true(is_header || text.len == sizeof(body) - strlen(head));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(rich_texts, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(charsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(codings, setup, teardown),

@@ -335,13 +335,19 @@ static const struct row domain_rows[] = {
 	{ "udp_trusted alone", G, DOMAINS("  - domain: example.com\n    next_hop: sip:127.0.0.1\n    peers: [a.example]\n    udp_trusted: true\n"),
 		"gateway.yaml:9:18:domains[0].udp_trusted: found true without peer_addresses, accepted: false, or a list of addresses\n" },
 	{ "not built", G,
-		DOMAINS("  - domain: example.com\n    dialect: lync\n    im: session\n    pipeline: true\n    gruu: true\n"
+		DOMAINS("  - domain: example.com\n    pipeline: true\n    gruu: true\n"
 			"    thread_as_call_id: true\n" HOP),
-		"gateway.yaml:7:14:domains[0].dialect: found \"lync\": the Lync dialect is not built in this version\n"
-		"gateway.yaml:8:9:domains[0].im: found \"session\": session mode (INVITE and MSRP) is not built in this version\n"
-		"gateway.yaml:9:15:domains[0].pipeline: found \"true\": pipelining is not built in this version\n"
-		"gateway.yaml:10:11:domains[0].gruu: found \"true\": GRUU is not built in this version\n"
-		"gateway.yaml:11:24:domains[0].thread_as_call_id: found \"true\": threads as Call-ID are not built in this version\n" },
+		"gateway.yaml:7:15:domains[0].pipeline: found \"true\": pipelining is not built in this version\n"
+		"gateway.yaml:8:11:domains[0].gruu: found \"true\": GRUU is not built in this version\n"
+		"gateway.yaml:9:24:domains[0].thread_as_call_id: found \"true\": threads as Call-ID are not built in this version\n" },
+	{ "a dialect of its own", G, DOMAINS("  - domain: example.com\n    dialect: lync\n    im: session\n" HOP) "im: {session_idle: 1m}\n", "" },
+	{ "page mode in dialect lync", G, DOMAINS("  - domain: example.com\n    dialect: lync\n    im: page\n" HOP),
+		"gateway.yaml:8:9:domains[0].im: found \"page\", accepted: session (dialect lync has no other messages)\n" },
+	{ "sessions in another dialect", G, DOMAINS("  - domain: example.com\n    im: session\n" HOP),
+		"gateway.yaml:7:9:domains[0].im: found \"session\", accepted: page, or dialect lync beside it (sessions with MSRP are not built in "
+		"this version)\n" },
+	{ "idle for too short", G, DOMAINS("  - domain: example.com\n" HOP) "im: {session_idle: 4s}\n",
+		"gateway.yaml:9:20:im.session_idle: found \"4s\", accepted: a duration from 5s to 24h, such as 10m\n" },
 	{ "not built but default", G,
 		DOMAINS("  - domain: example.com\n    dialect: standard\n    im: page\n    pipeline: false\n    gruu: false\n" HOP), "" },
 	{ "max_request", G, DOMAINS("  - domain: example.com\n    max_request: 1299B\n" HOP),
@@ -451,6 +457,8 @@ static void values_arrive(void **state)
 	assert_int_equal(d->hop.port, 0);
 	assert_int_equal(d->hop.transport, RT_TRANSPORT_UDP);
 	assert_int_equal(d->max_request_bytes, 1300);
+	assert_int_equal(d->im, CONFIG_IM_PAGE);
+	assert_int_equal(g->im.session_idle_ms, 600000);
 	assert_true(d->tls_name == NULL);
 	assert_true(may_send(d, "10.3.255.255"));
 	assert_false(may_send(d, "10.4.0.0"));
@@ -473,6 +481,15 @@ static void values_arrive(void **state)
 	assert_true(rt_conf_is_set(&g->base.doc, d, "max_request"));
 	assert_ptr_equal(config_domain(g, XFED_SPAN("example.com")), d);
 	assert_null(config_domain(g, XFED_SPAN("example.org")));
+	config_free(g);
+}
+
+static void dialect_lync_means_sessions(void **state)
+{
+	struct config *g = gateway(DOMAINS("  - domain: example.com\n    dialect: lync\n" HOP) "im: {session_idle: 90s}\n");
+	assert_int_equal(g->domains.items[0].dialect, CONFIG_DIALECT_LYNC);
+	assert_int_equal(g->domains.items[0].im, CONFIG_IM_SESSION);
+	assert_int_equal(g->im.session_idle_ms, 90000);
 	config_free(g);
 }
 
@@ -629,6 +646,7 @@ int main(void)
 		cmocka_unit_test(large_file_is_refused),
 		cmocka_unit_test(all_errors_are_collected_up_to_a_bound),
 		cmocka_unit_test(values_arrive),
+		cmocka_unit_test(dialect_lync_means_sessions),
 		cmocka_unit_test(what_is_not_written_of_a_next_hop_is_left_to_the_dns),
 		cmocka_unit_test(a_reload_knows_what_changed),
 		cmocka_unit_test(a_reload_leaves_what_needs_a_restart),

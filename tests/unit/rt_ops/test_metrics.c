@@ -62,6 +62,7 @@ static void families_of_the_interface(void **state)
 		{ "xfed_presence_notifications_total", "counter", 2 },
 		{ "xfed_presence_refreshes_total", "counter", 1 },
 		{ "xfed_presence_drift", "counter", 0 },
+		{ "xfed_sip_sessions", "gauge", 0 },
 		{ "xfed_sip_responses_total", "counter", 3 },
 		{ "xfed_sip_next_hop_up", "gauge", 1 },
 		{ "xfed_store_writable", "gauge", 0 },

@@ -849,6 +849,34 @@ static void notify_before_the_2xx(void **state)
 	finish(1, 1);
 }
 
+#define EARLY_INFO(tag, cseq)                                                                                                                        \
+	"INFO sip:me@example.net SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK" tag "\r\nMax-Forwards: 70\r\n"                           \
+	"From: <sip:peer@example.net>;tag=" tag "\r\nTo: <sip:me-a@example.net>;tag=tag-of-mine\r\n"                                                 \
+	"Call-ID: call@pair\r\nCSeq: " cseq " INFO\r\nContent-Length: 0\r\n\r\n"
+
+/* A user writes on one device while the others may still accept: the request is of the dialog that its 2xx confirms, or another's replaces. */
+static void a_request_before_the_2xx_of_an_invite(void **state)
+{
+	for (int is_other = 0; is_other < 2; is_other++) {
+		begin();
+		assert_int_equal(ask(A, "INVITE"), XFED_OK);
+		run_for(10);
+		receive(A, EARLY_INFO("early", "1"), strlen(EARLY_INFO("early", "1")));
+		assert_string_equal(ends[A].log, "INFO");
+		uint64_t dialog = ends[A].dialog;
+		assert_true(dialog != 0 && sip_layer_dialog(ends[A].layer, dialog)->is_early);
+		receive(A, EARLY_INFO("early", "1"), strlen(EARLY_INFO("early", "1")));
+		receive(A, EARLY_INFO("more", "1"), strlen(EARLY_INFO("more", "1"))); /* 481 */
+		assert_int_equal(answer(A, 200), XFED_OK);
+		assert_string_equal(ends[A].log, "INFO");
+		assert_int_equal(answer(B, is_other ? 200 : 486), XFED_OK);
+		run_for(10);
+		assert_string_equal(ends[A].log, is_other ? "INFO, 200" : "INFO, 486");
+		assert_true(is_other ? !sip_layer_dialog(ends[A].layer, dialog)->is_early : !sip_layer_dialog(ends[A].layer, dialog));
+		finish((size_t)is_other, (size_t)is_other);
+	}
+}
+
 /* RFC 6665 section 8.2.1: a NOTIFY without Subscription-State makes no dialog. */
 static void a_notify_without_its_state(void **state)
 {
@@ -972,6 +1000,7 @@ int main(void)
 		cmocka_unit_test(a_connection_closes_behind_a_refresh),
 		cmocka_unit_test(what_has_ended_is_not_in_doubt),
 		cmocka_unit_test(notify_before_the_2xx),
+		cmocka_unit_test(a_request_before_the_2xx_of_an_invite),
 		cmocka_unit_test(a_notify_without_its_state),
 		cmocka_unit_test(packages_nobody_takes),
 		cmocka_unit_test(a_subscription_over_a_bad_wire),

@@ -1,5 +1,4 @@
-/* Counters by key: follows per partner, pending requests per user and partner, stanzas per partner and second. */
-#include "presence/known.h"
+#include "util/tally.h"
 
 #include "util/table.h"
 

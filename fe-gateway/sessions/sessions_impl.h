@@ -1,0 +1,140 @@
+/* What the files of sessions share. Inside the room only. */
+#ifndef GATEWAY_SESSIONS_SESSIONS_IMPL_H
+#define GATEWAY_SESSIONS_SESSIONS_IMPL_H
+
+#include "interwork/sdp.h"
+#include "sessions/sessions.h"
+#include "sip/session.h"
+#include "util/heap.h"
+#include "util/table.h"
+#include "util/tally.h"
+
+/* At these limits new sessions are refused; existing ones stay. Our users and partners cause them alike. */
+#define SESSIONS_MAX	   100000
+#define SESSIONS_USER_MAX  1000
+#define SESSIONS_SHARE_MAX 50000 /* of one partner */
+
+#define SESSION_CONVERSATION_SIZE 33
+#define SESSION_LINES_SIZE	  512
+
+enum call_todo { CALL_REST, CALL_INVITE, CALL_ACCEPT, CALL_DECLINE, CALL_CANCEL, CALL_BYE };
+
+/* A call lives on without its session while its last request is to be sent. */
+struct call {
+	uint64_t id;
+	struct sessions *room;
+	struct session *session; /* NULL: it is over, but for `todo` */
+	unsigned number;	 /* of the session's machine */
+	enum call_todo todo;	 /* at the end of the turn, in sessions.queue */
+	bool is_ours : 1;
+	bool is_up : 1;	       /* it has been accepted */
+	bool is_unwanted : 1;  /* its description refuses what we offered: it is accepted only to be ended */
+	bool is_withdrawn : 1; /* the INVITE of the peer has its response already */
+	bool is_in_txns : 1;
+	enum sip_transport transport : 8; /* of our Contact in it */
+	uint64_t txn;			  /* of the INVITE: to be cancelled, or answered; 0: it has not gone out */
+	uint64_t dialog;		  /* 0: none yet */
+	uint64_t invite;		  /* hash of Call-ID and From tag of the peer's INVITE */
+	char *domain;			  /* of the user; owned */
+	char *answer;			  /* the session description for `todo` ACCEPT, and header fields before it; owned */
+	struct trunk_send send;
+	struct call *prev, *next;
+	UT_hash_handle hh, hh_txn; /* by id; by txn, while the peer waits for the answer */
+};
+
+struct session {
+	struct sessions *room;
+	struct sip_session machine;
+	struct call *calls[SIP_SESSION_CALLS];
+	uint64_t waiter; /* of sessions_want() */
+	uint64_t share;	 /* keys of the tallies */
+	uint64_t user;
+	struct session_failure why; /* of the event that is being stepped */
+	uint64_t until_ms;	    /* of the last sessions_want() */
+	bool must_tell_open;	    /* the waiter, when the call has been accepted in fact */
+	bool must_want_again;	    /* as it will not be */
+	char conversation[SESSION_CONVERSATION_SIZE];
+	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
+	struct {
+		uint64_t again_ms, until_ms, heard_ms;
+		bool is_known; /* the contact has said something of typing */
+	} typing;
+	struct xfed_heap_item due;
+	struct xfed_span local, remote; /* bare JIDs */
+	UT_hash_handle hh;		/* key: both, with a NUL between */
+};
+
+struct session_note;
+
+/* A response, sent at the end of the turn. */
+struct session_reply {
+	uint64_t txn;
+	int status;
+	const char *phrase; /* static, or NULL */
+	struct session_reply *prev, *next;
+	char lines[SESSION_LINES_SIZE + 1];
+};
+
+struct sessions {
+	struct sessions_rooms below;
+	struct trunk_user trunk_user;
+	const struct sessions_user *user;
+	struct session *table;
+	struct call *calls, *by_txn, *queue;
+	struct session_reply *replies;
+	struct session_note *notes; /* inside.c */
+	struct xfed_heap due;
+	struct rt_timer timer;
+	struct tally *users, *shares;
+	bool is_draining, is_leaving; /* INVITEs are refused; and everything else ends */
+};
+
+static inline uint64_t sessions_now(const struct sessions *ss)
+{
+	return core_now(ss->below.core);
+}
+static inline const struct config *sessions_config(const struct sessions *ss)
+{
+	return policy_config(ss->below.policy);
+}
+
+/* sessions.c */
+struct session *session_find(const struct sessions *ss, struct xfed_span local, struct xfed_span remote);
+/* Found or made. OK; LIMIT: one of the limits is reached; NOMEM. */
+int session_of(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out);
+const struct config_domain *session_domain(const struct session *s); /* NULL: it is none of ours any more */
+struct call *call_find(const struct sessions *ss, uint64_t id);
+struct call *call_new(struct session *s, unsigned number, bool is_ours); /* NULL: no memory, or no domain */
+void call_queue(struct call *c, enum call_todo todo);
+void call_wait(struct call *c, uint64_t txn); /* the peer's INVITE waits for its answer, until: */
+void call_waits_no_more(struct call *c);
+void call_withdrawn(struct call *c);
+void call_log(const struct call *c, const char *event);
+void call_free(struct call *c);
+void session_settle(struct session *s); /* sets its timer, or frees it if it has nothing left */
+/* Feeds the machine and performs its actions; the session and its calls may be gone afterwards. */
+void session_step(struct session *s, const struct sip_session_event *ev);
+void call_step(struct call *c, enum sip_session_event_kind kind, int status);
+
+/* outgoing.c: our INVITE, and the end of calls */
+void call_flush(struct call *c);
+void call_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog); /* these as in struct trunk_user */
+void call_timeout(void *data, uint64_t id, bool was_written);
+void call_broken(void *data, uint64_t id, bool was_written);
+void call_hop_ready(void *data, struct trunk_send *send);
+void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason);
+int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out); /* our session description */
+
+/* inside.c */
+void session_notes_flush(struct sessions *ss);
+void session_notes_free(struct sessions *ss);
+void session_user_types(struct session *s, const struct iw_typing *t);
+uint64_t session_typing_deadline(const struct session *s);
+void session_typing_tick(struct session *s);
+void session_typing_over(struct session *s, bool is_users);
+
+/* incoming.c: requests of peers */
+void sessions_request(void *data, const struct sip_incoming *rq);
+void sessions_reply(struct sessions *ss, uint64_t txn, int status, const char *phrase, const char *lines);
+
+#endif

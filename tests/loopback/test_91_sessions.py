@@ -1,0 +1,672 @@
+"""IM sessions of the Lync dialect, with a scripted client that does what captures of a real one show (proto/delivery.md, Sessions)."""
+import itertools
+import threading
+
+import pytest
+
+from harness.daemon import Refusal
+from harness.lync import AUDIO, LyncUser
+from harness.proc import wait_until
+from harness.sip import SipUser
+from harness.xmpp import child_text
+
+numbers = itertools.count(1)
+
+
+def words(prefix):
+    return "%s %d" % (prefix, next(numbers))
+
+
+@pytest.fixture(scope="module")
+def fe():
+    """The front end of lync.example."""
+    sip = SipUser("lync.example")
+    yield sip
+    sip.close()
+
+
+@pytest.fixture(scope="module")
+def lync(install, started, certs, users, fe):
+    """An installation whose corp.example speaks the Lync dialect, to that front end."""
+    users = dict(users)
+    users["corp.example"] = fe
+    fe.domain = "corp.example"
+    inst = install("ly", users=users, gateway={"im": {"session_idle": "20s"}, "delivery": {"deadline": "45s"}})
+    inst.gateway_config["domains"][0]["dialect"] = "lync"
+    inst.write_configs()
+    inst.list_partner("partner.example")
+    try:
+        yield started(inst)
+    finally:
+        inst.stop()
+
+
+@pytest.fixture(scope="module")
+def partner(lync, new_partner):
+    return new_partner(lync, "partner.example", leaf="partner")
+
+
+@pytest.fixture
+def line(lync, fe):
+    flow = fe.dial(lync.sip)
+    yield flow
+    flow.close()
+
+
+@pytest.fixture
+def person(fe, line):
+    """person(NAME): a user of the front end; each test has its own, so that no session is left from another."""
+    made = {}
+
+    def make(name=None, **kwargs):
+        one = LyncUser(fe, line, name or words("u").replace(" ", ""), **kwargs)
+        made[one.uri] = one
+        fe.answer = lambda m: made[m.uri("to")].answer(m) if m.uri("to") in made else 200
+        return one
+    yield make
+    fe.answer = 200
+
+
+@pytest.fixture
+def refusal(lync):
+    return lambda code, mentions="": Refusal(lync, code, mentions)
+
+
+def jid(u):
+    return u.uri[4:]
+
+
+def sessions(inst):
+    return inst.gateway.metric("xfed_sip_sessions")
+
+
+BOB = "sip:bob@partner.example"
+
+
+# ---- opened by either side ----
+
+def test_opened_by_the_contact(partner, person):
+    alice, one, two, back = person(), words("one"), words("two"), words("back")
+    partner.say("bob", jid(alice), one)
+    got = alice.wait_text(one)
+    invite = alice.wait("INVITE")
+    assert (invite.uri("from"), invite.uri("to")) == (BOB, alice.uri) and invite.get("content-type") == "application/sdp"
+    assert "m=message " in invite.text and " sip null" in invite.text and "a=accept-types:text/plain" in invite.text
+    assert "timer" not in (invite.get("supported") or "") and invite.get("ms-conversation-id")
+    d = alice.dialogs[0]
+    assert got.get("call-id") == invite.get("call-id") and got.start.split()[1] == alice.gruu[1:-1]
+    assert got.get("route") == alice.routes() and got.get("content-type").startswith("text/plain")
+    partner.say("bob", jid(alice), two)
+    assert alice.wait_text(two).get("call-id") == d.call_id
+    answer = alice.say(d, back)
+    assert answer.status == 202 and answer.get("message-id")
+    got = partner.wait_body(back)
+    assert (got.get("from"), got.get("to")) == (jid(alice), "bob@partner.example")
+    assert len(alice.dialogs) == 1
+
+
+def test_opened_by_the_user(partner, person):
+    alice, one, back = person(), words("one"), words("back")
+    answer, d = alice.invite(BOB)
+    assert answer.status == 200 and answer.get("record-route") == alice.routes()
+    assert "m=message " in answer.text and "timer" not in (answer.get("supported") or "")
+    assert alice.say(d, one).status == 202
+    assert partner.wait_body(one).get("from") == jid(alice)
+    partner.say("bob", jid(alice), back)
+    assert alice.wait_text(back).get("call-id") == d.call_id
+    assert alice.bye(d).status == 200
+
+
+def test_the_media_name_of_the_client_is_answered(person):
+    old = person(media="x-ms-message")
+    answer, d = old.invite(BOB)
+    assert "m=x-ms-message " in answer.text and "m=message" not in answer.text
+    assert old.bye(d).status == 200
+
+
+def test_after_bye_the_next_message_opens_another(partner, person):
+    alice, one, two = person(), words("one"), words("two")
+    _, d = alice.invite(BOB)
+    partner.say("bob", jid(alice), one)
+    alice.wait_text(one)
+    alice.bye(d)
+    partner.say("bob", jid(alice), two)
+    assert alice.wait_text(two).get("call-id") == alice.dialogs[1].call_id
+    assert alice.wait("INVITE").get("ms-conversation-id")
+
+
+def test_a_hundred_each_way_in_order(partner, person):
+    alice = person()
+    out, back = [words("out") for _ in range(100)], [words("back") for _ in range(100)]
+    since = alice.sip.inbox.mark()
+    for text in out:
+        partner.say("bob", jid(alice), text)
+    alice.wait_text(out[-1], 30, since)
+    assert [m.text for m in alice.sip.inbox.items[since:] if m.method == "MESSAGE"] == out
+    assert len(alice.dialogs) == 1
+    d, since = alice.dialogs[0], partner.inbox.mark()
+    waiting = []
+    for text in back:  # the client does not wait for answers
+        raw, branch = alice.inside(d, "MESSAGE", body=text, content_type="text/plain; charset=UTF-8")
+        waiting.append((raw, branch))
+    answers = []
+    threads = [threading.Thread(target=lambda r=raw, b=branch: answers.append(alice.sip.ask(alice.flow, r, b, 30))) for raw, branch in waiting[:1]]
+    for t in threads:
+        t.start()
+    for raw, _ in waiting[1:]:
+        alice.flow.send(raw)
+    for t in threads:
+        t.join()
+    partner.wait_body(back[-1], 30, since)
+    got = [child_text(s, "body") for s in partner.inbox.items[since:] if child_text(s, "body") in back]
+    assert got == back and answers[0].status == 202
+
+
+def test_a_re_invite_and_an_update_are_answered(partner, person):
+    alice, text = person(), words("text")
+    _, d = alice.invite(BOB, headers=[("Supported", "timer"), ("Session-Expires", "1800")])
+    answer = alice.ask(d, "UPDATE", headers=[("Supported", "timer"), ("Session-Expires", "1800;refresher=uac")])
+    assert answer.status == 200 and answer.get("session-expires") == "1800;refresher=uac"
+    raw, branch = alice.inside(d, "INVITE", body="", headers=[("Supported", "timer"), ("Session-Expires", "1800;refresher=uac")])
+    answer = alice.sip.ask(alice.flow, raw, branch)
+    assert answer.status == 200 and "m=message " in answer.text
+    alice.flow.send(alice.request("ACK", d.contact, d.peer, d.cseq, d.call_id, d.mine, d.theirs)[0])
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+
+
+def test_whoever_calls_refreshes(person):
+    alice = person()
+    answer, d = alice.invite(BOB, headers=[("Supported", "timer"), ("Session-Expires", "1800")])
+    assert answer.get("session-expires") == "1800;refresher=uac" and answer.get("require") == "timer"
+    alice.bye(d)
+    answer, d = alice.invite(BOB)
+    assert answer.get("session-expires") is None and answer.get("require") is None
+    alice.bye(d)
+
+
+def test_an_idle_session_is_ended_and_opened_again(partner, person):
+    alice, one, two = person(), words("one"), words("two")
+    partner.say("bob", jid(alice), one)
+    alice.wait_text(one)
+    alice.wait("BYE", 60, what=lambda m: m.get("call-id") == alice.dialogs[0].call_id)
+    partner.say("bob", jid(alice), two)
+    assert alice.wait_text(two).get("call-id") == alice.dialogs[1].call_id
+
+
+# ---- refused ----
+
+@pytest.mark.parametrize("status, condition, code", [
+    (404, "item-not-found", "sip.user.unknown"), (480, "recipient-unavailable", "sip.user.offline"), (486, None, None),
+    (488, "not-acceptable", "sip.request.refused"), (503, None, "sip.server.error"), (603, None, "sip.user.declined"), (408, "remote-server-timeout", None)])
+def test_an_invite_that_is_refused_refuses_what_waits(lync, partner, person, status, condition, code):
+    alice = person()
+    alice.on_invite = lambda m: status if len(alice.sip.inbox.items) and ready.wait(60) else status
+    ready = threading.Event()
+    ids = [words("id") for _ in range(3)]
+    uncertain = lync.gateway.metric("xfed_deliveries_uncertain_total")
+    for i in ids:
+        partner.say("bob", jid(alice), "refuse me", id=i)
+    ready.set()
+    for i in ids:
+        got = partner.wait_error(i)
+        assert condition is None or got[0] == condition, got
+        assert code is None or code in (got[2] or ""), got
+    assert lync.gateway.metric("xfed_deliveries_uncertain_total") == uncertain
+    alice.on_invite, text = 200, words("again")
+    partner.say("bob", jid(alice), text)
+    alice.wait_text(text)
+
+
+@pytest.mark.parametrize("status, condition", [(415, "not-acceptable"), (480, "recipient-unavailable"), (486, None), (500, "internal-server-error"),
+                                               (403, None), (603, None)])
+def test_a_message_that_is_refused_leaves_the_session(partner, person, status, condition):
+    alice, ident, text = person(), words("id"), words("next")
+    partner.say("bob", jid(alice), "first")
+    alice.wait_text("first")
+    alice.on_message = status
+    partner.say("bob", jid(alice), "refuse me", id=ident)
+    got = partner.wait_error(ident)
+    assert condition is None or got[0] == condition, got
+    alice.on_message = 200
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") == alice.dialogs[0].call_id and len(alice.dialogs) == 1
+
+
+def test_481_is_one_new_session_and_one_more_try(partner, person):
+    alice, text, ident = person(), words("gone"), words("id")
+    partner.say("bob", jid(alice), "first")
+    alice.wait_text("first")
+    gone = alice.dialogs[0]
+    alice.on_message = lambda m: 481 if m.get("call-id") == gone.call_id else 200
+    partner.say("bob", jid(alice), text, id=ident)
+    alice.wait("MESSAGE", what=lambda m: m.text == text and m.get("call-id") != gone.call_id)
+    assert len([m for m in alice.sip.inbox.items if m.method == "MESSAGE" and m.text == text]) == 2
+    alice.on_message = 481
+    partner.say("bob", jid(alice), "twice", id=ident + "x")
+    assert partner.wait_error(ident + "x")
+    assert len([m for m in alice.sip.inbox.items if m.method == "MESSAGE" and m.text == "twice"]) == 2
+
+
+def test_408_is_uncertain_and_the_session_is_ended(partner, person):
+    alice, ident, text = person(), words("id"), words("behind")
+    partner.say("bob", jid(alice), "first")
+    alice.wait_text("first")
+    old, held = alice.dialogs[0], threading.Event()
+    alice.on_message = lambda m: (408 if held.wait(60) else 408) if m.get("call-id") == old.call_id else 200
+    partner.say("bob", jid(alice), "lost", id=ident)
+    alice.wait_text("lost")
+    partner.say("bob", jid(alice), text)
+    held.set()
+    error = partner.wait_error(ident)
+    assert error[0] == "remote-server-timeout" and "may have been delivered" in error[2], error
+    assert alice.wait_text(text).get("call-id") != old.call_id
+    alice.wait("BYE", what=lambda m: m.get("call-id") == old.call_id)
+
+
+# ---- the answer to the INVITE ----
+
+def test_an_answer_that_comes_late_and_a_message_before_it(partner, person):
+    alice, text, early = person(), words("wait"), words("early")
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    d = alice.dialog_of(invite)
+    assert alice.say(d, early).status == 202
+    assert partner.wait_body(early).get("from") == jid(alice)
+    alice.answer_invite(invite, 200, d)
+    assert alice.wait_text(text).get("call-id") == d.call_id
+
+
+def test_nobody_answers_and_the_answer_comes_too_late(partner, person):
+    """After delivery.deadline less Timer F the INVITE is cancelled; a 2xx that comes all the same is acknowledged and ended."""
+    alice, ids, text = person(), [words("id") for _ in range(2)], words("then")
+    alice.on_invite = None
+    for i in ids:
+        partner.say("bob", jid(alice), "nobody there", id=i)
+    invite = alice.wait("INVITE")
+    alice.sip.respond(invite, 180)
+    for i in ids:
+        error = partner.wait_error(i, 60)
+        assert error[0] == "recipient-unavailable" and "sip.session.unanswered" in error[2], error
+    alice.sip.raw.wait(lambda item: item[0].method == "CANCEL" and item[0].get("call-id") == invite.get("call-id"))
+    late = alice.answer_invite(invite, 200)
+    alice.wait("BYE", what=lambda m: m.get("call-id") == late.call_id)
+    alice.on_invite = 200
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") != late.call_id
+
+
+def test_an_answer_after_ten_seconds_is_one(partner, person):
+    alice, text = person(), words("slow")
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    t = threading.Timer(10, lambda: alice.answer_invite(invite, 200))
+    t.start()
+    assert alice.wait_text(text, 30).get("call-id") == invite.get("call-id")
+    t.join()
+
+
+def test_a_second_device_that_answers_gets_ack_and_bye(partner, person):
+    alice, text = person(), words("forked")
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    first = alice.answer_invite(invite, 200)
+    second = alice.answer_invite(invite, 200, alice.dialog_of(invite))
+    assert alice.wait_text(text).get("to").endswith(";tag=" + first.mine)
+    bye = alice.wait("BYE", what=lambda m: m.get("to").endswith(";tag=" + second.mine))
+    assert bye.get("call-id") == second.call_id and first.is_open
+
+
+def test_an_answer_without_messages_is_ended(partner, person):
+    alice, ident = person(), words("id")
+    alice.accepts = AUDIO
+    partner.say("bob", jid(alice), "no text there", id=ident)
+    assert "sip.session.media" in partner.wait_error(ident)[2]
+    alice.wait("BYE")
+
+
+def test_both_at_once_and_the_client_gives_up_its_own(partner, person):
+    alice, text, own = person(), words("ours"), words("own")
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    raw, d, branch = alice.start_invite(BOB)
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(alice.sip.ask(alice.flow, raw, branch, 30)))
+    t.start()
+    ours = alice.answer_invite(invite, 200)
+    bye, bye_branch = alice.request("BYE", BOB, BOB, 2, d.call_id, d.mine)
+    assert alice.sip.ask(alice.flow, bye, bye_branch).status in (200, 481)  # whichever comes first
+    t.join()
+    assert alice.wait_text(text).get("call-id") == ours.call_id
+    assert alice.say(ours, own).status == 202
+    partner.wait_body(own)
+
+
+def test_both_at_once_and_the_client_waits(partner, person):
+    alice, text = person(), words("waits")
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    alice.wait("INVITE")
+    answer, d = alice.invite(BOB, timeout=30)
+    assert answer.status == 200
+    assert alice.wait_text(text).get("call-id") == d.call_id
+    assert len([m for m in alice.sip.inbox.items if m.method == "MESSAGE" and m.text == text]) == 1
+
+
+def test_a_second_invite_replaces_the_first(partner, person):
+    alice, text = person(), words("replaced")
+    _, first = alice.invite(BOB)
+    _, second = alice.invite(BOB)
+    alice.wait("BYE", what=lambda m: m.get("call-id") == first.call_id)
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") == second.call_id
+
+
+def test_bye_with_unanswered_messages(partner, person):
+    """What was under way gets its answer; what waits goes in a new session."""
+    alice, ident, text = person(), words("id"), words("later")
+    _, d = alice.invite(BOB)
+    alice.on_message = lambda m: None if m.get("call-id") == d.call_id else 200
+    partner.say("bob", jid(alice), "under way", id=ident)
+    under_way = alice.wait_text("under way")
+    partner.say("bob", jid(alice), text)
+    assert alice.bye(d).status == 200
+    alice.sip.respond(under_way, 480)
+    assert partner.wait_error(ident)[0] == "recipient-unavailable"
+    assert alice.wait_text(text).get("call-id") != d.call_id
+
+
+# ---- bodies, typing, late failures ----
+
+STATES = "http://jabber.org/protocol/chatstates"
+MULTIPART = ("--x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n--x\r\nContent-Type: text/html\r\n\r\n<b>no</b>\r\n--x--\r\n")
+
+
+def chat_state(state):
+    return "<%s xmlns='%s'/>" % (state, STATES)
+
+
+def typing_of(stanza):
+    return next((e.tag[len(STATES) + 2:] for e in stanza if e.tag.startswith("{%s}" % STATES)), None)
+
+
+def test_bodies_of_this_dialect(partner, person):
+    alice, one, two = person(), words("markup"), words("parts")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, "<div><b>%s</b> &amp; more</div>" % one, content_type="text/html; charset=UTF-8").status == 202
+    assert partner.inbox.wait(lambda s: (child_text(s, "body") or "").startswith(one), 10)
+    assert alice.say(d, MULTIPART % two, content_type='multipart/alternative; boundary="x"').status == 202
+    partner.wait_body(two)
+
+
+def test_the_contact_types(partner, person):
+    alice, text = person(), words("typed")
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    since = alice.sip.inbox.mark()
+    partner.say("bob", jid(alice), None, inner=chat_state("composing"))
+    info = alice.wait("INFO", 10, since)
+    assert 'status="type"' in info.text and info.get("call-id") == alice.dialogs[0].call_id
+    assert info.get("content-type").split(";")[0] == "application/xml"
+    again = alice.sip.inbox.mark()
+    alice.wait("INFO", 10, again, lambda m: 'status="type"' in m.text)  # a client takes it back after 6 s
+    since = alice.sip.inbox.mark()
+    partner.say("bob", jid(alice), None, inner=chat_state("paused"))
+    alice.wait("INFO", 10, since, lambda m: 'status="idle"' in m.text)
+    partner.say("bob", jid(alice), text, inner=chat_state("active"))
+    alice.wait_text(text)
+
+
+def test_typing_before_there_is_a_session_opens_none(partner, person):
+    alice, text = person(), words("opens")
+    partner.say("bob", jid(alice), None, inner=chat_state("composing"))
+    partner.say("bob", jid(alice), text)
+    alice.wait_text(text)
+    assert len([m for m in alice.sip.inbox.items if m.method == "INVITE" and m.uri("to") == alice.uri]) == 1
+    assert not [m for m in alice.sip.inbox.items if m.method == "INFO" and m.uri("to") == alice.uri]
+
+
+def test_the_user_types(partner, person):
+    alice = person()
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d, since = alice.dialogs[0], partner.inbox.mark()
+    for _ in range(2):
+        assert alice.ask(d, "INFO", body='<?xml version="1.0"?><KeyboardActivity> <status status="type" /></KeyboardActivity>',
+                         content_type="application/xml").status == 200
+    got = partner.inbox.wait(lambda s: typing_of(s) == "composing" and s.get("from") == jid(alice), 10, since)
+    assert child_text(got, "body") is None and got.get("type") == "chat"
+    partner.inbox.wait(lambda s: typing_of(s) == "paused" and s.get("from") == jid(alice), 20, since)  # nothing more for 6 s
+    assert len([s for s in partner.inbox.items[since:] if typing_of(s) == "composing" and s.get("from") == jid(alice)]) == 1
+    assert alice.ask(d, "INFO", body="<action name='conf'/>", content_type="application/xml").status == 415
+
+
+def test_a_contact_that_says_nothing_of_typing_is_told_nothing(partner, person):
+    alice, text = person(), words("plain")
+    _, d = alice.invite(BOB)
+    since = partner.inbox.mark()
+    assert alice.ask(d, "INFO", body='<KeyboardActivity><status status="type"/></KeyboardActivity>', content_type="application/xml").status == 200
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert not [s for s in partner.inbox.items[since:] if typing_of(s)]
+
+
+@pytest.mark.parametrize("condition, status", [("item-not-found", 404), ("service-unavailable", 404), ("not-acceptable", 415),
+                                               ("policy-violation", 606), ("internal-server-error", 504)])
+def test_what_the_contacts_server_refuses_has_the_status_whose_text_is_true(partner, person, condition, status):
+    """408, 480 and 481 would end the session."""
+    alice, text = person(), words("refused")
+    _, d = alice.invite("sip:%s@partner.example" % words("c").replace(" ", ""))
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(alice.say(d, text)))
+    t.start()
+    got = partner.wait_body(text)
+    partner.send("<message from='%s' to='%s' id='%s' type='error'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (
+        got.get("to"), got.get("from"), got.get("id"), condition))
+    t.join()
+    assert answers[0].status == status
+    assert (" 309 " in " " + (answers[0].get("warning") or "")) == (status == 606)
+    assert d.is_open
+
+
+def test_a_late_error_is_a_notify_in_the_session(partner, person, refusal):
+    alice, text = person(), words("lost")
+    _, d = alice.invite(BOB)
+    answer = alice.say(d, text)
+    got = partner.wait_body(text)
+    with refusal("xmpp.user.unknown"):
+        partner.send("<message from='bob@partner.example' to='%s' id='%s' type='error'><error type='cancel'>"
+                     "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (jid(alice), got.get("id")))
+        note = alice.wait("NOTIFY")
+    assert note.get("content-type") == "application/ms-imdn+xml" and note.get("event") is None
+    assert answer.get("message-id") in note.text and "<status>404</status>" in note.text and note.get("call-id") == d.call_id
+
+
+# ---- bad input ----
+
+@pytest.mark.parametrize("name, kwargs, status, code", [
+    ("no description", dict(sdp="", content_type=None), 488, "sip.session.description"),
+    ("broken", dict(sdp="nothing of the kind"), 488, "sip.session.description"),
+    ("audio", dict(sdp=AUDIO), 488, "sip.session.media"),
+    ("a conference", dict(sdp="<Conferencing/>", content_type="application/ms-conf-invite+xml"), 415, "sip.session.content"),
+])
+def test_an_invite_that_offers_no_messages(person, refusal, name, kwargs, status, code):
+    alice = person()
+    with refusal(code):
+        answer, d = alice.invite(BOB, **kwargs)
+    assert answer.status == status and d is None
+
+
+def test_require(person):
+    answer, _ = person().invite(BOB, headers=[("Require", "com.microsoft.rtc-multiparty")])
+    assert answer.status == 420 and answer.get("unsupported") == "com.microsoft.rtc-multiparty"
+
+
+def test_what_policy_forbids_is_refused_at_the_invite(person, refusal):
+    with refusal("policy.partner.unlisted"):
+        answer, _ = person().invite("sip:eve@nobody.example")
+    assert answer.status == 504 # "the service is not available"
+
+
+def test_a_message_of_no_dialog_and_one_out_of_order(partner, person):
+    alice, text = person(), words("order")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, text).status == 202
+    assert alice.say(d, "late", cseq=1).status == 500
+    assert alice.say(d, "rich", content_type="text/rtf", cseq=9).status == 415
+    alice.bye(d)
+    assert alice.say(d, "gone").status == 481
+
+
+def test_an_invite_that_is_never_acknowledged_disturbs_nobody(partner, person):
+    alice, bob, text = person(), person(), words("fine")
+    assert alice.invite(BOB, acks=False)[0].status == 200
+    _, d = bob.invite(BOB)
+    assert bob.say(d, text).status == 202
+    partner.wait_body(text)
+
+
+def test_a_hundred_sessions(lync, partner, person):
+    before = sessions(lync)
+    people = [person() for _ in range(100)]
+    for p in people:
+        partner.say("bob", jid(p), "to " + p.uri)
+    for p in people:
+        p.wait_text("to " + p.uri, 30)
+    assert sessions(lync) >= before + 100
+    for p in people:
+        assert p.bye(p.dialogs[0]).status == 200
+    wait_until("they are gone", lambda: sessions(lync) <= before, 20)
+
+
+def test_a_client_that_opens_sessions_without_end(lync, partner, person):
+    alice, text = person(), words("end")
+    for _ in range(50):
+        answer, d = alice.invite(BOB)
+        assert answer.status == 200
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") == d.call_id
+
+
+def test_a_flood_of_texts_that_waits_for_no_answer(lync, partner, person):
+    """Each has its answer, in order of arrival at the partner; what is too much is refused, and nobody else waits for it."""
+    alice, other, text = person(), person(), words("beside")
+    _, d = alice.invite(BOB)
+    texts = [words("flood") for _ in range(400)]
+    since, mark = partner.inbox.mark(), alice.flow.inbox.mark()
+    for t in texts:
+        alice.flow.send(alice.inside(d, "MESSAGE", body=t, content_type="text/plain; charset=UTF-8")[0])
+    _, beside = other.invite(BOB)
+    assert other.say(beside, text).status == 202
+    partner.wait_body(text)
+    def finals():
+        return [m for m in alice.flow.inbox.items[mark:] if m and m.is_response and "MESSAGE" in m.get("cseq") and m.get("call-id") == d.call_id]
+    wait_until("all are answered", lambda: len(finals()) == len(texts), 60)
+    taken = sum(m.status < 300 for m in finals())
+    got = [child_text(s, "body") for s in partner.inbox.items[since:] if child_text(s, "body") in texts]
+    assert len(got) == taken and got == [t for t in texts if t in got]
+    alice.bye(d)
+
+
+def test_kill_of_the_gateway_in_the_middle(lync, partner, person):
+    """What waited for its session goes in a new one, or is told; what was under way is uncertain; the dialogs of before are unknown."""
+    alice, quiet = person(), person()
+    partner.say("bob", jid(alice), "first")
+    alice.wait_text("first")
+    old = alice.dialogs[0]
+    alice.on_message, quiet.on_invite = None, None
+    lost, waiting = words("id"), words("id")
+    partner.say("bob", jid(alice), "under way", id=lost)
+    alice.wait_text("under way")
+    text = words("waits")
+    partner.say("bob", jid(quiet), text, id=waiting)
+    quiet.wait("INVITE")
+    lync.gateway.process.child.kill()
+    lync.gateway.process.child.wait()
+    alice.on_message, quiet.on_invite, since = 200, 200, alice.sip.inbox.mark()
+    lync.gateway.start().wait_ready()
+    lync.edge.wait_ready()
+    error = partner.wait_error(lost, 60)
+    assert "may have been delivered" in error[2], error
+    quiet.wait_text(text, 60, since)
+    again = words("again")
+    partner.say("bob", jid(alice), again)
+    assert alice.wait_text(again).get("call-id") != old.call_id
+    alice.flow = alice.sip.dial(lync.sip)
+    assert alice.say(old, "into the old one").status == 481
+    alice.flow.close()
+
+
+def test_stop_ends_the_sessions(install, started, users, new_partner):
+    sip = SipUser("corp.example")
+    inst = install("ly-stop", users=dict(users, **{"corp.example": sip}))
+    inst.gateway_config["domains"][0]["dialect"] = "lync"
+    inst.write_configs()
+    inst.list_partner("stops.example")
+    started(inst)
+    try:
+        mine = new_partner(inst, "stops.example")
+        alice = LyncUser(sip, sip.dial(inst.sip))
+        mine.say("bob", jid(alice), "hello")
+        alice.wait_text("hello")
+        inst.gateway.stop()
+        alice.wait("BYE")
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_a_server_that_asks_for_a_password(install, started, users, new_partner, tmp_path):
+    """In the session too; and what is sent twice for that is one message: the session ends when it is idle."""
+    challenge = (407, [("Proxy-Authenticate", 'Digest realm="corp", nonce="n-1", algorithm=SHA-256, qop="auth"')])
+    secret = tmp_path / "secret"
+    secret.write_text("the password\n")
+    secret.chmod(0o600)
+    sip = SipUser("corp.example")
+    inst = install("ly-auth", users=dict(users, **{"corp.example": sip}), gateway={"im": {"session_idle": "5s"}})
+    inst.gateway_config["domains"][0].update(dialect="lync", auth={"username": "xfed", "password_file": str(secret)})
+    inst.write_configs()
+    inst.list_partner("asked.example")
+    started(inst)
+    try:
+        mine = new_partner(inst, "asked.example")
+        alice, nonces = LyncUser(sip, sip.dial(inst.sip)), []
+        alice.on_invite = lambda m: 200 if m.get("proxy-authorization") else challenge
+
+        def judge(m):  # another nonce for the message
+            nonces.append(m.get("proxy-authorization") or "")
+            return 200 if 'nonce="n-2"' in nonces[-1] else (407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", "n-2") + ", stale=true")])
+        alice.on_message = judge
+        mine.say("bob", jid(alice), "hello")
+        alice.wait("MESSAGE", what=lambda m: 'nonce="n-2"' in (m.get("proxy-authorization") or ""))
+        assert len(nonces) == 2
+        alice.wait("BYE", 60)
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_bye_before_a_refresh_is_answered(partner, person):
+    """Both come in one piece; neither is left without an answer."""
+    alice = person()
+    _, d = alice.invite(BOB)
+    again, one = alice.inside(d, "INVITE", body="")
+    bye, two = alice.inside(d, "BYE")
+    answers = {}
+    waits = threading.Thread(target=lambda: answers.update(bye=alice.sip.ask(alice.flow, again + bye, two)))
+    mark = alice.flow.inbox.mark()
+    waits.start()
+    final = alice.flow.inbox.wait(lambda m: m and m.is_response and m.branch == one and m.status >= 200, 20, mark)
+    waits.join()
+    assert answers["bye"].status == 200 and final.status in (200, 487)
+
+
+def test_page_mode_beside_it(lync, partner, users, line):
+    """Other domains of the same gateway go on in page mode."""
+    dave, text = users["corp2.example"], words("page")
+    partner.say("bob", "dave@corp2.example", text)
+    assert dave.wait_text(text).start == "MESSAGE sip:dave@corp2.example SIP/2.0"
