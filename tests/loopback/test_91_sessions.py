@@ -31,7 +31,7 @@ def lync(install, started, certs, users, fe):
     users = dict(users)
     users["corp.example"] = fe
     fe.domain = "corp.example"
-    inst = install("ly", users=users, gateway={"im": {"session_idle": "60s"}})
+    inst = install("ly", users=users, gateway={"im": {"session_idle": "20s"}})
     inst.gateway_config["domains"][0]["dialect"] = "lync"
     inst.write_configs()
     inst.list_partner("partner.example")
@@ -181,6 +181,15 @@ def test_whoever_calls_refreshes(person):
     answer, d = alice.invite(BOB)
     assert answer.get("session-expires") is None and answer.get("require") is None
     alice.bye(d)
+
+
+def test_an_idle_session_is_ended_and_opened_again(partner, person):
+    alice, one, two = person(), words("one"), words("two")
+    partner.say("bob", jid(alice), one)
+    alice.wait_text(one)
+    alice.wait("BYE", 60, what=lambda m: m.get("call-id") == alice.dialogs[0].call_id)
+    partner.say("bob", jid(alice), two)
+    assert alice.wait_text(two).get("call-id") == alice.dialogs[1].call_id
 
 
 # ---- refused ----
@@ -339,6 +348,112 @@ def test_bye_with_unanswered_messages(partner, person):
     assert alice.wait_text(text).get("call-id") != d.call_id
 
 
+# ---- bodies, typing, late failures ----
+
+STATES = "http://jabber.org/protocol/chatstates"
+MULTIPART = ("--x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n--x\r\nContent-Type: text/html\r\n\r\n<b>no</b>\r\n--x--\r\n")
+
+
+def chat_state(state):
+    return "<%s xmlns='%s'/>" % (state, STATES)
+
+
+def typing_of(stanza):
+    return next((e.tag[len(STATES) + 2:] for e in stanza if e.tag.startswith("{%s}" % STATES)), None)
+
+
+def test_bodies_of_this_dialect(partner, person):
+    alice, one, two = person(), words("markup"), words("parts")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, "<div><b>%s</b> &amp; more</div>" % one, content_type="text/html; charset=UTF-8").status == 202
+    assert partner.inbox.wait(lambda s: (child_text(s, "body") or "").startswith(one), 10)
+    assert alice.say(d, MULTIPART % two, content_type='multipart/alternative; boundary="x"').status == 202
+    partner.wait_body(two)
+
+
+def test_the_contact_types(partner, person):
+    alice, text = person(), words("typed")
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    since = alice.sip.inbox.mark()
+    partner.say("bob", jid(alice), None, inner=chat_state("composing"))
+    info = alice.wait("INFO", 10, since)
+    assert 'status="type"' in info.text and info.get("call-id") == alice.dialogs[0].call_id
+    assert info.get("content-type").split(";")[0] == "application/xml"
+    again = alice.sip.inbox.mark()
+    alice.wait("INFO", 10, again, lambda m: 'status="type"' in m.text)  # a client takes it back after 6 s
+    since = alice.sip.inbox.mark()
+    partner.say("bob", jid(alice), None, inner=chat_state("paused"))
+    alice.wait("INFO", 10, since, lambda m: 'status="idle"' in m.text)
+    partner.say("bob", jid(alice), text, inner=chat_state("active"))
+    alice.wait_text(text)
+
+
+def test_typing_before_there_is_a_session_opens_none(partner, person):
+    alice, text = person(), words("opens")
+    partner.say("bob", jid(alice), None, inner=chat_state("composing"))
+    partner.say("bob", jid(alice), text)
+    alice.wait_text(text)
+    assert len([m for m in alice.sip.inbox.items if m.method == "INVITE" and m.uri("to") == alice.uri]) == 1
+    assert not [m for m in alice.sip.inbox.items if m.method == "INFO" and m.uri("to") == alice.uri]
+
+
+def test_the_user_types(partner, person):
+    alice = person()
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d, since = alice.dialogs[0], partner.inbox.mark()
+    for _ in range(2):
+        assert alice.ask(d, "INFO", body='<?xml version="1.0"?><KeyboardActivity> <status status="type" /></KeyboardActivity>',
+                         content_type="application/xml").status == 200
+    got = partner.inbox.wait(lambda s: typing_of(s) == "composing" and s.get("from") == jid(alice), 10, since)
+    assert child_text(got, "body") is None and got.get("type") == "chat"
+    partner.inbox.wait(lambda s: typing_of(s) == "paused" and s.get("from") == jid(alice), 20, since)  # nothing more for 6 s
+    assert len([s for s in partner.inbox.items[since:] if typing_of(s) == "composing" and s.get("from") == jid(alice)]) == 1
+    assert alice.ask(d, "INFO", body="<action name='conf'/>", content_type="application/xml").status == 415
+
+
+def test_a_contact_that_says_nothing_of_typing_is_told_nothing(partner, person):
+    alice, text = person(), words("plain")
+    _, d = alice.invite(BOB)
+    since = partner.inbox.mark()
+    assert alice.ask(d, "INFO", body='<KeyboardActivity><status status="type"/></KeyboardActivity>', content_type="application/xml").status == 200
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert not [s for s in partner.inbox.items[since:] if typing_of(s)]
+
+
+@pytest.mark.parametrize("condition, status", [("item-not-found", 404), ("service-unavailable", 404), ("not-acceptable", 415),
+                                               ("policy-violation", 606), ("internal-server-error", 504)])
+def test_what_the_contacts_server_refuses_has_the_status_whose_text_is_true(partner, person, condition, status):
+    """408, 480 and 481 would end the session."""
+    alice, text = person(), words("refused")
+    _, d = alice.invite("sip:%s@partner.example" % words("c").replace(" ", ""))
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(alice.say(d, text)))
+    t.start()
+    got = partner.wait_body(text)
+    partner.send("<message from='%s' to='%s' id='%s' type='error'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (
+        got.get("to"), got.get("from"), got.get("id"), condition))
+    t.join()
+    assert answers[0].status == status
+    assert (" 309 " in " " + (answers[0].get("warning") or "")) == (status == 606)
+    assert d.is_open
+
+
+def test_a_late_error_is_a_notify_in_the_session(partner, person, refusal):
+    alice, text = person(), words("lost")
+    _, d = alice.invite(BOB)
+    answer = alice.say(d, text)
+    got = partner.wait_body(text)
+    with refusal("xmpp.user.unknown"):
+        partner.send("<message from='bob@partner.example' to='%s' id='%s' type='error'><error type='cancel'>"
+                     "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (jid(alice), got.get("id")))
+        note = alice.wait("NOTIFY")
+    assert note.get("content-type") == "application/ms-imdn+xml" and note.get("event") is None
+    assert answer.get("message-id") in note.text and "<status>404</status>" in note.text and note.get("call-id") == d.call_id
+
+
 # ---- bad input ----
 
 @pytest.mark.parametrize("name, kwargs, status, code", [
@@ -362,7 +477,7 @@ def test_require(person):
 def test_what_policy_forbids_is_refused_at_the_invite(person, refusal):
     with refusal("policy.partner.unlisted"):
         answer, _ = person().invite("sip:eve@nobody.example")
-    assert answer.status == 403 or answer.status == 404
+    assert answer.status == 504 # "the service is not available"
 
 
 def test_a_message_of_no_dialog_and_one_out_of_order(partner, person):
