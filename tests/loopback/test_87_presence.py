@@ -477,3 +477,16 @@ def test_who_asks_again_is_told_again(served):
     assert partner.inbox.wait(lambda s: s.get("type") == "subscribed" and s.get("from") == local, 20, since) is not None
     shown = partner.inbox.wait(lambda s: s.get("from") == local + "/desk" and s.get("type") is None, 20, since)
     assert shown.find(SHOW).text == "away"
+
+
+def test_the_formats_of_lync_are_not_for_all(xfed, partner, user, flow, names):
+    """Without `dialect: lync` it is PIDF, whatever a client would take besides."""
+    watcher, contact = names
+    local, remote = watcher + "@corp.example", contact + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe(headers=[("Accept", "application/msrtc-event-categories+xml, text/xml+msrtc.pidf")]).status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, inner="<show>dnd</show>", resource="desk")
+    told = watch.wait(lambda m: b"<show" in m.body)
+    assert told.get("content-type") == "application/pidf+xml" and b'entity="pres:' in told.body
