@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+from harness.proc import wait_until
+
 from lab.lync_client import PROGRAM
 from lab.lync_world import LyncWorld
 
@@ -49,17 +51,57 @@ def person(world):
         client.close()
 
 
-def uri(contact):
-    return "sip:" + contact.jid.split("/")[0]
+def bare(contact):
+    return contact.jid.split("/")[0]
 
+
+def uri(contact):
+    return "sip:" + bare(contact)
+
+
+def said(client, contact, since=0):
+    """The texts that a client has shown of a contact."""
+    return [e["text"] for e in client.seen("said", since) if e["from"] == uri(contact)]
+
+
+def bodies(contact, client, since=0):
+    return [m.body for m in contact.inbox.items[since:] if m.sender.split("/")[0] == client.user and m.type != "error" and m.body is not None]
+
+
+@pytest.fixture
+def open_session(person, bob):
+    """A client that has a session with Bob, opened by the one or the other."""
+    def make(by):
+        anna, text = person(), words("opened by " + by)
+        if by == "client":
+            anna.say(uri(bob), text)
+            bob.wait_body(text)
+        else:
+            bob.send(anna.user, text, state="active")
+            anna.wait_said(uri(bob), text)
+        return anna
+    return make
+
+
+SIDES = pytest.mark.parametrize("by", ["client", "contact"])
+LONG = "".join("%04d " % n for n in range(1000))
+TEXTS = {
+    "lines": "one\ntwo\n\nfour", "markup": "a < b & c > d \"e\" 'f' <b>not bold</b> &amp; &lt;", "german": "Grüße aus Köln, ÄÖÜ ß €",
+    "greek and russian": "Καλημέρα κόσμε. Привет, мир", "chinese and japanese": "你好,世界。こんにちは世界", "arabic and hebrew": "مرحبا بالعالم שלום עולם",
+    "emoji": "👍🏽 👩‍👩‍👧 🇩🇪", "combining": "e\u0301 a\u030a o\u0308", "spaces": "a  b   c",
+}
+
+
+# ---- messages ----
 
 def test_the_client_writes_first(person, bob):
     anna, text, back = person(), words("first & <b>"), words("answer & <b>")
     anna.say(uri(bob), text)
     got = bob.wait_body(text)
-    assert got.sender.split("/")[0] == anna.user
+    assert got.sender.split("/")[0] == anna.user and got.to.split("/")[0] == bare(bob)
     bob.send(got.sender, back)
     anna.wait_said(uri(bob), back)
+    assert bodies(bob, anna) == [text] and said(anna, bob) == [back]
 
 
 def test_the_contact_writes_first(person, bob):
@@ -68,3 +110,147 @@ def test_the_contact_writes_first(person, bob):
     anna.wait_said(uri(bob), text)
     anna.say(uri(bob), back)
     assert bob.wait_body(back).sender.split("/")[0] == anna.user
+    assert bodies(bob, anna) == [back] and said(anna, bob) == [text]
+
+
+@SIDES
+def test_five_thousand_characters(open_session, bob, by):
+    anna = open_session(by)
+    there, back = LONG[:4990] + words("x"), LONG[:4990] + words("y")
+    anna.say(uri(bob), there)
+    bob.wait_body(there)
+    bob.send(anna.user, back)
+    anna.wait_said(uri(bob), back)
+
+
+@SIDES
+def test_multilingual(open_session, bob, by):
+    anna, since = open_session(by), bob.inbox.mark()
+    for text in TEXTS.values():
+        anna.say(uri(bob), text)
+        bob.wait_body(text, since=since)
+        bob.send(anna.user, text)
+        anna.wait_said(uri(bob), text)
+
+
+@SIDES
+def test_a_hundred_in_order_each_way(person, bob, by):
+    """At once, and the first of them opens the session."""
+    anna = person()
+    there, back = [words("there") for _ in range(100)], [words("back") for _ in range(100)]
+    if by == "client":
+        anna.say(uri(bob), there[0])
+        bob.wait_body(there[0])
+    for one, other in itertools.zip_longest(there[1:] if by == "client" else there, back):
+        if other:
+            bob.send(anna.user, other)
+        if one:
+            anna.say(uri(bob), one)
+    anna.wait_said(uri(bob), back[-1], 60)
+    bob.wait_body(there[-1], 60)
+    assert said(anna, bob) == back and bodies(bob, anna) == there
+    assert not anna.seen("error")
+
+
+# ---- typing ----
+
+@SIDES
+def test_the_contact_types(open_session, bob, by):
+    anna, text = open_session(by), words("typed")
+    bob.send(anna.user, None, state="composing")
+    anna.wait("typing", **{"from": uri(bob), "state": "composing"})
+    bob.send(anna.user, None, state="paused")
+    anna.wait("typing", **{"from": uri(bob), "state": lambda s: s != "composing"})
+    since = anna.events.mark()
+    bob.send(anna.user, None, state="composing")
+    anna.wait("typing", since=since, **{"from": uri(bob), "state": "composing"})
+    bob.send(anna.user, text, state="active")
+    anna.wait_said(uri(bob), text)
+
+
+def test_the_user_types(open_session, bob):
+    anna, text = open_session("contact"), words("typed")
+    since = bob.inbox.mark()
+
+    def shown(state):
+        return bob.inbox.wait(lambda m: m.state == state and m.sender.split("/")[0] == anna.user, 20, since)
+    anna.do("type", to=uri(bob), state="composing")
+    shown("composing")
+    anna.do("type", to=uri(bob), state="paused")
+    shown("paused")
+    anna.say(uri(bob), text)
+    bob.wait_body(text)
+
+
+def test_a_contact_who_types_before_there_is_a_session(person, bob):
+    anna, text = person(), words("typed")
+    bob.send(anna.user, None, state="composing")
+    bob.send(anna.user, text, state="active")
+    anna.wait_said(uri(bob), text)
+    assert said(anna, bob) == [text]
+
+
+# ---- refusals ----
+
+OFFLINE, SERVICE, TYPE = "recipients are offline", "service is not available", "type of message"
+
+
+@pytest.mark.parametrize("to, shown", [("nobody@{theirs}", OFFLINE), ("eve@unlisted.example", SERVICE), ("eve@nowhere.invalid", SERVICE)])
+def test_a_text_that_reaches_nobody(world, person, bob, to, shown):
+    anna, one, two, text = person(), words("lost"), words("lost"), words("not lost")
+    to = "sip:" + to.format(theirs=world.theirs)
+    for lost in (one, two):
+        anna.say(to, lost)
+        error = anna.wait_error(lost)
+        assert shown in error["text"] and error["with"] == to, error
+    anna.say(uri(bob), text)
+    bob.wait_body(text)
+
+
+def test_a_text_that_is_too_large(open_session, bob):
+    anna, large, text = open_session("client"), "L" * 60000, words("small")
+    anna.say(uri(bob), large)
+    assert TYPE in anna.wait_error(large[:100])["text"]
+    anna.say(uri(bob), text)
+    bob.wait_body(text)
+
+
+def test_a_user_who_does_not_exist(world, bob):
+    error = bob.wait_error(bob.send("nobody@" + world.ours, words("lost")))
+    assert error.condition == "item-not-found", error
+
+
+@SIDES
+def test_a_user_who_signs_off_in_a_session(world, person, open_session, bob, by):
+    anna, text, back = open_session(by), words("again"), words("again")
+    name = anna.user.split("@")[0]
+    anna.sign_off()
+    error = bob.wait_error(bob.send(anna.user, words("lost")))
+    assert error.condition == "recipient-unavailable", error
+    anna = person(name)
+    bob.send(anna.user, text)
+    anna.wait_said(uri(bob), text)
+    anna.say(uri(bob), back)
+    bob.wait_body(back)
+
+
+@SIDES
+def test_a_window_that_is_closed(open_session, bob, by):
+    anna, text, back = open_session(by), words("after"), words("after")
+    anna.do("close", to=uri(bob))
+    bob.send(anna.user, text)
+    anna.wait_said(uri(bob), text)
+    anna.do("close", to=uri(bob))
+    anna.say(uri(bob), back)
+    bob.wait_body(back)
+
+
+def test_a_contact_who_is_offline(world, person):
+    """Prosody keeps what comes for him."""
+    anna, text = person(), words("kept")
+    anna.say("sip:alice@" + world.theirs, text)
+    world.front.passed("gateway", lambda m: m.is_response and "MESSAGE" in m.get("cseq") and m.status in (200, 202) and m.uri("from") == anna.uri)
+    alice = world.contact("alice")
+    alice.wait_body(text)
+    alice.close()
+    assert not anna.seen("error")

@@ -12,6 +12,7 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from harness.inbox import Inbox
 
 CLIENT = "{jabber:client}"
+CHAT_STATES = "http://jabber.org/protocol/chatstates"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -29,6 +30,7 @@ class Message:
     condition: Optional[str] = None  # of an error
     error_type: Optional[str] = None
     text: Optional[str] = None
+    state: Optional[str] = None      # XEP-0085
 
 
 @dataclasses.dataclass
@@ -56,6 +58,7 @@ def parse_presence(xml):
 def parse_message(xml):
     m = Message(xml.get("from"), xml.get("to"), xml.get("id"), xml.get("type"), xml.get(XML_LANG),
                 child_text(xml, "body"), child_text(xml, "subject"), child_text(xml, "thread"))
+    m.state = next((e.tag[len(CHAT_STATES) + 2:] for e in xml if e.tag.startswith("{%s}" % CHAT_STATES)), None)
     error = xml.find(CLIENT + "error")
     if error is not None:
         m.error_type = error.get("type")
@@ -137,8 +140,8 @@ class XmppUser:
         finally:
             self.comeback = None
 
-    def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None):
-        """Sends one message and gives back its id."""
+    def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None, state=None):
+        """Sends one message and gives back its id. `state`: whether one types (XEP-0085)."""
         self.count += 1
         id = id or "%s-%d" % (self.jid.split("@")[0], self.count)
         xml = "<message to=%s id=%s%s%s>" % (
@@ -147,6 +150,8 @@ class XmppUser:
         for name, value in (("subject", subject), ("body", body), ("thread", thread)):
             if value is not None:
                 xml += "<%s>%s</%s>" % (name, clear_text(value), name)
+        if state is not None:
+            xml += "<%s xmlns=%s/>" % (state, quoteattr(CHAT_STATES))
         self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</message>")
         return id
 
