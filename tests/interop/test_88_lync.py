@@ -207,10 +207,11 @@ def test_a_text_that_reaches_nobody(world, person, bob, to, shown):
     bob.wait_body(text)
 
 
-def test_a_text_that_is_too_large(open_session, bob):
-    anna, large, text = open_session("client"), "L" * 60000, words("small")
+@pytest.mark.parametrize("large, shown", [("L" * 100000, OFFLINE), ("<" * 30000, TYPE)], ids=["as a request", "as a stanza"])
+def test_a_text_that_is_too_large(open_session, bob, large, shown):
+    anna, text = open_session("client"), words("small")
     anna.say(uri(bob), large)
-    assert TYPE in anna.wait_error(large[:100])["text"]
+    assert shown in anna.wait_error(large[:100])["text"]
     anna.say(uri(bob), text)
     bob.wait_body(text)
 
@@ -254,3 +255,119 @@ def test_a_contact_who_is_offline(world, person):
     alice.wait_body(text)
     alice.close()
     assert not anna.seen("error")
+
+
+# ---- both at once, and several places ----
+
+GIVEN_UP = "Failed to invite %s"  # the client's word for the answer to an INVITE that it has taken back itself
+
+
+def both_see(anna, bob, theirs, ours, more):
+    """Each text has come once, and so does what is written then."""
+    anna.say(uri(bob), more)
+    bob.wait_body(more)
+    anna.wait_said(uri(bob), ours)
+    assert bodies(bob, anna) == [theirs, more] and said(anna, bob) == [ours]
+    assert {e["text"] for e in anna.seen("error")} <= {GIVEN_UP % uri(bob)}
+    for text in (words("at last"), words("at last")):
+        bob.send(anna.user, text)
+        anna.wait_said(uri(bob), text)
+        anna.say(uri(bob), text)
+        bob.wait_body(text)
+
+
+def test_both_open_at_once_and_the_client_is_first(world, person, bob):
+    anna, ours, theirs = person(), words("ours"), words("theirs")
+    since = world.front.log.mark()
+    with world.front.holding("gateway", "INVITE"):
+        bob.send(anna.user, ours)
+        world.front.passed("gateway", lambda m: m.start.startswith("INVITE"), since)
+        anna.say(uri(bob), theirs)
+        world.front.passed("client", lambda m: m.start.startswith("INVITE") and m.uri("from") == anna.uri, since)
+    both_see(anna, bob, theirs, ours, words("more"))
+
+
+def test_both_open_at_once_and_the_contact_is_first(world, person, bob):
+    """Such a client holds its text back until its user writes the next one."""
+    anna, ours, theirs = person(), words("ours"), words("theirs")
+    since = world.front.log.mark()
+    with world.front.holding("client", "INVITE"):
+        anna.say(uri(bob), theirs)
+        world.front.passed("client", lambda m: m.start.startswith("INVITE") and m.uri("to") == uri(bob), since)
+        bob.send(anna.user, ours)
+        world.front.passed("client", lambda m: m.is_response and m.status == 200 and "INVITE" in m.get("cseq") and m.uri("to") == anna.uri, since)
+    both_see(anna, bob, theirs, ours, words("more"))
+
+
+def test_both_open_at_once(person, bob):
+    anna, ours, theirs = person(), words("ours"), words("theirs")
+    bob.send(anna.user, ours)
+    anna.say(uri(bob), theirs)
+    both_see(anna, bob, theirs, ours, words("more"))
+
+
+@pytest.fixture
+def two_places(world, person):
+    """One user at two computers: the client then takes its time before it answers."""
+    name = "u%d" % next(numbers)
+    first = person(name)
+    return first, person(name, netns=world.net.ns("sipua"))
+
+
+def test_a_user_at_two_places(bob, two_places):
+    """Whichever answers first shows the text, and has the conversation."""
+    text, back, again = words("once"), words("back"), words("again")
+    bob.send(two_places[0].user, text)
+    wait_until("a text at one of them", lambda: any(said(c, bob) for c in two_places), 40)
+    has, other = two_places if said(two_places[0], bob) else reversed(two_places)
+    has.say(uri(bob), back)
+    bob.wait_body(back)
+    bob.send(has.user, again)
+    has.wait_said(uri(bob), again)
+    assert said(has, bob) == [text, again] and not said(other, bob)
+
+
+def test_a_user_at_two_places_who_writes_before_one_has_answered(world, bob, two_places):
+    text, own = words("once"), words("own")
+    since = world.front.log.mark()
+    bob.send(two_places[0].user, text)
+    world.front.passed("gateway", lambda m: m.start.startswith("INVITE"), since)
+    world.front.has_reached(two_places[0].user)
+    two_places[1].say(uri(bob), own)
+    bob.wait_body(own)
+    two_places[1].wait_said(uri(bob), text, 40)
+    assert bodies(bob, two_places[1]) == [own] and not said(two_places[0], bob)
+
+
+# ---- broken ----
+
+@SIDES
+@pytest.mark.parametrize("part", ["gateway", "edge"])
+def test_a_part_is_killed(world, open_session, bob, part, by):
+    """Each message is shown, or its sender told that it was not delivered; and the next one arrives."""
+    anna, since = open_session(by), bob.inbox.mark()
+    there, back = [words("there") for _ in range(20)], [words("back") for _ in range(20)]
+    ids = {}
+    for one, other in zip(there, back):
+        if one == there[10]:
+            world.kill(part)
+        anna.say(uri(bob), one)
+        ids[other] = bob.send(anna.user, other)
+    world.begin_again(part)
+    for text in there:
+        wait_until("a fate of " + text, lambda t=text: t in bodies(bob, anna, since) or any(t in (e["text"] or "") for e in anna.seen("error")), 90)
+    for text, ident in ids.items():
+        wait_until("a fate of " + text, lambda t=text, i=ident: t in said(anna, bob) or any(
+            m.type == "error" and m.id == i for m in bob.inbox.items[since:]), 90)
+    nexts = [words("next"), words("next")]
+    anna.say(uri(bob), nexts[0])
+    shown = anna.events.mark()
+    wait_until("a fate of the next", lambda: nexts[0] in bodies(bob, anna, since) or any(nexts[0] in (e["text"] or "") for e in anna.seen("error")), 60)
+    assert part == "gateway" or nexts[0] in bodies(bob, anna, since)
+    if nexts[0] not in bodies(bob, anna, since):  # its session was the killed one's
+        anna.say(uri(bob), nexts[1])
+        bob.wait_body(nexts[1], since=since)
+    text = words("at last")
+    bob.send(anna.user, text)
+    anna.wait_said(uri(bob), text)
+    assert len(set(said(anna, bob))) == len(said(anna, bob)) or part == "edge", "shown twice"

@@ -4,6 +4,7 @@ that is its static route meets. Requests to a user go to all endpoints, or to th
 keeps is the business of lync_presence.py. It knows no password, and nothing that is not for messages and presence.
 """
 import asyncio
+import contextlib
 import dataclasses
 import re
 import ssl
@@ -89,9 +90,10 @@ class LyncFront:
         self.flows, self.servers = set(), []
         self.users = {}        # aor -> its endpoints; who has ever been there is known
         self.legs = {}         # branch -> (Forwarded, Flow, request as it went)
-        self.refused = set()   # branches of INVITEs that got a refusal: their ACK ends here
+        self.refused = set()   # branches of INVITEs that got a refusal, whose ACK ends here; clients give none, and send no ACK
         self.route = None      # to the gateway: Flow, or the task that opens it
         self.presence = Presence(self)
+        self.held = None       # while requests are held up: (whose, method), their Call-IDs, and what waits
 
     # ---- beginning and end ----
     def start(self):
@@ -163,7 +165,7 @@ class LyncFront:
             self._register(flow, m)
         elif m.method == "CANCEL":
             self._cancel(flow, m)
-        elif m.method == "ACK" and m.branch in self.refused:
+        elif m.method == "ACK" and m.branch and m.branch in self.refused:
             self.refused.discard(m.branch)
         else:
             self._request(flow, m)
@@ -233,7 +235,15 @@ class LyncFront:
             f.open.add(branch)
             self.legs[branch] = (f, target, sent)
             asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._answered, branch, 408, "Request Timeout")
-        target.send(sent)
+        self._pass(f.flow, target, sent)
+
+    def _pass(self, source, target, m):
+        if self.held is not None and (source.is_gateway, m.method) == self.held[0]:
+            self.held[1].add(m.get("call-id"))
+        if self.held is not None and m.get("call-id") in self.held[1]:
+            self.held[2].append((target, m))
+        else:
+            target.send(m)
 
     def _via(self, target, branch):
         return "SIP/2.0/%s %s:%d;branch=%s" % (("TLS", self.address, 5061, branch) if target.is_gateway else ("TCP", self.address, 5060, branch))
@@ -283,10 +293,10 @@ class LyncFront:
             f.flow.send(f.best)
 
     def _cancel_leg(self, branch):
-        _, target, sent = self.legs[branch]
+        f, target, sent = self.legs[branch]
         keep = [("via", sent.get("via"))] + [(k, v) for k, v in sent.headers if k in ("from", "to", "call-id", "route")]
-        target.send(SipMessage(sent.start.replace("INVITE", "CANCEL", 1),
-                               keep + [("cseq", sent.get("cseq").split()[0] + " CANCEL"), ("max-forwards", "70")], b""))
+        keep += [("cseq", sent.get("cseq").split()[0] + " CANCEL"), ("max-forwards", "70")]
+        self._pass(f.flow, target, SipMessage(sent.start.replace("INVITE", "CANCEL", 1), keep, b""))
 
     def _cancel(self, flow, m):
         self.answer(flow, m, 200, "OK")
@@ -312,6 +322,34 @@ class LyncFront:
             ("ms-keep-alive", "UAS; tcp=no; hop-hop=yes; end-end=no; timeout=300")])
 
     # ---- for tests ----
+    @contextlib.contextmanager
+    def holding(self, whom, method):
+        """A slow line: requests of that method from `whom`, and what follows them in their dialogs, go on at the end of the block."""
+        self.held = ((whom == "gateway", method), set(), [])
+        try:
+            yield
+        finally:
+            self.nsloop.run(self._release(), 10)
+
+    async def _release(self):
+        (_, _, waiting), self.held = self.held, None
+        for target, m in waiting:
+            target.send(m)
+
+    def has_reached(self, aor, timeout=20):
+        """Waits until each endpoint of a user has read what was sent to it so far: it answers a question behind that."""
+        async def ask():
+            asked = []
+            for e in self.users[aor]:
+                asked.append(token())
+                e.flow.send(SipMessage("OPTIONS %s SIP/2.0" % e.gruu, [
+                    ("via", self._via(e.flow, "z9hG4bK" + token())), ("max-forwards", "70"), ("from", "<sip:%s>;tag=%s" % (self.domain, token())),
+                    ("to", "<sip:%s>" % aor), ("call-id", asked[-1]), ("cseq", "1 OPTIONS")], b""))
+            return asked
+        since = self.log.mark()
+        for call_id in self.nsloop.run(ask(), 10):
+            self.passed("client", lambda m, c=call_id: m.is_response and m.get("call-id") == c, since, timeout)
+
     def passed(self, whom, what, since=0, timeout=20):
         """The first request or response that came from `whom` ("client" or "gateway") for which what(message) holds."""
         return self.log.wait(lambda e: e[0] == "<" and e[1] == whom and what(e[2]), timeout, since)[2]
