@@ -203,8 +203,10 @@ static int send_in_session(struct outgoing *o)
 	rq.target = (struct sip_target){ .flow = 0 };
 	rq.branch = xfed_span_make(NULL, 0);
 	rq.dialog = sessions_dialog(im->sessions, call);
-	sessions_sent(im->sessions, call);
-	o->is_in_call = true;
+	if (!o->is_in_call) { /* else it is sent once more, with credentials */
+		sessions_sent(im->sessions, call);
+		o->is_in_call = true;
+	}
 	int rc = d && rq.dialog != 0 ? trunk_send_inside(&o->send, d, &rq, &txn) : XFED_ERR_NOT_FOUND;
 	if (rc == XFED_OK || rc == XFED_ERR_NOT_FOUND) {
 		return rc;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "interwork/address.h"
 #include "xfed/limits.h"
 #include "xfed/rt/log.h"
 
@@ -408,9 +409,30 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 	}
 }
 
+/*
+ * A SUBSCRIBE inside a dialog that is not there, as after a restart. Other clients begin a new one after 481 (RFC 6665 section 4.1.2.2); one of
+ * Lync would show what it was told last until its user signs on again: for that the subscription begins in the dialog the request describes.
+ */
+static bool is_lost(const struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
+{
+	struct xfed_jid from;
+	enum xfed_reason why;
+	if (rq->id != 0 || !rq->message->to.tag.data) {
+		return false;
+	}
+	bool is_user = iw_sip_to_jid(a, rq->message->from.uri, &from, &why) == XFED_OK;
+	const struct config_domain *d = is_user ? config_domain(policy_config(p->policy), from.domain) : NULL;
+	return !d || d->dialect != CONFIG_DIALECT_LYNC;
+}
+
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
 {
 	struct party *t = NULL;
+	if (is_lost(p, rq, a)) {
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .expires_s = -1, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
+		return;
+	}
 	if (rq->id == 0) {
 		begin_new(p, rq, a);
 		return;

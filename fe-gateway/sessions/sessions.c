@@ -242,7 +242,10 @@ void call_log(const struct call *c, const char *event)
 static void part(struct call *c, enum call_todo last)
 {
 	struct session *s = c->session;
-	bool is_unaccepted = c->todo == CALL_ACCEPT;
+	bool is_unaccepted = c->todo == CALL_ACCEPT && !c->is_up;
+	if (c->todo == CALL_ACCEPT && c->is_up) { /* a refresh has no answer yet */
+		sessions_reply(s->room, c->txn, 487, NULL, "");
+	}
 	s->must_want_again |= is_unaccepted && s->must_tell_open;
 	s->must_tell_open &= !is_unaccepted;
 	if (c->is_up) {

@@ -47,13 +47,10 @@ class LyncUser:
         self.on_invite = 200       # status, (status, headers), None: silence; or function(INVITE) -> these
         self.on_message = 200      # of MESSAGE in a dialog, likewise
         self.accepts = None        # the SDP of our 200; None: that of our mode
-        sip.answer = self._answer
-
-    def close(self):
-        self.sip.answer = 200
+        sip.answer = self.answer
 
     # ---- requests of the gateway ----
-    def _answer(self, m):
+    def answer(self, m):
         if m.uri("to") != self.uri:
             return 404
         if m.method == "INVITE":

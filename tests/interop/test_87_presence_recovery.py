@@ -16,7 +16,7 @@ RIGHT_WITHIN_S = 90.0
 # name -> what happens, and the transport between gateway and SIP server
 SCENARIOS = {
     "kill-gateway": ("tls",), "kill-edge": ("udp",), "kill-kamailio": ("tls",), "kill-kamailio-udp": ("udp",), "kill-prosody": ("tls",),
-    "cut-s2s": ("tls",), "cut-channel": ("tls",), "cut-sip-udp": ("udp",),
+    "cut-s2s": ("tls",), "cut-channel": ("tls",), "cut-sip": ("tls",), "cut-sip-udp": ("udp",),
 }
 LEGS = {"s2s": ("edge", "wan"), "channel": ("edge", "dmz"), "sip": ("fe", "lan")}
 

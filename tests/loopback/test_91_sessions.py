@@ -31,7 +31,7 @@ def lync(install, started, certs, users, fe):
     users = dict(users)
     users["corp.example"] = fe
     fe.domain = "corp.example"
-    inst = install("ly", users=users, gateway={"im": {"session_idle": "20s"}})
+    inst = install("ly", users=users, gateway={"im": {"session_idle": "20s"}, "delivery": {"deadline": "45s"}})
     inst.gateway_config["domains"][0]["dialect"] = "lync"
     inst.write_configs()
     inst.list_partner("partner.example")
@@ -56,11 +56,13 @@ def line(lync, fe):
 @pytest.fixture
 def person(fe, line):
     """person(NAME): a user of the front end; each test has its own, so that no session is left from another."""
-    made = []
+    made = {}
 
     def make(name=None, **kwargs):
-        made.append(LyncUser(fe, line, name or words("u").replace(" ", ""), **kwargs))
-        return made[-1]
+        one = LyncUser(fe, line, name or words("u").replace(" ", ""), **kwargs)
+        made[one.uri] = one
+        fe.answer = lambda m: made[m.uri("to")].answer(m) if m.uri("to") in made else 200
+        return one
     yield make
     fe.answer = 200
 
@@ -274,6 +276,36 @@ def test_an_answer_that_comes_late_and_a_message_before_it(partner, person):
     assert partner.wait_body(early).get("from") == jid(alice)
     alice.answer_invite(invite, 200, d)
     assert alice.wait_text(text).get("call-id") == d.call_id
+
+
+def test_nobody_answers_and_the_answer_comes_too_late(partner, person):
+    """After delivery.deadline less Timer F the INVITE is cancelled; a 2xx that comes all the same is acknowledged and ended."""
+    alice, ids, text = person(), [words("id") for _ in range(2)], words("then")
+    alice.on_invite = None
+    for i in ids:
+        partner.say("bob", jid(alice), "nobody there", id=i)
+    invite = alice.wait("INVITE")
+    alice.sip.respond(invite, 180)
+    for i in ids:
+        error = partner.wait_error(i, 60)
+        assert error[0] == "recipient-unavailable" and "sip.session.unanswered" in error[2], error
+    alice.sip.raw.wait(lambda item: item[0].method == "CANCEL" and item[0].get("call-id") == invite.get("call-id"))
+    late = alice.answer_invite(invite, 200)
+    alice.wait("BYE", what=lambda m: m.get("call-id") == late.call_id)
+    alice.on_invite = 200
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") != late.call_id
+
+
+def test_an_answer_after_ten_seconds_is_one(partner, person):
+    alice, text = person(), words("slow")
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    t = threading.Timer(10, lambda: alice.answer_invite(invite, 200))
+    t.start()
+    assert alice.wait_text(text, 30).get("call-id") == invite.get("call-id")
+    t.join()
 
 
 def test_a_second_device_that_answers_gets_ack_and_bye(partner, person):
@@ -501,8 +533,6 @@ def test_an_invite_that_is_never_acknowledged_disturbs_nobody(partner, person):
 def test_a_hundred_sessions(lync, partner, person):
     before = sessions(lync)
     people = [person() for _ in range(100)]
-    by_uri = {p.uri: p for p in people}
-    people[0].sip.answer = lambda m: by_uri[m.uri("to")]._answer(m)
     for p in people:
         partner.say("bob", jid(p), "to " + p.uri)
     for p in people:
@@ -522,8 +552,121 @@ def test_a_client_that_opens_sessions_without_end(lync, partner, person):
     assert alice.wait_text(text).get("call-id") == d.call_id
 
 
-def test_commands_and_page_mode_beside_it(lync, partner, users, line):
-    """Other domains of the same gateway go on in page mode, and an INVITE of theirs is refused as before."""
+def test_a_flood_of_texts_that_waits_for_no_answer(lync, partner, person):
+    """Each has its answer, in order of arrival at the partner; what is too much is refused, and nobody else waits for it."""
+    alice, other, text = person(), person(), words("beside")
+    _, d = alice.invite(BOB)
+    texts = [words("flood") for _ in range(400)]
+    since, mark = partner.inbox.mark(), alice.flow.inbox.mark()
+    for t in texts:
+        alice.flow.send(alice.inside(d, "MESSAGE", body=t, content_type="text/plain; charset=UTF-8")[0])
+    _, beside = other.invite(BOB)
+    assert other.say(beside, text).status == 202
+    partner.wait_body(text)
+    def finals():
+        return [m for m in alice.flow.inbox.items[mark:] if m and m.is_response and "MESSAGE" in m.get("cseq") and m.get("call-id") == d.call_id]
+    wait_until("all are answered", lambda: len(finals()) == len(texts), 60)
+    taken = sum(m.status < 300 for m in finals())
+    got = [child_text(s, "body") for s in partner.inbox.items[since:] if child_text(s, "body") in texts]
+    assert len(got) == taken and got == [t for t in texts if t in got]
+    alice.bye(d)
+
+
+def test_kill_of_the_gateway_in_the_middle(lync, partner, person):
+    """What waited for its session goes in a new one, or is told; what was under way is uncertain; the dialogs of before are unknown."""
+    alice, quiet = person(), person()
+    partner.say("bob", jid(alice), "first")
+    alice.wait_text("first")
+    old = alice.dialogs[0]
+    alice.on_message, quiet.on_invite = None, None
+    lost, waiting = words("id"), words("id")
+    partner.say("bob", jid(alice), "under way", id=lost)
+    alice.wait_text("under way")
+    text = words("waits")
+    partner.say("bob", jid(quiet), text, id=waiting)
+    quiet.wait("INVITE")
+    lync.gateway.process.child.kill()
+    lync.gateway.process.child.wait()
+    alice.on_message, quiet.on_invite, since = 200, 200, alice.sip.inbox.mark()
+    lync.gateway.start().wait_ready()
+    lync.edge.wait_ready()
+    error = partner.wait_error(lost, 60)
+    assert "may have been delivered" in error[2], error
+    quiet.wait_text(text, 60, since)
+    again = words("again")
+    partner.say("bob", jid(alice), again)
+    assert alice.wait_text(again).get("call-id") != old.call_id
+    alice.flow = alice.sip.dial(lync.sip)
+    assert alice.say(old, "into the old one").status == 481
+    alice.flow.close()
+
+
+def test_stop_ends_the_sessions(install, started, users, new_partner):
+    sip = SipUser("corp.example")
+    inst = install("ly-stop", users=dict(users, **{"corp.example": sip}))
+    inst.gateway_config["domains"][0]["dialect"] = "lync"
+    inst.write_configs()
+    inst.list_partner("stops.example")
+    started(inst)
+    try:
+        mine = new_partner(inst, "stops.example")
+        alice = LyncUser(sip, sip.dial(inst.sip))
+        mine.say("bob", jid(alice), "hello")
+        alice.wait_text("hello")
+        inst.gateway.stop()
+        alice.wait("BYE")
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_a_server_that_asks_for_a_password(install, started, users, new_partner, tmp_path):
+    """In the session too; and what is sent twice for that is one message: the session ends when it is idle."""
+    challenge = (407, [("Proxy-Authenticate", 'Digest realm="corp", nonce="n-1", algorithm=SHA-256, qop="auth"')])
+    secret = tmp_path / "secret"
+    secret.write_text("the password\n")
+    secret.chmod(0o600)
+    sip = SipUser("corp.example")
+    inst = install("ly-auth", users=dict(users, **{"corp.example": sip}), gateway={"im": {"session_idle": "5s"}})
+    inst.gateway_config["domains"][0].update(dialect="lync", auth={"username": "xfed", "password_file": str(secret)})
+    inst.write_configs()
+    inst.list_partner("asked.example")
+    started(inst)
+    try:
+        mine = new_partner(inst, "asked.example")
+        alice, nonces = LyncUser(sip, sip.dial(inst.sip)), []
+        alice.on_invite = lambda m: 200 if m.get("proxy-authorization") else challenge
+
+        def judge(m):  # another nonce for the message
+            nonces.append(m.get("proxy-authorization") or "")
+            return 200 if 'nonce="n-2"' in nonces[-1] else (407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", "n-2") + ", stale=true")])
+        alice.on_message = judge
+        mine.say("bob", jid(alice), "hello")
+        alice.wait("MESSAGE", what=lambda m: 'nonce="n-2"' in (m.get("proxy-authorization") or ""))
+        assert len(nonces) == 2
+        alice.wait("BYE", 60)
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_bye_before_a_refresh_is_answered(partner, person):
+    """Both come in one piece; neither is left without an answer."""
+    alice = person()
+    _, d = alice.invite(BOB)
+    again, one = alice.inside(d, "INVITE", body="")
+    bye, two = alice.inside(d, "BYE")
+    answers = {}
+    waits = threading.Thread(target=lambda: answers.update(bye=alice.sip.ask(alice.flow, again + bye, two)))
+    mark = alice.flow.inbox.mark()
+    waits.start()
+    final = alice.flow.inbox.wait(lambda m: m and m.is_response and m.branch == one and m.status >= 200, 20, mark)
+    waits.join()
+    assert answers["bye"].status == 200 and final.status in (200, 487)
+
+
+def test_page_mode_beside_it(lync, partner, users, line):
+    """Other domains of the same gateway go on in page mode."""
     dave, text = users["corp2.example"], words("page")
     partner.say("bob", "dave@corp2.example", text)
     assert dave.wait_text(text).start == "MESSAGE sip:dave@corp2.example SIP/2.0"

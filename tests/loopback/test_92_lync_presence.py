@@ -150,6 +150,28 @@ def test_a_refresh_is_told_in_its_form(lync, fe, line, partner, names):
     assert watch.wait(lambda m: m.get("content-type") == PIDF and b">away<" in m.body, 20)
 
 
+def test_a_refresh_of_a_dialog_that_is_not_there(lync, fe, line, partner, names):
+    """As after a restart that has lost it: 481 would cost the user the contact's presence until the next sign-on."""
+    local, remote = names
+    first = watching(fe, line, partner, names)
+    send(partner, remote + "/desk", local, inner="<show>away</show>")
+    shown(first, "15500", "away", None)
+    watch = LyncWatch(fe, line, "sip:" + remote, "sip:" + local.replace("corp", "Corp"))
+    watch.to, watch.cseq = "<sip:%s>;tag=ofbefore" % remote, 7
+    answer = watch.subscribe()
+    assert answer.status == 200 and int(answer.get("expires")) >= 60 and answer.get("to") == "<sip:%s>;tag=ofbefore" % remote
+    told = shown(watch, "15500", "away", None)
+    assert told.get("from").endswith(";tag=ofbefore") and ";tag=" + watch.tag in told.get("to")
+    assert int(told.get("cseq").split()[0]) > 100000, "a client refuses numbers that go back"
+    assert state_of(told) == "active"
+    send(partner, remote + "/desk", local, inner="<show>dnd</show>")
+    shown(watch, "9500", None, None)
+    assert watch.subscribe().status == 200
+    other = LyncWatch(fe, line, "sip:" + remote, "sip:nobody@elsewhere.example")
+    other.to = "<sip:%s>;tag=ofbefore" % remote
+    assert other.subscribe().status == 481
+
+
 def state_doc(number, more="", note=None):
     return ('<categories xmlns="http://schemas.microsoft.com/2006/09/sip/categories" uri="sip:alice@corp.example">'
             '<category name="state" instance="1" publishTime="2026-11-29T22:32:48Z"><state xmlns="http://schemas.microsoft.com/2006/09/sip/state" '
