@@ -166,7 +166,8 @@ static int hand_over(struct taken *t, const struct xfed_xml_elem *elem, uint32_t
 		.has_sip = true,
 		.call_id = t->m->call_id,
 		.from_tag = t->m->from.tag,
-		.request_uri = t->m->request_uri,
+		/* In a session the URI is ours, the same for all; the dialog's alone is our tag. Clients may share the rest. */
+		.request_uri = t->m->to.tag.data ? t->m->to.tag : t->m->request_uri,
 		.cseq = t->m->cseq,
 		.answer_within_ms = within,
 	};

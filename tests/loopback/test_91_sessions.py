@@ -530,6 +530,16 @@ def test_an_invite_that_is_never_acknowledged_disturbs_nobody(partner, person):
     partner.wait_body(text)
 
 
+def test_clients_that_draw_the_same_numbers(partner, person):
+    """Their Call-IDs and tags come from a generator that begins with the second of the start."""
+    people, texts = [person(), person()], [words("same"), words("same")]
+    for p, text in zip(people, texts):
+        answer, d = p.invite(BOB, call_id=texts[0].replace(" ", "-"), mine="52054781")
+        assert answer.status == 200
+        assert p.say(d, text).status == 202
+        assert partner.wait_body(text).get("from") == jid(p)
+
+
 def test_a_hundred_sessions(lync, partner, person):
     before = sessions(lync)
     people = [person() for _ in range(100)]

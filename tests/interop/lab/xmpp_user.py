@@ -14,6 +14,7 @@ from harness.inbox import Inbox
 from .comeback import Comeback
 
 CLIENT = "{jabber:client}"
+CHAT_STATES = "http://jabber.org/protocol/chatstates"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -31,6 +32,7 @@ class Message:
     condition: Optional[str] = None  # of an error
     error_type: Optional[str] = None
     text: Optional[str] = None
+    state: Optional[str] = None      # XEP-0085
 
 
 @dataclasses.dataclass
@@ -58,6 +60,7 @@ def parse_presence(xml):
 def parse_message(xml):
     m = Message(xml.get("from"), xml.get("to"), xml.get("id"), xml.get("type"), xml.get(XML_LANG),
                 child_text(xml, "body"), child_text(xml, "subject"), child_text(xml, "thread"))
+    m.state = next((e.tag[len(CHAT_STATES) + 2:] for e in xml if e.tag.startswith("{%s}" % CHAT_STATES)), None)
     error = xml.find(CLIENT + "error")
     if error is not None:
         m.error_type = error.get("type")
@@ -134,8 +137,8 @@ class XmppUser:
         except asyncio.TimeoutError:
             raise ConnectionError("no answer to a login") from None
 
-    def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None):
-        """Sends one message and gives back its id."""
+    def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None, state=None):
+        """Sends one message and gives back its id. `state`: whether one types (XEP-0085)."""
         self.count += 1
         id = id or "%s-%d" % (self.jid.split("@")[0], self.count)
         xml = "<message to=%s id=%s%s%s>" % (
@@ -144,6 +147,8 @@ class XmppUser:
         for name, value in (("subject", subject), ("body", body), ("thread", thread)):
             if value is not None:
                 xml += "<%s>%s</%s>" % (name, clear_text(value), name)
+        if state is not None:
+            xml += "<%s xmlns=%s/>" % (state, quoteattr(CHAT_STATES))
         self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</message>")
         return id
 
