@@ -12,7 +12,7 @@ from harness.proc import wait_until
 from lab.lync_client import PROGRAM
 from lab.lync_world import LyncWorld
 
-WORLD = 9  # those before it belong to test_87_presence_recovery.py
+WORLD = 10  # those before it belong to test_87_presence_recovery.py
 numbers = itertools.count(1)
 
 
