@@ -375,7 +375,7 @@ def watched(person, bob):
 
 
 SHOWN = [(None, "available", "available"), ("chat", "available", "to chat"), ("away", "away", "at lunch & <übel>"), ("xa", "away", "for long"),
-         ("dnd", "busy", "busy")]
+         ("dnd", "do-not-disturb", "busy")]
 
 
 def test_a_client_watches_a_contact(watched):
