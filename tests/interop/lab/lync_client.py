@@ -25,12 +25,15 @@ class LyncClient:
     def __init__(self, program, netns, user, server, directory):
         self.user, self.uri = user, "sip:" + user
         self.events = Inbox("the client of " + user)
-        os.makedirs(directory)
-        with open(directory + "/client.log", "w", encoding="utf-8") as log:
-            self.child = subprocess.Popen(["ip", "netns", "exec", netns, program, user, server, directory, "debug"], stdin=subprocess.PIPE,
-                                          stdout=subprocess.PIPE, stderr=log, preexec_fn=die_with_parent, start_new_session=True,
-                                          env=clean_environment(XDG_RUNTIME_DIR=directory, HOME=directory))
-        self.reader = threading.Thread(target=self._read, name="client-of-" + user, daemon=True)
+        self.dir, self.argv = directory, ["ip", "netns", "exec", netns, program, user, server, directory, "debug"]
+        self.child = self.reader = None
+
+    def start(self):
+        os.makedirs(self.dir)
+        with open(self.dir + "/client.log", "w", encoding="utf-8") as log:
+            self.child = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, preexec_fn=die_with_parent,
+                                          start_new_session=True, env=clean_environment(HOME=self.dir))
+        self.reader = threading.Thread(target=self._read, name="client-of-" + self.user, daemon=True)
         self.reader.start()
 
     def _read(self):
@@ -71,11 +74,12 @@ class LyncClient:
             self.do("quit")
             self.child.wait(timeout)
         self.reader.join(timeout)
-        self.child.stdin.close()
 
     def close(self):
         try:
-            self.sign_off()
+            if self.child is not None:
+                self.sign_off()
+                self.child.stdin.close()
         except (subprocess.TimeoutExpired, BrokenPipeError):
             self.child.kill()
             self.child.wait()

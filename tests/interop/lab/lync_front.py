@@ -68,7 +68,8 @@ class Flow(asyncio.Protocol):
 
     def send(self, m):
         self.front.log.put((">", "gateway" if self.is_gateway else "client", m))
-        self.transport.write(to_bytes(m))
+        if self.is_open:  # else what is behind it is gone, and lost() answers for it
+            self.transport.write(to_bytes(m))
 
 
 class Forwarded:
@@ -234,6 +235,9 @@ class LyncFront:
         if m.method not in ("ACK", "BENOTIFY"):
             f.open.add(branch)
             self.legs[branch] = (f, target, sent)
+            if not target.is_open:
+                self._answered(branch, 504, "Server time-out")
+                return
             asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._answered, branch, 408, "Request Timeout")
         self._pass(f.flow, target, sent)
 

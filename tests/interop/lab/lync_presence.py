@@ -14,6 +14,10 @@ PIDF = """<?xml version="1.0" encoding="utf-8"?><presence xmlns="urn:ietf:params
  xmlns:ep="urn:ietf:params:xml:ns:pidf:status:rpid-status" xmlns:ci="urn:ietf:params:xml:ns:pidf:cipid" entity="sip:%s"><tuple id="0"><status>
 <basic>%s</basic>%s</status></tuple>%s<ci:display-name>%s</ci:display-name></presence>"""
 BUSY, AWAY, OFFLINE, AVAILABLE = 6000, 12000, 18000, 3500  # where the ranges of availability begin, and what an endpoint is by itself
+# Whoever is not of this domain has to be asked for by the client itself. libpurple wants an empty line before a boundary.
+LIST = ('--part\r\nContent-ID: <list>\r\nContent-Type: application/rlmi+xml\r\n\r\n<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:%s" version="1" '
+        'fullState="false">%s</list>\r\n\r\n--part--\r\n')
+LISTED = '<resource uri=%s><instance id="0" state="resubscribe"/></resource>'
 ACTIVITY = "<ep:activities><ep:activity>%s</ep:activity></ep:activities>"
 
 
@@ -89,7 +93,7 @@ class Presence:
         if expires == 0:
             self.subscriptions.pop(sub.tag, None)
         if "ms-piggyback-first-notify" in m.all("supported"):
-            kind, text = sub.body()
+            kind, text = self._list(aor, m.body) if b"<batchSub" in m.body else sub.body()
             self.front.answer(flow, answered, 200, "OK", headers + [("ms-piggyback-cseq", "1"), ("Content-Type", kind)], text.encode("utf-8"))
         else:
             self.front.answer(flow, answered, 200, "OK", headers)
@@ -144,6 +148,10 @@ class Presence:
         return "application/pidf+xml", PIDF % (
             aor, "closed" if number >= OFFLINE else "open", ACTIVITY % activity if activity and number < OFFLINE else "",
             "<note>%s</note>" % escape(note) if note else "", escape(aor.split("@")[0].title()))
+
+    def _list(self, aor, wanted):
+        rows = [LISTED % quoteattr(e.get("uri")) for e in ET.fromstring(wanted).iter() if local_name(e) == "resource"]
+        return 'multipart/related;type="application/rlmi+xml";start="<list>";boundary=part', LIST % (aor, "".join(rows))
 
     def _roaming(self, aor):
         rows = ["<category%s>%s</category>" % ("".join(" %s=%s" % (k, quoteattr(v)) for k, v in p.attributes.items()), p.text)

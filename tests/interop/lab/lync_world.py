@@ -21,5 +21,10 @@ class LyncWorld(World):
         client = LyncClient(self.program, netns or self.net.ns(self.host["sipua"]), "%s@%s" % (name, self.ours),
                             "%s:5060" % self.at["sip"]["lan"], "%s/lync-%s-%d" % (self.dir, name, len(self.users)))
         self.users.append(client)
+        since = self.front.log.mark()
+        client.start()
         client.wait("online")
+        # what it publishes comes last of its start; before it has its list of contacts, it would forget who is added
+        self.front.passed("client", lambda m: m.start.startswith("SERVICE") and m.uri("from") == client.uri and b"<publications" in m.body, since)
+        self.front.has_reached(client.user)
         return client
