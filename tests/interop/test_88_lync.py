@@ -135,13 +135,16 @@ def test_multilingual(open_session, bob, by):
 
 @SIDES
 def test_a_hundred_in_order_each_way(person, bob, by):
-    """At once, and the first of them opens the session."""
+    """At once, behind the first, which opens the session: of texts typed while both ends open one the client keeps some until the next."""
     anna = person()
     there, back = [words("there") for _ in range(100)], [words("back") for _ in range(100)]
     if by == "client":
         anna.say(uri(bob), there[0])
         bob.wait_body(there[0])
-    for one, other in itertools.zip_longest(there[1:] if by == "client" else there, back):
+    else:
+        bob.send(anna.user, back[0])
+        anna.wait_said(uri(bob), back[0])
+    for one, other in itertools.zip_longest(there[1:] if by == "client" else there, back if by == "client" else back[1:]):
         if other:
             bob.send(anna.user, other)
         if one:
