@@ -141,7 +141,10 @@ def test_a_hundred_in_order_each_way(person, bob, by):
     if by == "client":
         anna.say(uri(bob), there[0])
         bob.wait_body(there[0])
-    for one, other in itertools.zip_longest(there[1:] if by == "client" else there, back):
+    else:
+        bob.send(anna.user, back[0])
+        anna.wait_said(uri(bob), back[0])
+    for one, other in itertools.zip_longest(there[by == "client":], back[by == "contact":]):
         if other:
             bob.send(anna.user, other)
         if one:
