@@ -490,3 +490,12 @@ def test_the_formats_of_lync_are_not_for_all(xfed, partner, user, flow, names):
     send(partner, contact, local, inner="<show>dnd</show>", resource="desk")
     told = watch.wait(lambda m: b"<show" in m.body)
     assert told.get("content-type") == "application/pidf+xml" and b'entity="pres:' in told.body
+
+
+def test_a_subscribe_of_a_dialog_that_is_not_there(xfed, partner, user, flow, names):
+    """481, after which a client begins a new one (RFC 6665 section 4.1.2.2); nobody is asked for anything."""
+    local, remote = names[0] + "@corp.example", names[1] + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    watch.to = "<sip:%s>;tag=ofbefore" % remote
+    assert watch.subscribe().status == 481
+    assert not [s for s in partner.inbox.items if s.get("from") == local]
