@@ -14,7 +14,8 @@ from harness.sipmsg import SipMessage, parse_sip, response_to, split_stream, tok
 
 from .lync_presence import Presence
 
-ANSWER_WITHIN_S = 30.0
+ANSWER_WITHIN_S = {"INVITE": 200.0}  # RFC 3261 section 16.6: timer C
+ANSWER_WITHIN_OTHERS_S = 30.0
 EVENTS = "vnd-microsoft-provisioning-v2,vnd-microsoft-roaming-contacts,vnd-microsoft-roaming-self,presence"
 
 
@@ -238,7 +239,7 @@ class LyncFront:
             if not target.is_open:
                 self._answered(branch, 504, "Server time-out")
                 return
-            asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, self._answered, branch, 408, "Request Timeout")
+            asyncio.get_running_loop().call_later(ANSWER_WITHIN_S.get(m.method, ANSWER_WITHIN_OTHERS_S), self._answered, branch, 408, "Request Timeout")
         self._pass(f.flow, target, sent)
 
     def _pass(self, source, target, m):
