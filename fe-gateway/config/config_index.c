@@ -118,16 +118,57 @@ static int index_domains(struct config *c, struct xfed_arena *a)
 	return XFED_OK;
 }
 
+static void add_servers(struct config *c, const struct config_domain *d)
+{
+	if (d->tls_name) {
+		c->by_server[c->server_count++] = (struct config_name){ d->tls_name, d };
+	}
+	for (size_t i = 0; i < d->peers.count; i++) {
+		c->by_server[c->server_count++] = (struct config_name){ d->peers.items[i], d };
+	}
+}
+
+static int index_servers(struct config *c, struct xfed_arena *a)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		n += c->domains.items[i].peers.count + 1;
+	}
+	c->by_server = xfed_arena_alloc(a, n * sizeof(*c->by_server));
+	if (!c->by_server) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < c->domains.count; i++) {
+		add_servers(c, &c->domains.items[i]);
+	}
+	if (c->server_count > 0) {
+		qsort(c->by_server, c->server_count, sizeof(*c->by_server), compare_items);
+	}
+	return XFED_OK;
+}
+
 int config_index(struct config *c, struct xfed_arena *a)
 {
 	int rc = index_senders(c, a);
-	return rc == XFED_OK ? index_domains(c, a) : rc;
+	rc = rc == XFED_OK ? index_domains(c, a) : rc;
+	return rc == XFED_OK ? index_servers(c, a) : rc;
+}
+
+static const struct config_domain *find_name(const struct config_name *list, size_t count, struct xfed_span name)
+{
+	const struct config_name *found = list && count > 0 ? bsearch(&name, list, count, sizeof(*list), compare_name) : NULL;
+	return found ? found->domain : NULL;
 }
 
 static const struct config_domain *find(const struct config *c, const struct config_name *list, struct xfed_span domain)
 {
-	const struct config_name *found = list ? bsearch(&domain, list, c->domains.count, sizeof(*list), compare_name) : NULL;
-	return found ? found->domain : NULL;
+	return find_name(list, c->domains.count, domain);
+}
+
+enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name)
+{
+	const struct config_domain *d = find_name(c->by_server, c->server_count, tls_name);
+	return d ? d->tls_min : XFED_TLS_1_2;
 }
 
 const struct config_domain *config_domain(const struct config *c, struct xfed_span domain)

@@ -161,6 +161,7 @@ static int check_domains(struct rt_conf_doc *doc, struct config *c)
 		struct config_domain *d = &c->domains.items[i];
 		check_unique(doc, c, i);
 		fill_im(doc, d);
+		c->has_lync |= d->dialect == CONFIG_DIALECT_LYNC;
 		iw_presence_map_init(&d->map);
 		iw_presence_map_choose(&d->map, &c->presence.choice);
 		iw_presence_map_choose(&d->map, &d->presence);
@@ -192,6 +193,45 @@ static void check_sip_tls(struct rt_conf_doc *doc, const struct config *c)
 	}
 }
 
+/* ---- old TLS ---- */
+
+static const char *version_words(enum xfed_tls_version v)
+{
+	static const char *const words[] = { "1.0", "1.1", "1.2", "1.3" };
+	return words[v - XFED_TLS_1_0];
+}
+
+static void warn_old(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_tls_version v)
+{
+	if (v < XFED_TLS_1_2) {
+		rt_conf_warn(doc, object, key, XFED_REASON_TLS_OLD_ALLOWED,
+			"TLS %s can be attacked: take it out as soon as the SIP servers know TLS 1.2", version_words(v));
+	}
+}
+
+/* Connections are shared by all domains whose next hop has the same name, so it cannot be one version for one and another for the other. */
+static void check_servers(struct rt_conf_doc *doc, const struct config *c)
+{
+	for (size_t i = 1; i < c->server_count; i++) {
+		const struct config_name *a = &c->by_server[i - 1], *b = &c->by_server[i];
+		if (strcmp(a->name, b->name) == 0 && a->domain->tls_min != b->domain->tls_min) {
+			const struct config_domain *first = a->domain < b->domain ? a->domain : b->domain;
+			const struct config_domain *last = first == a->domain ? b->domain : a->domain;
+			rt_conf_fail(doc, last, "tls_min", VALUE, "found \"%s\", accepted: %s, as for %s, which has the same SIP server (%s)",
+				version_words(last->tls_min), version_words(first->tls_min), first->domain, a->name);
+		}
+	}
+}
+
+static void check_versions(struct rt_conf_doc *doc, const struct config *c)
+{
+	warn_old(doc, c, "sip.tls_min", c->sip.tls_min);
+	for (size_t i = 0; i < c->domains.count; i++) {
+		warn_old(doc, &c->domains.items[i], "tls_min", c->domains.items[i].tls_min);
+	}
+	check_servers(doc, c);
+}
+
 static int check(struct rt_conf_doc *doc)
 {
 	struct config *c = doc->object;
@@ -200,6 +240,9 @@ static int check(struct rt_conf_doc *doc)
 	if (rc == XFED_OK) {
 		check_sip_tls(doc, c);
 		rc = config_index(c, &doc->arena);
+	}
+	if (rc == XFED_OK) {
+		check_versions(doc, c);
 	}
 	return rc;
 }

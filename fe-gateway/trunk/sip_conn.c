@@ -390,6 +390,11 @@ void sip_io_judge_certs(struct sip_io *io)
 			sip_conn_close_because(c, reason, "the certificate was judged again");
 			continue;
 		}
+		if (c->tls && sip_conn_is_old(c)) {
+			core_count_refusal(c->trunk->core, XFED_REASON_TLS_VERSION_OLD, sip_conn_side(XFED_REASON_TLS_VERSION_OLD));
+			sip_conn_close_because(c, XFED_REASON_TLS_VERSION_OLD, "tls_min is above its version now");
+			continue;
+		}
 		judge_peer(c);
 		sip_conn_rearm(c);
 	}

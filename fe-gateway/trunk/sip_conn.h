@@ -108,5 +108,6 @@ void sip_conn_tls_read(struct sip_conn *c);
 bool sip_conn_tls_flush(struct sip_conn *c); /* false: no room, or no memory */
 /* Judges the chain by the present trust, which may differ from that at the handshake: why it is no longer valid; NONE: it is, or never was. */
 enum xfed_reason sip_conn_judge_chain(struct sip_conn *c);
+bool sip_conn_is_old(const struct sip_conn *c); /* its version of TLS is allowed no more */
 
 #endif

@@ -314,6 +314,16 @@ static const struct row domain_rows[] = {
 		"gateway.yaml:4:6:sip.certificate: missing, accepted: an absolute path (tls is used)\n"
 		"gateway.yaml:4:6:sip.key: missing, accepted: an absolute path (tls is used)\n"
 		"gateway.yaml:4:6:sip.ca: missing, accepted: an absolute path (tls is used)\n" },
+	{ "old tls", G, DOMAINS("  - domain: example.com\n    tls_min: 1.0\n" HOP),
+		"gateway.yaml:7:14:domains[0].tls_min: warning: TLS 1.0 can be attacked: take it out as soon as the SIP servers know TLS 1.2\n" },
+	{ "a tls of its own", G, DOMAINS("  - domain: example.com\n    tls_min: 1.3\n" HOP), "" },
+	{ "no tls", G, DOMAINS("  - domain: example.com\n    tls_min: ssl3\n" HOP),
+		"gateway.yaml:7:14:domains[0].tls_min: found \"ssl3\", accepted: 1.0 | 1.1 | 1.2 | 1.3\n" },
+	{ "one server, two versions", G,
+		DOMAINS("  - domain: example.com\n    next_hop: sip:h.example\n    peers: [b.example, a.example]\n"
+			"  - domain: b.example\n    tls_min: 1.3\n    next_hop: sip:i.example\n    peers: [c.example, A.example]\n"),
+		"gateway.yaml:10:14:domains[1].tls_min: found \"1.3\", accepted: 1.2, as for example.com, which has the same SIP server "
+		"(a.example)\n" },
 	{ "twice", G, DOMAINS("  - domain: example.com\n" HOP "  - domain: EXAMPLE.com\n" HOP),
 		"gateway.yaml:9:13:domains[1].domain: found \"example.com\" a second time, accepted: each domain once\n" },
 	{ "twice inside", G, DOMAINS("  - domain: example.com\n" HOP "  - domain: b.example\n    sip_domain: example.com\n" HOP),
