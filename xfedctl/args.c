@@ -61,6 +61,11 @@ static bool is_kind(const char *text)
 	return strcmp(text, "message") == 0 || strcmp(text, "presence") == 0 || strcmp(text, "subscription") == 0;
 }
 
+static bool is_product(const char *text)
+{
+	return strcmp(text, "lync") == 0 || strcmp(text, "skype") == 0 || strcmp(text, "kamailio") == 0 || strcmp(text, "opensips") == 0;
+}
+
 /* NULL: the word is not of that kind. */
 static json_t *value_of(enum rt_arg_kind kind, const char *text)
 {
@@ -81,6 +86,9 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		break;
 	case RT_ARG_KIND:
 		is_fine = is_kind(text);
+		break;
+	case RT_ARG_PRODUCT:
+		is_fine = is_product(text);
 		break;
 	case RT_ARG_DOMAIN:
 	case RT_ARG_EDGE:
