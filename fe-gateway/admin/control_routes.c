@@ -36,31 +36,52 @@ static const struct rt_conf_address *listener(const struct config *c)
 	return best;
 }
 
-static void fill_place(struct asked *k, bool is_of_lync)
+static void check_name(struct asked *k, const struct xfed_tls_creds *creds, const char *host, const char *side)
+{
+	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
+	if (cert && !xfed_cert_names_host(cert, xfed_span_str(host))) {
+		problem(k, "%s.certificate does not name %.253s (%s.advertise): SIP servers that verify it refuse it", side, host, side);
+	}
+}
+
+static void fill_outside(struct asked *k, const struct xfed_tls_creds *creds)
+{
+	const struct rt_conf_addresses *listen = &k->config->sip.federation.listen;
+	if (listen->count == 0) {
+		return;
+	}
+	k->facts.outside = (struct product_place){ k->config->sip.federation.advertise, "tls", listen->items[0].port };
+	check_name(k, creds, k->facts.outside.host, "sip.federation");
+	if (k->facts.outside.port != 5061) {
+		problem(k, "sip.federation.listen has port %u, and an Edge calls a neighbour at 5061", k->facts.outside.port);
+	}
+}
+
+static void fill_places(struct asked *k, bool is_of_lync, const struct policy *p)
 {
 	const struct rt_conf_address *a = listener(k->config);
 	k->facts.inside = (struct product_place){ k->config->sip.advertise, rt_conf_transport_name(a->transport), a->port };
 	k->facts.outside = k->facts.inside;
+	check_name(k, policy_sip_creds(p), k->facts.inside.host, "sip");
 	if (is_of_lync && a->transport != RT_TRANSPORT_TLS) {
 		problem(k, "sip.listen has no tls, and Lync speaks nothing else to the gateway");
 	}
+	if (is_of_lync) {
+		fill_outside(k, policy_outside_creds(p));
+	}
 	for (size_t i = 0; i < k->config->domains.count && !k->facts.server; i++) {
 		const struct config_domain *d = &k->config->domains.items[i];
-		k->facts.server = !d->next_hop ? NULL : d->tls_name ? d->tls_name : d->hop.host;
+		k->facts.server = !d->next_hop || d->federated ? NULL : d->tls_name ? d->tls_name : d->hop.host;
 	}
 }
 
-static json_t *certificate(struct asked *k, const struct xfed_tls_creds *creds)
+static json_t *certificate(const struct xfed_tls_creds *creds)
 {
 	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
 	const struct xfed_cert_facts *f = cert ? xfed_cert_facts(cert) : NULL;
-	const char *host = k->facts.inside.host;
 	json_t *names = json_array();
 	for (size_t i = 0; f && i < f->name_count; i++) {
 		json_array_append_new(names, json_string(f->names[i]));
-	}
-	if (cert && !xfed_cert_names_host(cert, xfed_span_str(host))) {
-		problem(k, "sip.certificate does not name %.253s (sip.advertise): SIP servers that verify it refuse it", host);
 	}
 	json_t *j = f ? json_pack("{s:s, s:s, s:I, s:O}", "subject", f->subject, "issuer", f->issuer, "not_after", (json_int_t)f->not_after_s,
 				"names", names)
@@ -151,9 +172,8 @@ static void answer(struct admin *ad, struct rt_reply reply, enum product p, cons
 	} else if (k.facts.partner_count == 0) {
 		rt_reply_fail(reply, "not-found", "no partner is listed: partner add DOMAIN, first");
 	} else {
-		fill_place(&k, p == PRODUCT_LYNC || p == PRODUCT_SKYPE);
-		json_t *cert = certificate(&k, policy_sip_creds(ad->policy));
-		rt_reply_ok(reply, result(&k, p, cert));
+		fill_places(&k, p == PRODUCT_LYNC || p == PRODUCT_SKYPE, ad->policy);
+		rt_reply_ok(reply, result(&k, p, certificate(policy_sip_creds(ad->policy))));
 	}
 	json_decref(k.problems);
 	xfed_arena_deinit(&k.arena);

@@ -82,6 +82,10 @@ static const struct rt_conf_row domains_rows[] = {
 		.convert = rt_conf_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
 	{ .name = "udp_trusted", .type = RT_CONF_BOOL, DOMAIN(udp_trusted), .flags = RELOADABLE, .fallback = "false",
 		.help = "Let peer_addresses count for udp too, where a sender's address can be forged." },
+	{ .name = "federated", .type = RT_CONF_BOOL, DOMAIN(federated), .flags = RELOADABLE, .fallback = "false",
+		.help = "We stand beside that domain's SIP servers as a federated neighbour does: its Edge is both next_hop (found by the SRV record "
+			"_sipfederationtls._tcp unless set) and peer. It sends and is sent to by sip.federation alone, over tls, has to have a name of peers and "
+			"an address of peer_addresses, both, and our Contact there is the XMPP user at its own domain." },
 	{ .name = "dialect", .type = RT_CONF_ENUM, DOMAIN(dialect), .flags = RELOADABLE, .fallback = "standard", .words = dialect_words,
 		.help = "What the SIP side speaks: lync is for Lync and Skype for Business servers, and clients of that family. Where a domain has it, SIP over "
 			"TLS 1.2 takes AES in CBC mode too, as the last choice: Windows Server 2012 R2 has nothing better." },
@@ -108,6 +112,21 @@ static const struct rt_conf_row domains_rows[] = {
 };
 TABLE(domains, "domains", struct config_domain, "Our domains.");
 
+static const struct rt_conf_row federation_rows[] = {
+	{ .name = "listen", .type = RT_CONF_LISTENS, IN(sip.federation, listen), .max = 4,
+		.help = "Addresses for TLS with federated neighbours alone. An Edge connects to port 5061." },
+	{ .name = "advertise", .type = RT_CONF_STRING, IN(sip.federation, advertise), .convert = rt_conf_convert_host,
+		.help = "The name we have there, which is in that certificate." },
+	{ .name = "certificate", .type = RT_CONF_PATH, IN(sip.federation, certificate), .flags = RELOADABLE,
+		.help = "PEM file with the certificate that neighbours see, and its chain." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(sip.federation, key), .flags = RELOADABLE | KEPT, .help = "PEM file with its private key." },
+	{ .name = "ca", .type = RT_CONF_PATH, IN(sip.federation, ca), .flags = RELOADABLE,
+		.help = "PEM file with the authorities that sign the certificates of neighbours." },
+};
+TABLE(federation, "federation", __typeof__(((struct config *)0)->sip.federation),
+	"The side of federated neighbours, such as the Edge of Lync: a name, listeners and a certificate of their own. Connections from elsewhere than "
+	"peer_addresses of a federated domain are closed.");
+
 static const struct rt_conf_row sip_rows[] = {
 	{ .name = "listen", .type = RT_CONF_SIP_LISTENS, IN(sip, listen), .flags = REQUIRED, .min = 1, .max = 16,
 		.help = "Addresses for SIP, each with its transport." },
@@ -124,6 +143,8 @@ static const struct rt_conf_row sip_rows[] = {
 		.standard = XFED_SIP_ANSWER_WITHIN_MS, .help = "When a SIP request gets its final response at the latest." },
 	{ .name = "error_hold", .type = RT_CONF_DURATION, IN(sip, error_hold_ms), .flags = RELOADABLE, .min = 0, .max = 10000, .standard = XFED_SIP_ERROR_HOLD_MS,
 		.help = "How long a 200 waits for an error of the partner after a message was written to it." },
+	{ .name = "federation", .type = RT_CONF_OBJECT, IN(sip, federation), .table = &federation_table,
+		.help = "The side of federated neighbours; needed where a domain is federated." },
 	{ .name = "keepalive", .type = RT_CONF_DURATION, IN(sip, keepalive_ms), .flags = RELOADABLE, .min = 0, .max = 900000, .fallback = "2m",
 		.help = "How often a connection that we opened to a SIP server carries a keep-alive (RFC 5626); 0: none. For those opened from then on." },
 };

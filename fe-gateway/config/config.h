@@ -31,6 +31,7 @@ struct config_senders {
 	struct rt_network_set addresses, udp_addresses; /* for tcp and tls; for udp */
 	const char **names;				/* names of certificates */
 	size_t name_count;
+	bool are_neighbours; /* by sip.federation alone, with a name and an address of these */
 };
 
 struct config_domain {
@@ -43,7 +44,7 @@ struct config_domain {
 	struct rt_conf_strings peer_addresses; /* as written */
 	struct rt_network_set networks;	       /* peer_addresses, parsed */
 	struct config_senders senders;	       /* both of the above */
-	bool udp_trusted;
+	bool udp_trusted, federated;
 	enum config_dialect dialect;
 	enum config_im im;
 	uint32_t max_request_bytes;
@@ -71,8 +72,8 @@ struct config {
 		struct config_domain *items;
 		size_t count; /* at least one; no domain twice */
 	} domains;
-	bool has_lync;		       /* a domain speaks that dialect */
-	struct config_senders senders; /* those of all domains */
+	bool has_lync;				   /* a domain speaks that dialect */
+	struct config_senders senders, neighbours; /* those of all domains; those of federated ones */
 	struct config_name {
 		const char *name;
 		const struct config_domain *domain;
@@ -83,6 +84,10 @@ struct config {
 		const char *advertise;
 		const char *certificate, *key, *ca; /* NULL where nothing uses tls */
 		enum xfed_tls_version tls_min;	    /* as a server */
+		struct {
+			struct rt_conf_addresses listen; /* transport NONE; none: nobody is a federated neighbour */
+			const char *advertise, *certificate, *key, *ca;
+		} federation;
 		uint32_t answer_within_ms, error_hold_ms, keepalive_ms;
 	} sip;
 	struct {
@@ -141,6 +146,7 @@ static inline struct xfed_span config_domain_inside(const struct config_domain *
 	return xfed_span_str(d->sip_domain ? d->sip_domain : d->domain);
 }
 /* The oldest TLS for connecting to a server whose certificate has to carry that name. */
+bool config_is_outside(const struct config *c, struct xfed_span tls_name); /* it is a federated neighbour */
 enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name);
 bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* compared without regard to case */
 

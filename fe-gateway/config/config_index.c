@@ -45,8 +45,8 @@ static void seal_senders(struct config_senders *s)
 	s->name_count = kept;
 }
 
-/* Joins the senders of all domains. OK, NOMEM. */
-static int make_senders(struct xfed_arena *a, const struct config_domain *domains, size_t count, struct config_senders *out)
+/* Joins the senders of all domains that are federated, or are not. OK, NOMEM. */
+static int make_senders(struct xfed_arena *a, const struct config_domain *domains, size_t count, bool are_neighbours, struct config_senders *out)
 {
 	size_t addresses = 0, names = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -57,12 +57,15 @@ static int make_senders(struct xfed_arena *a, const struct config_domain *domain
 		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
 		.udp_addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->udp_addresses.networks)),
 		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
+		.are_neighbours = are_neighbours,
 	};
 	if (!out->addresses.networks || !out->udp_addresses.networks || !out->names) {
 		return XFED_ERR_NOMEM;
 	}
 	for (size_t i = 0; i < count; i++) {
-		add_senders(out, &domains[i]);
+		if (domains[i].federated == are_neighbours) {
+			add_senders(out, &domains[i]);
+		}
 	}
 	seal_senders(out);
 	return XFED_OK;
@@ -70,9 +73,11 @@ static int make_senders(struct xfed_arena *a, const struct config_domain *domain
 
 static int index_senders(struct config *c, struct xfed_arena *a)
 {
-	int rc = make_senders(a, c->domains.items, c->domains.count, &c->senders);
+	int rc = make_senders(a, c->domains.items, c->domains.count, false, &c->senders);
+	rc = rc == XFED_OK ? make_senders(a, c->domains.items, c->domains.count, true, &c->neighbours) : rc;
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
-		rc = make_senders(a, &c->domains.items[i], 1, &c->domains.items[i].senders);
+		struct config_domain *d = &c->domains.items[i];
+		rc = make_senders(a, d, 1, d->federated, &d->senders);
 	}
 	return rc;
 }
@@ -163,6 +168,12 @@ static const struct config_domain *find_name(const struct config_name *list, siz
 static const struct config_domain *find(const struct config *c, const struct config_name *list, struct xfed_span domain)
 {
 	return find_name(list, c->domains.count, domain);
+}
+
+bool config_is_outside(const struct config *c, struct xfed_span tls_name)
+{
+	const struct config_domain *d = find_name(c->by_server, c->server_count, tls_name);
+	return d && d->federated;
 }
 
 enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name)

@@ -62,9 +62,14 @@ static enum xfed_reason server_problem(const struct sip_conn *c)
 	return c->is_client ? trust_server(&server, xfed_span_str(c->target.tls_name)) : XFED_REASON_NONE;
 }
 
+static struct xfed_tls_creds *creds_of(const struct sip_conn *c)
+{
+	return c->is_outside ? c->trunk->files.outside : c->trunk->files.creds;
+}
+
 static void judge_chain(struct sip_conn *c)
 {
-	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->trunk->files.creds, core_wall_s(c->trunk->core));
+	c->facts.chain_reason = xfed_tls_judge_again(c->tls, creds_of(c), core_wall_s(c->trunk->core));
 	int64_t due_s = xfed_tls_judge_due_s(c->tls);
 	c->trunk->certs_due_s = due_s < c->trunk->certs_due_s ? due_s : c->trunk->certs_due_s;
 }
@@ -201,6 +206,6 @@ int sip_conn_tls_new(struct sip_conn *c)
 		.oldest = oldest(c),
 		.takes_cbc = c->trunk->files.config->has_lync,
 	};
-	struct xfed_tls_creds *creds = c->trunk->files.creds;
+	struct xfed_tls_creds *creds = creds_of(c);
 	return creds ? xfed_tls_new(&c->trunk->core->d.env, creds, &params, &c->tls) : XFED_ERR_STATE;
 }
