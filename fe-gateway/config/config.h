@@ -146,7 +146,6 @@ static inline struct xfed_span config_domain_inside(const struct config_domain *
 	return xfed_span_str(d->sip_domain ? d->sip_domain : d->domain);
 }
 /* The oldest TLS for connecting to a server whose certificate has to carry that name. */
-bool config_is_outside(const struct config *c, struct xfed_span tls_name); /* it is a federated neighbour */
 enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name);
 bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* compared without regard to case */
 

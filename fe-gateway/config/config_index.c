@@ -170,12 +170,6 @@ static const struct config_domain *find(const struct config *c, const struct con
 	return find_name(list, c->domains.count, domain);
 }
 
-bool config_is_outside(const struct config *c, struct xfed_span tls_name)
-{
-	const struct config_domain *d = find_name(c->by_server, c->server_count, tls_name);
-	return d && d->federated;
-}
-
 enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name)
 {
 	const struct config_domain *d = find_name(c->by_server, c->server_count, tls_name);

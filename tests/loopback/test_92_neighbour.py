@@ -84,6 +84,10 @@ def person(edge, line):
     edge.answer = 200
 
 
+def remedies(inst):
+    return [u["remedy"] for u in inst.gateway.control("status")["untrusted"]]
+
+
 def contact_of(message):
     return re.sub(r"\s", "", message.get("contact"))
 
@@ -163,10 +167,12 @@ def test_each_at_its_own_door(inst, edge, certs, partner, person):
     with Refusal(inst, "sip.sender.untrusted"):
         assert edge.message(inner, BOB, "no").status == 403
     inner.close()
+    assert "corp.example is federated: it may be sent as by sip.federation alone" in remedies(inst)
     outer = edge.dial(inst.federation, "tls", certs.client("inside"), OURS)
     with Refusal(inst, "sip.sender.untrusted"):
         assert edge.message(outer, BOB, "no", sender="sip:carol@corp3.example").status == 403
     outer.close()
+    assert "corp3.example is not federated: it may be sent as by sip.listen alone" in remedies(inst)
     inner, text = edge.dial(inst.sips, "tls", certs.client("inside"), "fe.corp.example"), words("inside")
     assert edge.message(inner, BOB, text, sender="sip:carol@corp3.example").status in (200, 202)
     partner.wait_body(text, 30)
