@@ -144,7 +144,7 @@ static void reloaded_channel(struct gateway *g, bool is_new)
 
 static struct trunk_files trunk_files(const struct gateway *g)
 {
-	return (struct trunk_files){ policy_config(g->policy), policy_sip_creds(g->policy) };
+	return (struct trunk_files){ policy_config(g->policy), policy_sip_creds(g->policy), policy_outside_creds(g->policy) };
 }
 
 static int start_trunk(struct gateway *g, char error[256])
@@ -508,7 +508,7 @@ static void gauges(void *user)
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)l.in_flight, RT_NO_LABELS);
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)l.late, RT_NO_LABELS);
 	UP(gauges, g);
-	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy) };
+	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy), policy_outside_creds(g->policy) };
 	rt_daemon_certificates(&g->core.d, ours, XFED_ARRAY_LEN(ours));
 }
 

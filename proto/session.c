@@ -141,7 +141,7 @@ static int start_tls(struct proto_session *s, const struct proto_session_config 
 		.local_name = { "", 0 },
 		.alpn = XFED_SPAN(PROTO_ALPN),
 		.require_peer_cert = true,
-		.tls13_only = true,
+		.oldest = XFED_TLS_1_3,
 	};
 	s->creds = xfed_tls_creds_ref(cfg->creds);
 	int rc = xfed_tls_new(&s->env, s->creds, &params, &s->tls);

@@ -98,3 +98,42 @@ enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 	ctl_print_stream_list(p, out);
 	return CTL_FINE;
 }
+
+static void print_certificate(const json_t *cert, FILE *out)
+{
+	char names[1024];
+	if (!json_is_object(cert)) {
+		return;
+	}
+	fprintf(out, "# certificate: ");
+	ctl_text(out, ctl_str(cert, "subject"));
+	fprintf(out, ", signed by ");
+	ctl_text(out, ctl_str(cert, "issuer"));
+	fprintf(out, ", names ");
+	ctl_text(out, join(json_object_get(cert, "names"), names, sizeof(names)));
+	fprintf(out, "\n");
+}
+
+/* Each line as it is: what is no comment is to be pasted. */
+enum ctl_exit ctl_print_partner_routes(const json_t *result, FILE *out)
+{
+	size_t i, k;
+	json_t *section, *text;
+	const json_t *problems = json_object_get(result, "problems");
+	fprintf(out, "# gateway: %s, port %lld, %s\n", ctl_str(result, "host"), (long long)ctl_int(result, "port"), ctl_str(result, "transport"));
+	print_certificate(json_object_get(result, "certificate"), out);
+	json_array_foreach(problems, i, text) {
+		fprintf(out, "# PROBLEM: ");
+		ctl_text(out, json_string_value(text));
+		fprintf(out, "\n");
+	}
+	json_array_foreach(json_object_get(result, "sections"), i, section) {
+		fprintf(out, "\n# %s\n", ctl_str(section, "title"));
+		json_array_foreach(json_object_get(section, "lines"), k, text) {
+			const char *words = json_string_value(text);
+			size_t tabs = strspn(words, "\t"); /* no control characters, which the names in it cannot have */
+			fprintf(out, "%.*s%s\n", (int)tabs, words, words + tabs);
+		}
+	}
+	return json_array_size(problems) > 0 ? CTL_PROBLEM : CTL_FINE;
+}

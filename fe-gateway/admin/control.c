@@ -189,6 +189,7 @@ static json_t *problems(const struct admin *ad)
 	sip_status_problems(ad, list);
 	rt_control_add_certificates(list, policy_channel_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_sip_creds(ad->policy), core_wall_s(ad->core));
+	rt_control_add_certificates(list, policy_outside_creds(ad->policy), core_wall_s(ad->core));
 	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
 	return list;
 }

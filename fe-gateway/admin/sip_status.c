@@ -64,8 +64,31 @@ static void add_untrusted(const struct trunk_untrusted *u, int64_t now_s, json_t
 	}
 }
 
+static void add_old_tls(const struct admin *ad, json_t *list)
+{
+	const struct config *c = policy_config(ad->policy);
+	const char *remedy = xfed_reason_info(XFED_REASON_TLS_OLD_ALLOWED)->remedy, *first = NULL;
+	int64_t since_s = policy_broken(ad->policy)->since_s; /* when the files were loaded */
+	char others[48] = "";
+	size_t count = 0;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		const struct config_domain *d = &c->domains.items[i];
+		first = d->tls_min < XFED_TLS_1_2 && !first ? d->domain : first;
+		count += d->tls_min < XFED_TLS_1_2;
+	}
+	if (c->sip.tls_min < XFED_TLS_1_2) {
+		rt_control_add_problem(list, XFED_REASON_TLS_OLD_ALLOWED, since_s, "Peers may connect to us with old TLS (sip.tls_min). %s", remedy);
+	}
+	if (first) {
+		snprintf(others, sizeof(others), count > 1 ? " and %zu more" : "", count - 1);
+		rt_control_add_problem(list, XFED_REASON_TLS_OLD_ALLOWED, since_s, "The next hop of %s%s may speak old TLS (domains[].tls_min). %s",
+			first, others, remedy);
+	}
+}
+
 void sip_status_problems(const struct admin *ad, json_t *list)
 {
+	add_old_tls(ad, list);
 	for (const struct trunk_hop *h = trunk_hop_next(ad->trunk, NULL); h; h = trunk_hop_next(ad->trunk, h)) {
 		struct trunk_hop_facts f = trunk_hop_facts(h);
 		add_hop(&f, list);

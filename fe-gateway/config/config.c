@@ -26,6 +26,14 @@ static const struct rt_conf_word im_words[] = {
 	{ NULL, 0, NULL },
 };
 
+static const struct rt_conf_word tls_words[] = {
+	{ "1.0", XFED_TLS_1_0, NULL },
+	{ "1.1", XFED_TLS_1_1, NULL },
+	{ "1.2", XFED_TLS_1_2, NULL },
+	{ "1.3", XFED_TLS_1_3, NULL },
+	{ NULL, 0, NULL },
+};
+
 static const struct rt_conf_row edges_rows[] = {
 	{ .name = "name", .type = RT_CONF_STRING, .offset = offsetof(struct config_edge, name), .flags = REQUIRED,
 		.convert = rt_conf_convert_name, .help = "The edge's own name, as in its edge.yaml: of a-z 0-9 . _ -." },
@@ -65,14 +73,22 @@ static const struct rt_conf_row domains_rows[] = {
 	{ .name = "tls_name", .type = RT_CONF_STRING, DOMAIN(tls_name), .flags = RELOADABLE, .convert = rt_conf_convert_host,
 		.help = "The name the certificate of the next hop has to carry; its host unless set, whatever SRV records say. Needed where "
 			"that is an IP address." },
+	{ .name = "tls_min", .type = RT_CONF_ENUM, DOMAIN(tls_min), .flags = RELOADABLE, .fallback = "1.2", .words = tls_words,
+		.help = "The oldest TLS that is spoken with the next hop, and with peers that we connect to. Below 1.2 only for a server that knows nothing "
+			"newer, such as Lync 2013 before its late updates: it can be attacked. The same for all domains that share the server." },
 	{ .name = "peers", .type = RT_CONF_STRINGS, DOMAIN(peers), .flags = RELOADABLE, .max = 256, .convert = rt_conf_convert_host,
 		.help = "Who may send us SIP as this domain: names of certificates, for tls." },
 	{ .name = "peer_addresses", .type = RT_CONF_STRINGS, DOMAIN(peer_addresses), .flags = RELOADABLE, .max = 256,
 		.convert = rt_conf_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
 	{ .name = "udp_trusted", .type = RT_CONF_BOOL, DOMAIN(udp_trusted), .flags = RELOADABLE, .fallback = "false",
 		.help = "Let peer_addresses count for udp too, where a sender's address can be forged." },
+	{ .name = "federated", .type = RT_CONF_BOOL, DOMAIN(federated), .flags = RELOADABLE, .fallback = "false",
+		.help = "We stand beside that domain's SIP servers as a federated neighbour does: its Edge is both next_hop (found by the SRV record "
+			"_sipfederationtls._tcp unless set) and peer. It sends and is sent to by sip.federation alone, over tls, has to have a name of peers and "
+			"an address of peer_addresses, both, and our Contact there is the XMPP user at its own domain." },
 	{ .name = "dialect", .type = RT_CONF_ENUM, DOMAIN(dialect), .flags = RELOADABLE, .fallback = "standard", .words = dialect_words,
-		.help = "What the SIP side speaks: lync is for Lync and Skype for Business servers, and clients of that family." },
+		.help = "What the SIP side speaks: lync is for Lync and Skype for Business servers, and clients of that family. Where a domain has it, SIP over "
+			"TLS 1.2 takes AES in CBC mode too, as the last choice: Windows Server 2012 R2 has nothing better." },
 	{ .name = "im", .type = RT_CONF_ENUM, DOMAIN(im), .flags = RELOADABLE, .fallback = "page", .words = im_words,
 		.help = "How messages go: as single MESSAGE requests, or in sessions (INVITE, then MESSAGE inside the dialog). In dialect lync always "
 			"in sessions, and there alone." },
@@ -96,6 +112,21 @@ static const struct rt_conf_row domains_rows[] = {
 };
 TABLE(domains, "domains", struct config_domain, "Our domains.");
 
+static const struct rt_conf_row federation_rows[] = {
+	{ .name = "listen", .type = RT_CONF_LISTENS, IN(sip.federation, listen), .max = 4,
+		.help = "Addresses for TLS with federated neighbours alone. An Edge connects to port 5061." },
+	{ .name = "advertise", .type = RT_CONF_STRING, IN(sip.federation, advertise), .convert = rt_conf_convert_host,
+		.help = "The name we have there, which is in that certificate." },
+	{ .name = "certificate", .type = RT_CONF_PATH, IN(sip.federation, certificate), .flags = RELOADABLE,
+		.help = "PEM file with the certificate that neighbours see, and its chain." },
+	{ .name = "key", .type = RT_CONF_PATH, IN(sip.federation, key), .flags = RELOADABLE | KEPT, .help = "PEM file with its private key." },
+	{ .name = "ca", .type = RT_CONF_PATH, IN(sip.federation, ca), .flags = RELOADABLE,
+		.help = "PEM file with the authorities that sign the certificates of neighbours." },
+};
+TABLE(federation, "federation", __typeof__(((struct config *)0)->sip.federation),
+	"The side of federated neighbours, such as the Edge of Lync: a name, listeners and a certificate of their own. Connections from elsewhere than "
+	"peer_addresses of a federated domain are closed.");
+
 static const struct rt_conf_row sip_rows[] = {
 	{ .name = "listen", .type = RT_CONF_SIP_LISTENS, IN(sip, listen), .flags = REQUIRED, .min = 1, .max = 16,
 		.help = "Addresses for SIP, each with its transport." },
@@ -106,10 +137,14 @@ static const struct rt_conf_row sip_rows[] = {
 	{ .name = "key", .type = RT_CONF_PATH, IN(sip, key), .flags = RELOADABLE | KEPT, .help = "PEM file with its private key." },
 	{ .name = "ca", .type = RT_CONF_PATH, IN(sip, ca), .flags = RELOADABLE,
 		.help = "PEM file with the authorities that sign the certificates of SIP servers." },
+	{ .name = "tls_min", .type = RT_CONF_ENUM, IN(sip, tls_min), .flags = RELOADABLE, .fallback = "1.2", .words = tls_words,
+		.help = "The oldest TLS that a peer may connect to us with. Below 1.2 only for servers that know nothing newer: it can be attacked." },
 	{ .name = "answer_within", .type = RT_CONF_DURATION, IN(sip, answer_within_ms), .flags = RELOADABLE, .min = 1000, .max = 30000,
 		.standard = XFED_SIP_ANSWER_WITHIN_MS, .help = "When a SIP request gets its final response at the latest." },
 	{ .name = "error_hold", .type = RT_CONF_DURATION, IN(sip, error_hold_ms), .flags = RELOADABLE, .min = 0, .max = 10000, .standard = XFED_SIP_ERROR_HOLD_MS,
 		.help = "How long a 200 waits for an error of the partner after a message was written to it." },
+	{ .name = "federation", .type = RT_CONF_OBJECT, IN(sip, federation), .table = &federation_table,
+		.help = "The side of federated neighbours; needed where a domain is federated." },
 	{ .name = "keepalive", .type = RT_CONF_DURATION, IN(sip, keepalive_ms), .flags = RELOADABLE, .min = 0, .max = 900000, .fallback = "2m",
 		.help = "How often a connection that we opened to a SIP server carries a keep-alive (RFC 5626); 0: none. For those opened from then on." },
 };

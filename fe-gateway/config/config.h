@@ -15,6 +15,7 @@
 #include "xfed/limits.h"
 #include "xfed/rt/conf_base.h"
 #include "xfed/rt/network.h"
+#include "xfed/tls.h"
 
 enum config_dialect { CONFIG_DIALECT_STANDARD, CONFIG_DIALECT_LYNC };
 enum config_im { CONFIG_IM_PAGE, CONFIG_IM_SESSION };
@@ -30,6 +31,7 @@ struct config_senders {
 	struct rt_network_set addresses, udp_addresses; /* for tcp and tls; for udp */
 	const char **names;				/* names of certificates */
 	size_t name_count;
+	bool are_neighbours; /* by sip.federation alone, with a name and an address of these */
 };
 
 struct config_domain {
@@ -37,11 +39,12 @@ struct config_domain {
 	const char *next_hop;		       /* as written; NULL: the domain itself (its name inside) is looked up */
 	struct rt_conf_address hop;	       /* next_hop parsed, or the domain in A-labels; transport NONE and port 0 where not written */
 	const char *tls_name;		       /* as configured, or the host of `hop`; NULL where tls is not possible */
+	enum xfed_tls_version tls_min;	       /* as a client; the same for every domain with that tls_name or that name among its peers */
 	struct rt_conf_strings peers;	       /* certificate names, lower case A-labels */
 	struct rt_conf_strings peer_addresses; /* as written */
 	struct rt_network_set networks;	       /* peer_addresses, parsed */
 	struct config_senders senders;	       /* both of the above */
-	bool udp_trusted;
+	bool udp_trusted, federated;
 	enum config_dialect dialect;
 	enum config_im im;
 	uint32_t max_request_bytes;
@@ -69,15 +72,22 @@ struct config {
 		struct config_domain *items;
 		size_t count; /* at least one; no domain twice */
 	} domains;
-	struct config_senders senders; /* those of all domains */
+	bool has_lync;				   /* a domain speaks that dialect */
+	struct config_senders senders, neighbours; /* those of all domains; those of federated ones */
 	struct config_name {
 		const char *name;
 		const struct config_domain *domain;
-	} * by_domain, *by_inside; /* sorted by the names that users have outside, and inside */
+	} * by_domain, *by_inside, *by_server; /* sorted by the names that users have outside, inside, and by those of certificates of SIP servers */
+	size_t server_count;
 	struct {
 		struct rt_conf_addresses listen; /* transport always set; at least one */
 		const char *advertise;
 		const char *certificate, *key, *ca; /* NULL where nothing uses tls */
+		enum xfed_tls_version tls_min;	    /* as a server */
+		struct {
+			struct rt_conf_addresses listen; /* transport NONE; none: nobody is a federated neighbour */
+			const char *advertise, *certificate, *key, *ca;
+		} federation;
 		uint32_t answer_within_ms, error_hold_ms, keepalive_ms;
 	} sip;
 	struct {
@@ -125,7 +135,7 @@ void config_free(struct config *c);
 /* Reads the password files; blocks. INVALID: `base.doc.errors` say why; NOMEM. */
 int config_read_secrets(struct config *c);
 
-/* config_index.c. The end of loading: fills `senders`, `by_domain` and `by_inside` from the domains. OK, NOMEM. */
+/* config_index.c. The end of loading: fills `senders`, `by_domain`, `by_inside` and `by_server` from the domains. OK, NOMEM. */
 int config_index(struct config *c, struct xfed_arena *a);
 /* Our domain by its normalised name, or NULL. `_inside`: that of an address as SIP writes it; a name inside is preferred to one outside. */
 const struct config_domain *config_domain(const struct config *c, struct xfed_span domain);
@@ -135,6 +145,8 @@ static inline struct xfed_span config_domain_inside(const struct config_domain *
 {
 	return xfed_span_str(d->sip_domain ? d->sip_domain : d->domain);
 }
+/* The oldest TLS for connecting to a server whose certificate has to carry that name. */
+enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name);
 bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* compared without regard to case */
 
 #endif

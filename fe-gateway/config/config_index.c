@@ -45,8 +45,8 @@ static void seal_senders(struct config_senders *s)
 	s->name_count = kept;
 }
 
-/* Joins the senders of all domains. OK, NOMEM. */
-static int make_senders(struct xfed_arena *a, const struct config_domain *domains, size_t count, struct config_senders *out)
+/* Joins the senders of all domains that are federated, or are not. OK, NOMEM. */
+static int make_senders(struct xfed_arena *a, const struct config_domain *domains, size_t count, bool are_neighbours, struct config_senders *out)
 {
 	size_t addresses = 0, names = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -57,12 +57,15 @@ static int make_senders(struct xfed_arena *a, const struct config_domain *domain
 		.addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->addresses.networks)),
 		.udp_addresses.networks = xfed_arena_alloc(a, addresses * sizeof(*out->udp_addresses.networks)),
 		.names = xfed_arena_alloc(a, names * sizeof(*out->names)),
+		.are_neighbours = are_neighbours,
 	};
 	if (!out->addresses.networks || !out->udp_addresses.networks || !out->names) {
 		return XFED_ERR_NOMEM;
 	}
 	for (size_t i = 0; i < count; i++) {
-		add_senders(out, &domains[i]);
+		if (domains[i].federated == are_neighbours) {
+			add_senders(out, &domains[i]);
+		}
 	}
 	seal_senders(out);
 	return XFED_OK;
@@ -70,9 +73,11 @@ static int make_senders(struct xfed_arena *a, const struct config_domain *domain
 
 static int index_senders(struct config *c, struct xfed_arena *a)
 {
-	int rc = make_senders(a, c->domains.items, c->domains.count, &c->senders);
+	int rc = make_senders(a, c->domains.items, c->domains.count, false, &c->senders);
+	rc = rc == XFED_OK ? make_senders(a, c->domains.items, c->domains.count, true, &c->neighbours) : rc;
 	for (size_t i = 0; i < c->domains.count && rc == XFED_OK; i++) {
-		rc = make_senders(a, &c->domains.items[i], 1, &c->domains.items[i].senders);
+		struct config_domain *d = &c->domains.items[i];
+		rc = make_senders(a, d, 1, d->federated, &d->senders);
 	}
 	return rc;
 }
@@ -118,16 +123,57 @@ static int index_domains(struct config *c, struct xfed_arena *a)
 	return XFED_OK;
 }
 
+static void add_servers(struct config *c, const struct config_domain *d)
+{
+	if (d->tls_name) {
+		c->by_server[c->server_count++] = (struct config_name){ d->tls_name, d };
+	}
+	for (size_t i = 0; i < d->peers.count; i++) {
+		c->by_server[c->server_count++] = (struct config_name){ d->peers.items[i], d };
+	}
+}
+
+static int index_servers(struct config *c, struct xfed_arena *a)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		n += c->domains.items[i].peers.count + 1;
+	}
+	c->by_server = xfed_arena_alloc(a, n * sizeof(*c->by_server));
+	if (!c->by_server) {
+		return XFED_ERR_NOMEM;
+	}
+	for (size_t i = 0; i < c->domains.count; i++) {
+		add_servers(c, &c->domains.items[i]);
+	}
+	if (c->server_count > 0) {
+		qsort(c->by_server, c->server_count, sizeof(*c->by_server), compare_items);
+	}
+	return XFED_OK;
+}
+
 int config_index(struct config *c, struct xfed_arena *a)
 {
 	int rc = index_senders(c, a);
-	return rc == XFED_OK ? index_domains(c, a) : rc;
+	rc = rc == XFED_OK ? index_domains(c, a) : rc;
+	return rc == XFED_OK ? index_servers(c, a) : rc;
+}
+
+static const struct config_domain *find_name(const struct config_name *list, size_t count, struct xfed_span name)
+{
+	const struct config_name *found = list && count > 0 ? bsearch(&name, list, count, sizeof(*list), compare_name) : NULL;
+	return found ? found->domain : NULL;
 }
 
 static const struct config_domain *find(const struct config *c, const struct config_name *list, struct xfed_span domain)
 {
-	const struct config_name *found = list ? bsearch(&domain, list, c->domains.count, sizeof(*list), compare_name) : NULL;
-	return found ? found->domain : NULL;
+	return find_name(list, c->domains.count, domain);
+}
+
+enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name)
+{
+	const struct config_domain *d = find_name(c->by_server, c->server_count, tls_name);
+	return d ? d->tls_min : XFED_TLS_1_2;
 }
 
 const struct config_domain *config_domain(const struct config *c, struct xfed_span domain)

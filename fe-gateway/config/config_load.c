@@ -78,11 +78,36 @@ static enum rt_conf_transport usual_transport(const struct config *c)
 	return listens_on(c, RT_TRANSPORT_UDP) ? RT_TRANSPORT_UDP : listens_on(c, RT_TRANSPORT_TCP) ? RT_TRANSPORT_TCP : RT_TRANSPORT_TLS;
 }
 
+/* Where the neighbour is found by its SRV record, its certificate has to have a name that the configuration knows: that of the peer. */
+static int fill_neighbour(struct rt_conf_doc *doc, struct config_domain *d)
+{
+	if (d->hop.transport != RT_TRANSPORT_NONE && d->hop.transport != RT_TRANSPORT_TLS) {
+		rt_conf_fail(doc, d, "next_hop", VALUE, "found transport=%s, accepted: tls (federated)", rt_conf_transport_name(d->hop.transport));
+	}
+	d->hop.transport = RT_TRANSPORT_TLS;
+	if (d->tls_name) {
+		return XFED_OK;
+	}
+	if (d->next_hop) {
+		return derive_tls_name(doc, d, &d->hop, &d->tls_name);
+	}
+	if (d->peers.count == 1) {
+		d->tls_name = d->peers.items[0];
+	} else {
+		rt_conf_fail(doc, d, "tls_name", VALUE,
+			"missing, accepted: the name in the certificate of the Edge (there is neither a next_hop nor a single peer)");
+	}
+	return XFED_OK;
+}
+
 static int fill_hop(struct rt_conf_doc *doc, const struct config *c, struct config_domain *d)
 {
 	int rc = parse_hop(doc, d);
 	if (rc != XFED_OK) {
 		return rc == XFED_ERR_INVALID ? XFED_OK : rc; /* the error has been added */
+	}
+	if (d->federated) {
+		return fill_neighbour(doc, d);
 	}
 	enum rt_conf_transport t = d->hop.transport != RT_TRANSPORT_NONE ? d->hop.transport : usual_transport(c);
 	bool is_found_out = d->hop.transport == RT_TRANSPORT_NONE && d->hop.port == 0 && !d->hop.is_ip;
@@ -161,6 +186,7 @@ static int check_domains(struct rt_conf_doc *doc, struct config *c)
 		struct config_domain *d = &c->domains.items[i];
 		check_unique(doc, c, i);
 		fill_im(doc, d);
+		c->has_lync |= d->dialect == CONFIG_DIALECT_LYNC;
 		iw_presence_map_init(&d->map);
 		iw_presence_map_choose(&d->map, &c->presence.choice);
 		iw_presence_map_choose(&d->map, &d->presence);
@@ -181,7 +207,7 @@ static void check_sip_tls(struct rt_conf_doc *doc, const struct config *c)
 {
 	bool is_used = listens_on(c, RT_TRANSPORT_TLS);
 	for (size_t i = 0; i < c->domains.count; i++) {
-		is_used = is_used || c->domains.items[i].hop.transport == RT_TRANSPORT_TLS;
+		is_used = is_used || (c->domains.items[i].hop.transport == RT_TRANSPORT_TLS && !c->domains.items[i].federated);
 	}
 	const char *const keys[] = { "sip.certificate", "sip.key", "sip.ca" };
 	const char *const values[] = { c->sip.certificate, c->sip.key, c->sip.ca };
@@ -192,6 +218,84 @@ static void check_sip_tls(struct rt_conf_doc *doc, const struct config *c)
 	}
 }
 
+/* ---- federated neighbours ---- */
+
+static void check_neighbour(struct rt_conf_doc *doc, const struct config *c, const struct config_domain *d)
+{
+	if (c->sip.federation.listen.count == 0) {
+		rt_conf_fail(doc, d, "federated", VALUE,
+			"found true without sip.federation, accepted: false, or listen, advertise and a certificate there");
+	}
+	if (d->peers.count == 0 || d->peer_addresses.count == 0) {
+		rt_conf_fail(doc, d, "federated", VALUE, "found true without %s, accepted: both peers and peer_addresses of the Edge",
+			d->peers.count == 0 ? "peers" : "peer_addresses");
+	}
+	if (d->udp_trusted) {
+		rt_conf_fail(doc, d, "udp_trusted", VALUE, "found true, accepted: false (federated: over tls alone)");
+	}
+}
+
+static void check_federation(struct rt_conf_doc *doc, const struct config *c)
+{
+	const char *const keys[] = { "sip.federation.advertise", "sip.federation.certificate", "sip.federation.key", "sip.federation.ca" };
+	const char *const values[] = { c->sip.federation.advertise, c->sip.federation.certificate, c->sip.federation.key, c->sip.federation.ca };
+	for (size_t i = 0; c->sip.federation.listen.count > 0 && i < XFED_ARRAY_LEN(keys); i++) {
+		if (!values[i]) {
+			rt_conf_fail(doc, c, keys[i], VALUE, "missing, accepted: %s (sip.federation.listen is set)",
+				i == 0 ? "a host" : "an absolute path");
+		}
+	}
+	for (size_t i = 0; i < c->domains.count; i++) {
+		if (c->domains.items[i].federated) {
+			check_neighbour(doc, c, &c->domains.items[i]);
+		}
+	}
+}
+
+/* ---- servers of several domains ---- */
+
+static const char *version_words(enum xfed_tls_version v)
+{
+	static const char *const words[] = { "1.0", "1.1", "1.2", "1.3" };
+	return words[v - XFED_TLS_1_0];
+}
+
+static void warn_old(struct rt_conf_doc *doc, const void *object, const char *key, enum xfed_tls_version v)
+{
+	if (v < XFED_TLS_1_2) {
+		rt_conf_warn(doc, object, key, XFED_REASON_TLS_OLD_ALLOWED,
+			"TLS %s can be attacked: take it out as soon as the SIP servers know TLS 1.2", version_words(v));
+	}
+}
+
+/* Connections are shared by all domains whose next hop has the same name, so it cannot be one thing for one and another for the other. */
+static void check_servers(struct rt_conf_doc *doc, const struct config *c)
+{
+	for (size_t i = 1; i < c->server_count; i++) {
+		const struct config_name *a = &c->by_server[i - 1], *b = &c->by_server[i];
+		if (strcmp(a->name, b->name) == 0 && a->domain->tls_min != b->domain->tls_min) {
+			const struct config_domain *first = a->domain < b->domain ? a->domain : b->domain;
+			const struct config_domain *last = first == a->domain ? b->domain : a->domain;
+			rt_conf_fail(doc, last, "tls_min", VALUE, "found \"%s\", accepted: %s, as for %s, which has the same SIP server (%s)",
+				version_words(last->tls_min), version_words(first->tls_min), first->domain, a->name);
+		}
+		if (strcmp(a->name, b->name) == 0 && a->domain->federated != b->domain->federated) {
+			rt_conf_fail(doc, a->domain->federated ? a->domain : b->domain, "federated", VALUE,
+				"found true, and %s, with the same SIP server (%s), is not: accepted: the same for both",
+				(a->domain->federated ? b->domain : a->domain)->domain, a->name);
+		}
+	}
+}
+
+static void check_versions(struct rt_conf_doc *doc, const struct config *c)
+{
+	warn_old(doc, c, "sip.tls_min", c->sip.tls_min);
+	for (size_t i = 0; i < c->domains.count; i++) {
+		warn_old(doc, &c->domains.items[i], "tls_min", c->domains.items[i].tls_min);
+	}
+	check_servers(doc, c);
+}
+
 static int check(struct rt_conf_doc *doc)
 {
 	struct config *c = doc->object;
@@ -199,7 +303,11 @@ static int check(struct rt_conf_doc *doc)
 	rc = rc == XFED_OK ? check_domains(doc, c) : rc;
 	if (rc == XFED_OK) {
 		check_sip_tls(doc, c);
+		check_federation(doc, c);
 		rc = config_index(c, &doc->arena);
+	}
+	if (rc == XFED_OK) {
+		check_versions(doc, c);
 	}
 	return rc;
 }

@@ -31,13 +31,21 @@ static int load_certificates(struct policy_files *f)
 	} else {
 		rt_conf_check_certificate(&f->config->base.doc, f->config, "channel.certificate", xfed_tls_creds_cert(f->channel_creds, 0));
 	}
-	if (c->sip.certificate && c->sip.key && c->sip.ca) {
-		int other = load_creds(c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds, error);
+	const struct {
+		const char *name, *certificate, *key, *ca;
+		struct xfed_tls_creds **out;
+	} sides[] = {
+		{ "sip.certificate", c->sip.certificate, c->sip.key, c->sip.ca, &f->sip_creds },
+		{ "sip.federation.certificate", c->sip.federation.certificate, c->sip.federation.key, c->sip.federation.ca, &f->outside_creds },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(sides); i++) {
+		bool is_there = sides[i].certificate && sides[i].key && sides[i].ca;
+		int other = is_there ? load_creds(sides[i].certificate, sides[i].key, sides[i].ca, sides[i].out, error) : XFED_OK;
 		if (other != XFED_OK) {
-			rt_conf_fail_file(&f->config->base.doc, "sip.certificate", error);
+			rt_conf_fail_file(&f->config->base.doc, sides[i].name, error);
 			rc = other;
-		} else {
-			rt_conf_check_certificate(&f->config->base.doc, f->config, "sip.certificate", xfed_tls_creds_cert(f->sip_creds, 0));
+		} else if (is_there) {
+			rt_conf_check_certificate(&f->config->base.doc, f->config, sides[i].name, xfed_tls_creds_cert(*sides[i].out, 0));
 		}
 	}
 	return rc;
@@ -164,6 +172,7 @@ void policy_files_free(struct policy_files *f)
 	policy_broken_deinit(&f->broken);
 	xfed_tls_creds_unref(f->channel_creds);
 	xfed_tls_creds_unref(f->sip_creds);
+	xfed_tls_creds_unref(f->outside_creds);
 	config_free(f->config);
 	xfed_free(f);
 }

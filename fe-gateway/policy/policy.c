@@ -22,6 +22,11 @@ struct xfed_tls_creds *policy_channel_creds(const struct policy *p)
 	return p->files->channel_creds;
 }
 
+struct xfed_tls_creds *policy_outside_creds(const struct policy *p)
+{
+	return p->files->outside_creds;
+}
+
 struct xfed_tls_creds *policy_sip_creds(const struct policy *p)
 {
 	return p->files->sip_creds;

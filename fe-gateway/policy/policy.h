@@ -61,7 +61,8 @@ const struct config *policy_config(const struct policy *p);
 const struct access_rule *policy_access_rules(const struct policy *p); /* the first of them; NULL: none */
 const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
-struct xfed_tls_creds *policy_sip_creds(const struct policy *p); /* NULL: nothing uses tls */
+struct xfed_tls_creds *policy_sip_creds(const struct policy *p);     /* NULL: nothing uses tls */
+struct xfed_tls_creds *policy_outside_creds(const struct policy *p); /* of sip.federation; NULL: it is not set */
 const struct proto_revision *policy_revision(const struct policy *p);
 struct xfed_span policy_snapshot(const struct policy *p);
 

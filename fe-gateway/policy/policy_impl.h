@@ -14,7 +14,7 @@ int policy_files_try(const char *path, struct policy_instead *i, struct rt_conf_
 
 struct policy_files {
 	struct config *config;
-	struct xfed_tls_creds *channel_creds, *sip_creds;
+	struct xfed_tls_creds *channel_creds, *sip_creds, *outside_creds;
 	struct access_set *access;
 	struct xfed_policy *partners;
 	struct partner_presence *presence;

@@ -2,29 +2,45 @@
 #include "sip/trans.h"
 
 #include "sip/method.h"
+#include "sip/outside.h"
 #include "util/hex.h"
 #include "xfed/limits.h"
 
 #define COOKIE_LEN  strlen("z9hG4bK")
 #define RANDOM_SIZE 16
 
-struct sip_via_out sip_client_via(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch)
+static size_t sent_by(const struct sip_target *target)
+{
+	return target->is_outside ? SIP_TRANSPORT_COUNT : (size_t)target->transport;
+}
+
+struct sip_via_out sip_client_via(const struct sip_layer *l, const struct sip_target *target, struct xfed_span branch)
 {
 	return (struct sip_via_out){
-		.transport = sip_transport_name(transport),
-		.host = xfed_span_str(l->sent_by[transport].host),
-		.port = l->sent_by[transport].port,
+		.transport = sip_transport_name(target->transport),
+		.host = xfed_span_str(l->sent_by[sent_by(target)].host),
+		.port = l->sent_by[sent_by(target)].port,
 		.branch = branch,
-		.has_rport = transport == SIP_UDP,
+		.has_rport = target->transport == SIP_UDP,
 	};
+}
+
+static int print(const struct sip_layer *l, const struct sip_layer_request *params, struct xfed_span branch, char *out, size_t size, size_t *len)
+{
+	XFED_UNSET char contact[SIP_OUTSIDE_CONTACT];
+	struct sip_request rq = params->request;
+	struct sip_via_out via = sip_client_via(l, &params->target, branch);
+	if (params->target.is_outside) {
+		rq.contact = sip_outside_contact(rq.contact, rq.from_uri, contact);
+	}
+	return sip_print_request(&rq, &via, out, size, len);
 }
 
 int sip_layer_request_size(const struct sip_layer *l, const struct sip_layer_request *params, size_t *size)
 {
 	char any[2 * RANDOM_SIZE];
 	memset(any, '0', sizeof(any));
-	struct sip_via_out via = sip_client_via(l, params->target.transport, params->branch.data ? params->branch : xfed_span_make(any, sizeof(any)));
-	return sip_print_request(&params->request, &via, NULL, 0, size);
+	return print(l, params, params->branch.data ? params->branch : xfed_span_make(any, sizeof(any)), NULL, 0, size);
 }
 
 static size_t size_limit(const struct sip_layer_request *params)
@@ -40,14 +56,13 @@ static size_t size_limit(const struct sip_layer_request *params)
 static int print_request(const struct sip_layer *l, const struct sip_layer_request *params, struct xfed_span branch, size_t *size)
 {
 	enum sip_method method = sip_method_parse(params->request.method);
-	if (!l->sent_by[params->target.transport].host[0]) {
+	if (!l->sent_by[sent_by(&params->target)].host[0]) {
 		return XFED_ERR_STATE;
 	}
 	if (method == SIP_METHOD_ACK || method == SIP_METHOD_CANCEL) {
 		return XFED_ERR_INVALID;
 	}
-	struct sip_via_out via = sip_client_via(l, params->target.transport, branch);
-	int rc = sip_print_request(&params->request, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, size);
+	int rc = print(l, params, branch, l->scratch, XFED_SIP_MESSAGE_BYTES, size);
 	if (rc == XFED_OK && *size > size_limit(params)) {
 		rc = XFED_ERR_LIMIT;
 	}

@@ -26,7 +26,8 @@ struct sip_flow_info {
 	uint16_t peer_port;
 	char local_ip[SIP_IP_SIZE];
 	uint16_t local_port;
-	bool is_known; /* the peer may send as one of our domains, or we connected to it; else it is a stranger */
+	bool is_outside; /* a federated neighbour's; see sip_target */
+	bool is_known;	 /* the peer may send as one of our domains, or we connected to it; else it is a stranger */
 };
 
 struct sip_target {
@@ -34,6 +35,7 @@ struct sip_target {
 	enum sip_transport transport;
 	char ip[SIP_IP_SIZE];
 	uint16_t port;
+	bool is_outside;	      /* a federated neighbour, over TLS: we have another name there (sip/outside.h) */
 	char tls_name[SIP_NAME_SIZE]; /* name the certificate must carry; empty on UDP and TCP */
 };
 

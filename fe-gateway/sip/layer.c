@@ -24,9 +24,10 @@ int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *
 	l->time_divisor = config->time_divisor > 0 ? config->time_divisor : 1;
 	l->transactions_max = config->transactions_max > 0 ? config->transactions_max : XFED_SIP_TRANSACTIONS_MAX;
 	l->server_bytes_max = config->server_bytes_max > 0 ? config->server_bytes_max : XFED_SIP_SERVER_BYTES;
-	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
-		l->sent_by[i].port = config->sent_by[i].port;
-		l->sent_by[i].host = xfed_strndup(config->sent_by[i].host);
+	for (int i = 0; i <= SIP_TRANSPORT_COUNT; i++) {
+		bool is_outside = i == SIP_TRANSPORT_COUNT;
+		l->sent_by[i].port = is_outside ? config->outside.port : config->sent_by[i].port;
+		l->sent_by[i].host = xfed_strndup(is_outside ? config->outside.host : config->sent_by[i].host);
 		if (!l->sent_by[i].host) {
 			sip_layer_free(l);
 			return XFED_ERR_NOMEM;
@@ -72,7 +73,7 @@ void sip_layer_free(struct sip_layer *l)
 	}
 	reap(l);
 	xfed_heap_deinit(&l->timers);
-	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
+	for (int i = 0; i <= SIP_TRANSPORT_COUNT; i++) {
 		xfed_free(l->sent_by[i].host);
 	}
 	xfed_free(l->scratch);
@@ -196,12 +197,13 @@ static int receive_bad(struct sip_layer *l)
 /* [C3-05]: the top sent-by must be one of ours; a port not written is the transport's own. */
 static bool is_ours(const struct sip_layer *l, const struct sip_via *via)
 {
-	for (int i = 0; i < SIP_TRANSPORT_COUNT; i++) {
-		uint16_t standard = i == SIP_TLS ? 5061 : 5060;
+	for (int i = 0; i <= SIP_TRANSPORT_COUNT; i++) {
+		enum sip_transport transport = i == SIP_TRANSPORT_COUNT ? SIP_TLS : (enum sip_transport)i;
+		uint16_t standard = transport == SIP_TLS ? 5061 : 5060;
 		uint16_t ours = l->sent_by[i].port != 0 ? l->sent_by[i].port : standard;
 		uint16_t theirs = via->port != 0 ? via->port : standard;
 		if (l->sent_by[i].host[0] && ours == theirs && sip_host_eq(via->host, xfed_span_str(l->sent_by[i].host)) &&
-			xfed_span_eq_nocase(via->transport, xfed_span_str(sip_transport_name((enum sip_transport)i)))) {
+			xfed_span_eq_nocase(via->transport, xfed_span_str(sip_transport_name(transport)))) {
 			return true;
 		}
 	}

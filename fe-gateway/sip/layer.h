@@ -37,12 +37,12 @@
 struct sip_layer_config {
 	/* Our host and port in Via, by transport. A transport with an empty host sends no requests. Copied. */
 	struct {
-		struct xfed_span host; /* IPv6 without brackets */
-		uint16_t port;	       /* 0: not written, which means the default */
-	} sent_by[SIP_TRANSPORT_COUNT];
-	size_t transactions_max; /* 0: XFED_SIP_TRANSACTIONS_MAX */
-	size_t server_bytes_max; /* memory for requests of peers and their responses; 0: XFED_SIP_SERVER_BYTES */
-	unsigned time_divisor;	 /* for tests: timers are divided by it; 0: 1 */
+		struct xfed_span host;		 /* IPv6 without brackets */
+		uint16_t port;			 /* 0: not written, which means the default */
+	} sent_by[SIP_TRANSPORT_COUNT], outside; /* outside: at federated neighbours, over TLS; an empty host: there are none */
+	size_t transactions_max;		 /* 0: XFED_SIP_TRANSACTIONS_MAX */
+	size_t server_bytes_max;		 /* memory for requests of peers and their responses; 0: XFED_SIP_SERVER_BYTES */
+	unsigned time_divisor;			 /* for tests: timers are divided by it; 0: 1 */
 };
 
 enum sip_layer_event_kind {

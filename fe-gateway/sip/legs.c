@@ -226,7 +226,7 @@ static int send_ack(struct sip_layer *l, const struct sip_trans *t, const struct
 {
 	char branch[BRANCH_SIZE], credentials[SIP_CREDENTIALS_SIZE];
 	struct sip_request rq = { .extra = sip_print_credentials(invite, credentials) };
-	struct sip_via_out via = sip_client_via(l, t->target.transport, write_branch(l, d, 'a', cseq, branch));
+	struct sip_via_out via = sip_client_via(l, &t->target, write_branch(l, d, 'a', cseq, branch));
 	size_t size;
 	sip_dialog_ack(d, cseq, &rq);
 	int rc = sip_print_request(&rq, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, &size);
@@ -244,7 +244,7 @@ static void send_bye(struct sip_layer *l, const struct sip_target *target, struc
 		return;
 	}
 	struct xfed_span b = write_branch(l, d, 'b', 0, branch);
-	struct sip_via_out via = sip_client_via(l, target->transport, b);
+	struct sip_via_out via = sip_client_via(l, target, b);
 	if (sip_print_request(&rq, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, &size) == XFED_OK &&
 		sip_client_launch(l, target, b, rq.method, size, now_ms, &t) == XFED_OK) {
 		t->is_silent = true;

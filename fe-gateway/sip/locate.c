@@ -152,7 +152,7 @@ static void ask_srv_of(struct sip_locate *l, enum sip_transport t)
 {
 	static const char *const prefixes[SIP_TRANSPORT_COUNT] = { [SIP_UDP] = "_sip._udp.", [SIP_TCP] = "_sip._tcp.", [SIP_TLS] = "_sips._tcp." };
 	char name[NAME_SIZE];
-	int len = snprintf(name, sizeof(name), "%s%s", prefixes[t], l->host);
+	int len = snprintf(name, sizeof(name), "%s%s", l->is_federated ? "_sipfederationtls._tcp." : prefixes[t], l->host);
 	/* With a longer name the record cannot exist. */
 	if (len > 0 && (size_t)len < sizeof(name)) {
 		sip_locate_add_set(l, t, name);
@@ -195,6 +195,8 @@ static void choose_targets(struct sip_locate *l)
 		fail(l, failed->reason, "SRV", failed->name);
 	} else if (refused) {
 		fail(l, XFED_REASON_DNS_SRV_REFUSED, "SRV", refused->name);
+	} else if (l->is_federated) {
+		fail(l, XFED_REASON_DNS_NAME_MISSING, "SRV", l->set_count > 0 ? l->sets[0].name : l->host);
 	} else {
 		use_host_itself(l, l->is_naptr ? l->sets[0].transport : guess(l));
 	}

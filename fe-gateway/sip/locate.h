@@ -42,6 +42,8 @@ struct sip_locate_query {
 	bool has_transport;    /* a transport is written */
 	enum sip_transport transport;
 	bool is_sips; /* TLS on every hop: the other transports are not supported */
+	/* `host` is a domain, and its federated neighbour is looked for: SRV _sipfederationtls._tcp alone, with TLS written. */
+	bool is_federated;
 	/* Transports we support, preferred ones first; without UDP for a request above 1300 bytes ([C3-02]). */
 	enum sip_transport transports[SIP_TRANSPORT_COUNT];
 	size_t transport_count;

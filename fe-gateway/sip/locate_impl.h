@@ -69,7 +69,7 @@ struct sip_locate {
 	const struct xfed_env *env;
 	char host[NAME_SIZE];
 	uint16_t port;
-	bool has_transport, is_literal, is_naptr;
+	bool has_transport, is_literal, is_naptr, is_federated;
 	enum sip_transport transport; /* valid with has_transport */
 	enum sip_transport transports[SIP_TRANSPORT_COUNT];
 	size_t transport_count;

@@ -73,6 +73,7 @@ static void read_transports(struct sip_locate *l, const struct sip_locate_query 
 bool sip_locate_read_query(struct sip_locate *l, const struct sip_locate_query *q)
 {
 	l->port = q->port;
+	l->is_federated = q->is_federated;
 	l->families = q->families;
 	l->result.ttl_s = XFED_DNS_TTL_MAX_S;
 	read_transports(l, q);

@@ -5,6 +5,7 @@
 
 #include "sip/lex.h"
 #include "sip/method.h"
+#include "sip/outside.h"
 #include "xfed/limits.h"
 
 #define DEFAULT_PORT	 5060
@@ -30,7 +31,7 @@ static void copy_text(char *out, size_t size, struct xfed_span s)
 static struct sip_target reply_target(const struct sip_layer *l, const struct sip_message *m)
 {
 	const struct sip_via *via = &m->via;
-	struct sip_target t = { .flow = l->flow.id, .transport = l->flow.transport };
+	struct sip_target t = { .flow = l->flow.id, .transport = l->flow.transport, .is_outside = l->flow.is_outside };
 	uint16_t standard = t.transport == SIP_TLS ? DEFAULT_TLS_PORT : DEFAULT_PORT;
 	copy_text(t.ip, sizeof(t.ip), xfed_span_str(l->flow.peer_ip));
 	t.port = via->port != 0 ? via->port : standard;
@@ -171,8 +172,14 @@ static int deliver(struct sip_layer *l, const struct sip_message *m, const struc
  */
 static int respond(struct sip_layer *l, struct sip_trans *t, enum sip_state next, const struct sip_response *r, uint64_t now_ms)
 {
+	XFED_UNSET char contact[SIP_OUTSIDE_CONTACT];
+	struct xfed_span head = xfed_span_make(t->head, t->head_len);
+	struct sip_response own = *r;
 	size_t len;
-	int rc = sip_print_response(r, xfed_span_make(t->head, t->head_len), l->scratch, XFED_SIP_MESSAGE_BYTES, &len);
+	if (t->target.is_outside) {
+		own.contact = sip_outside_answer(r->contact, head, contact);
+	}
+	int rc = sip_print_response(&own, head, l->scratch, XFED_SIP_MESSAGE_BYTES, &len);
 	char *response = rc == XFED_OK ? sip_layer_copy(l, len) : NULL;
 	if (!response) {
 		return rc == XFED_OK ? XFED_ERR_NOMEM : rc;

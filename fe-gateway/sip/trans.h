@@ -99,7 +99,7 @@ struct sip_layer {
 	struct {
 		char *host;
 		uint16_t port;
-	} sent_by[SIP_TRANSPORT_COUNT];
+	} sent_by[SIP_TRANSPORT_COUNT + 1]; /* the last: outside */
 	size_t transactions_max, server_bytes_max;
 	unsigned time_divisor;
 	uint64_t last_id, last_dialog;
@@ -162,7 +162,7 @@ void sip_client_sent(struct sip_layer *l, uint64_t txn, uint64_t flow);
 void sip_client_returned(struct sip_layer *l, const struct sip_layer_event *ev);
 void sip_client_failed(struct sip_layer *l, struct sip_trans *t, bool was_written);
 
-struct sip_via_out sip_client_via(const struct sip_layer *l, enum sip_transport transport, struct xfed_span branch);
+struct sip_via_out sip_client_via(const struct sip_layer *l, const struct sip_target *target, struct xfed_span branch);
 /* Sends the request in the layer's scratch buffer; `*out` is NULL unless OK. */
 int sip_client_launch(struct sip_layer *l, const struct sip_target *target, struct xfed_span branch, struct xfed_span method, size_t size,
 	uint64_t now_ms, struct sip_trans **out);

@@ -134,6 +134,7 @@ static void start(struct trunk_places *p)
 		.has_transport = h->has_transport,
 		.transport = p->is_large && h->transport == SIP_UDP ? SIP_TCP : h->transport,
 		.families = SIP_IPV4_FIRST,
+		.is_federated = h->is_found,
 		.tls_name = h->tls_name[0] ? xfed_span_str(h->tls_name) : xfed_span_make(NULL, 0),
 	};
 	q.transport_count = trunk_hop_transports(h, p->is_large, q.transports);

@@ -43,6 +43,8 @@ static struct trunk_hop *hop_new(struct trunk *t, const struct config_domain *d,
 	h->transport = transport_of(d->hop.transport);
 	h->port = d->hop.port;
 	h->is_ip = d->hop.is_ip;
+	h->is_outside = d->federated;
+	h->is_found = d->federated && !d->next_hop;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {
 		h->places[i].hop = h;
 		h->places[i].is_large = i == 1;
@@ -75,8 +77,9 @@ static size_t write_label(const struct config_domain *d, char *out, size_t size)
 	if (a->port) {
 		snprintf(port, sizeof(port), ":%u", a->port);
 	}
-	int n = snprintf(out, size, "%s%s%s%s%s%s%s%s", rt_conf_transport_name(a->transport), a->transport != RT_TRANSPORT_NONE ? ":" : "",
-		is_v6 ? "[" : "", a->host, is_v6 ? "]" : "", port, own_name ? "/" : "", own_name ? d->tls_name : "");
+	const char *kind = !d->federated ? rt_conf_transport_name(a->transport) : d->next_hop ? "federated" : "_sipfederationtls._tcp";
+	int n = snprintf(out, size, "%s%s%s%s%s%s%s%s", kind, kind[0] ? ":" : "", is_v6 ? "[" : "", a->host, is_v6 ? "]" : "", port,
+		own_name ? "/" : "", own_name ? d->tls_name : "");
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
@@ -226,8 +229,9 @@ int trunk_send_proved(struct trunk_send *s, const struct sip_layer_request *para
 	struct xfed_span extra = params->request.extra;
 	char branch[160];
 	size_t len = 0;
+	rq.target.is_outside = s->hop->is_outside;
 	if (!d) {
-		return trunk_request(s->hop->trunk, params, txn);
+		return trunk_request(s->hop->trunk, &rq, txn);
 	}
 	char *lines = xfed_malloc(SIP_DIGEST_LINES_SIZE + extra.len);
 	if (!lines) {

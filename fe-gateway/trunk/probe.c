@@ -46,7 +46,8 @@ static void write_uri(const struct trunk_hop *h, char *out, size_t size)
 static void ask(struct trunk_hop *h)
 {
 	struct trunk *t = h->trunk;
-	const char *advertise = t->files.config->sip.advertise;
+	const struct config *c = t->files.config;
+	const char *advertise = h->is_outside && c->sip.federation.advertise ? c->sip.federation.advertise : c->sip.advertise;
 	uint8_t random[16];
 	char tag[33], uri[SIP_NAME_SIZE + 8], from[SIP_NAME_SIZE + 8], call_id[SIP_NAME_SIZE + 40];
 	uint64_t txn;
@@ -70,6 +71,7 @@ static void ask(struct trunk_hop *h)
 		},
 	};
 	sip_location_target(sip_failover_place(h->probe.send.places), &rq.target);
+	rq.target.is_outside = h->is_outside;
 	h->probe.state = TRUNK_PROBE_SENT;	      /* set first: the request may fail during the call */
 	if (trunk_request(t, &rq, &txn) != XFED_OK) { /* no transaction is free, or no memory: tried again later */
 		end(h);

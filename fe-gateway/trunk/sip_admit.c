@@ -19,7 +19,9 @@ bool sip_admit_dial(const struct sip_io *io)
 /* The address is in peer_addresses of some domain; whether it may send for a domain is checked per request. */
 static bool is_listed(const struct sip_io *io, const struct rt_addr *from)
 {
-	return trust_may_send(&io->trunk->files.config->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from });
+	const struct config *c = io->trunk->files.config;
+	return trust_may_send(&c->senders, &(struct trust_peer){ .transport = SIP_TCP, .address = *from }) ||
+	       rt_network_set_holds(&c->neighbours.addresses, from);
 }
 
 static void report(struct sip_io *io, const struct rt_source_refusal *r)
@@ -46,6 +48,20 @@ bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s)
 		report(io, &r);
 	}
 	return r.verdict == RT_SOURCE_OK;
+}
+
+bool sip_admit_neighbour(struct sip_io *io, struct rt_stream *s)
+{
+	const struct rt_addr *from = rt_stream_peer(s);
+	bool is_neighbour = rt_network_set_holds(&io->trunk->files.config->neighbours.addresses, from);
+	if (!is_neighbour) {
+		report(io, &(struct rt_source_refusal){ .event = "sip.refused",
+				   .limit = "federation",
+				   .address = from,
+				   .verdict = RT_SOURCE_ADDRESS,
+				   .reason = XFED_REASON_SIP_SENDER_UNTRUSTED });
+	}
+	return is_neighbour;
 }
 
 bool sip_admit_peer(struct sip_io *io, struct rt_stream *s)

@@ -11,7 +11,7 @@ static const struct rt_stream_handlers handlers;
 
 static void write_key(const struct sip_target *t, char *out, size_t size)
 {
-	snprintf(out, size, "%d|%s|%u|%s", (int)t->transport, t->ip, t->port, t->tls_name);
+	snprintf(out, size, "%d%s|%s|%u|%s", (int)t->transport, t->is_outside ? "o" : "", t->ip, t->port, t->tls_name);
 }
 
 struct sip_conn *sip_conn_find(const struct sip_io *io, uint64_t id)
@@ -355,17 +355,20 @@ static void log_open(const struct sip_conn *c)
 
 struct trust_peer sip_conn_peer(const struct sip_conn *c)
 {
-	return (struct trust_peer){
-		.transport = c->transport, .address = *rt_stream_peer(c->stream), .cert = c->facts.peer, .chain_reason = c->facts.chain_reason
-	};
+	return (struct trust_peer){ .transport = c->transport,
+		.is_outside = c->is_outside,
+		.address = *rt_stream_peer(c->stream),
+		.cert = c->facts.peer,
+		.chain_reason = c->facts.chain_reason };
 }
 
 /* Decides whether the peer is a stranger, to whom nothing is sent but on this connection; called when the peer is known, and after a reload. */
 static void judge_peer(struct sip_conn *c)
 {
 	struct trust_peer peer = sip_conn_peer(c);
+	const struct config *config = c->trunk->files.config;
 	bool was_known = c->info.is_known;
-	c->info.is_known = c->is_client || trust_may_send(&c->trunk->files.config->senders, &peer);
+	c->info.is_known = c->is_client || trust_may_send(c->is_outside ? &config->neighbours : &config->senders, &peer);
 	if (c->info.is_known) {
 		rt_sources_give_back(rt_stream_place(c->stream));
 		return;
@@ -388,6 +391,11 @@ void sip_io_judge_certs(struct sip_io *io)
 		if (reason != XFED_REASON_NONE) {
 			core_count_refusal(c->trunk->core, reason, sip_conn_side(reason));
 			sip_conn_close_because(c, reason, "the certificate was judged again");
+			continue;
+		}
+		if (c->tls && sip_conn_is_old(c)) {
+			core_count_refusal(c->trunk->core, XFED_REASON_TLS_VERSION_OLD, sip_conn_side(XFED_REASON_TLS_VERSION_OLD));
+			sip_conn_close_because(c, XFED_REASON_TLS_VERSION_OLD, "tls_min is above its version now");
 			continue;
 		}
 		judge_peer(c);
@@ -451,8 +459,11 @@ static void fill_info(struct sip_conn *c)
 {
 	char text[RT_ADDR_TEXT];
 	const struct rt_addr *peer = rt_stream_peer(c->stream), *local = rt_stream_local(c->stream);
-	c->info =
-		(struct sip_flow_info){ .id = c->id, .transport = c->transport, .peer_port = rt_addr_port(peer), .local_port = rt_addr_port(local) };
+	c->info = (struct sip_flow_info){ .id = c->id,
+		.transport = c->transport,
+		.is_outside = c->is_outside,
+		.peer_port = rt_addr_port(peer),
+		.local_port = rt_addr_port(local) };
 	snprintf(c->info.peer_ip, sizeof(c->info.peer_ip), "%s", rt_addr_host_text(peer, text));
 	snprintf(c->info.local_ip, sizeof(c->info.local_ip), "%s", local->sa.sa_family == AF_UNSPEC ? "" : rt_addr_host_text(local, text));
 }
@@ -530,13 +541,14 @@ static struct sip_conn *conn_new(struct sip_io *io, enum sip_transport transport
 	return c;
 }
 
-void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t)
+void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t, bool is_outside)
 {
-	struct sip_conn *c = sip_admit_peer(io, s) ? conn_new(io, t, false) : NULL;
+	struct sip_conn *c = (!is_outside || sip_admit_neighbour(io, s)) && sip_admit_peer(io, s) ? conn_new(io, t, false) : NULL;
 	if (!c) {
 		rt_stream_close(s);
 		return;
 	}
+	c->is_outside = is_outside;
 	c->stream = s;
 	rt_stream_start(s, &handlers, c, SIP_CONN_OUT_BYTES);
 	connected(c);
@@ -554,6 +566,7 @@ struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t)
 	}
 	c->target = *t;
 	c->target.flow = 0;
+	c->is_outside = t->is_outside;
 	snprintf(c->info.peer_ip, sizeof(c->info.peer_ip), "%s", t->ip);
 	c->info.peer_port = t->port;
 	write_key(t, c->key, sizeof(c->key));

@@ -30,6 +30,7 @@ struct sip_conn {
 	struct sip_io *io;
 	uint64_t id; /* the flow's number */
 	enum sip_transport transport;
+	bool is_outside; /* of sip.federation */
 	bool is_client, is_open, is_dying, is_closed;
 	bool has_heard; /* a SIP message has come over it */
 	struct rt_stream *stream;
@@ -66,11 +67,11 @@ struct sip_io {
 	uint64_t last_flow;
 	struct sip_conn *conns, *targets;
 	size_t conn_count, incoming;
-	struct rt_listener *listeners[16];
+	struct rt_listener *listeners[20]; /* those of sip.federation too */
 	size_t listener_count;
 	struct sip_socket sockets[16];
 	size_t socket_count;
-	uint16_t ports[SIP_TRANSPORT_COUNT];
+	uint16_t ports[SIP_TRANSPORT_COUNT], outside_port;
 };
 
 /*
@@ -80,8 +81,9 @@ struct sip_io {
 bool sip_admit_peer(struct sip_io *io, struct rt_stream *s);	 /* a stranger's stream keeps its place until its socket is closed */
 bool sip_admit_stranger(struct sip_io *io, struct rt_stream *s); /* for a peer that has become a stranger; true also where it has a place already */
 bool sip_admit_dial(const struct sip_io *io);
+bool sip_admit_neighbour(struct sip_io *io, struct rt_stream *s); /* at a listener of sip.federation */
 
-void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t);
+void sip_conn_accept(struct sip_io *io, struct rt_stream *s, enum sip_transport t, bool is_outside);
 struct sip_conn *sip_conn_open(struct sip_io *io, const struct sip_target *t); /* NULL: could not even be tried */
 struct sip_conn *sip_conn_find(const struct sip_io *io, uint64_t id);
 struct trust_peer sip_conn_peer(const struct sip_conn *c); /* once it is connected */
@@ -108,5 +110,6 @@ void sip_conn_tls_read(struct sip_conn *c);
 bool sip_conn_tls_flush(struct sip_conn *c); /* false: no room, or no memory */
 /* Judges the chain by the present trust, which may differ from that at the handshake: why it is no longer valid; NONE: it is, or never was. */
 enum xfed_reason sip_conn_judge_chain(struct sip_conn *c);
+bool sip_conn_is_old(const struct sip_conn *c); /* its version of TLS is allowed no more */
 
 #endif

@@ -62,9 +62,14 @@ static enum xfed_reason server_problem(const struct sip_conn *c)
 	return c->is_client ? trust_server(&server, xfed_span_str(c->target.tls_name)) : XFED_REASON_NONE;
 }
 
+static struct xfed_tls_creds *creds_of(const struct sip_conn *c)
+{
+	return c->is_outside ? c->trunk->files.outside : c->trunk->files.creds;
+}
+
 static void judge_chain(struct sip_conn *c)
 {
-	c->facts.chain_reason = xfed_tls_judge_again(c->tls, c->trunk->files.creds, core_wall_s(c->trunk->core));
+	c->facts.chain_reason = xfed_tls_judge_again(c->tls, creds_of(c), core_wall_s(c->trunk->core));
 	int64_t due_s = xfed_tls_judge_due_s(c->tls);
 	c->trunk->certs_due_s = due_s < c->trunk->certs_due_s ? due_s : c->trunk->certs_due_s;
 }
@@ -178,6 +183,17 @@ void sip_conn_tls_step(struct sip_conn *c)
 	rt_job_start(&c->job, c->trunk->core->d.loop, run_job, job_done, c);
 }
 
+static enum xfed_tls_version oldest(const struct sip_conn *c)
+{
+	const struct config *config = c->trunk->files.config;
+	return c->is_client ? config_tls_min(config, xfed_span_str(c->target.tls_name)) : config->sip.tls_min;
+}
+
+bool sip_conn_is_old(const struct sip_conn *c)
+{
+	return c->facts.number < oldest(c);
+}
+
 int sip_conn_tls_new(struct sip_conn *c)
 {
 	struct xfed_span name = xfed_span_str(c->target.tls_name);
@@ -187,7 +203,9 @@ int sip_conn_tls_new(struct sip_conn *c)
 		.name = is_name ? name : XFED_SPAN(""),
 		.local_name = XFED_SPAN(""),
 		.alpn = XFED_SPAN(""),
+		.oldest = oldest(c),
+		.takes_cbc = c->trunk->files.config->has_lync,
 	};
-	struct xfed_tls_creds *creds = c->trunk->files.creds;
+	struct xfed_tls_creds *creds = creds_of(c);
 	return creds ? xfed_tls_new(&c->trunk->core->d.env, creds, &params, &c->tls) : XFED_ERR_STATE;
 }

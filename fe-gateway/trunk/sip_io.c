@@ -154,13 +154,19 @@ bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, stru
 static void on_tcp(void *user, struct rt_listener *l, struct rt_stream *s)
 {
 	(void)l;
-	sip_conn_accept(user, s, SIP_TCP);
+	sip_conn_accept(user, s, SIP_TCP, false);
 }
 
 static void on_tls(void *user, struct rt_listener *l, struct rt_stream *s)
 {
 	(void)l;
-	sip_conn_accept(user, s, SIP_TLS);
+	sip_conn_accept(user, s, SIP_TLS, false);
+}
+
+static void on_neighbour(void *user, struct rt_listener *l, struct rt_stream *s)
+{
+	(void)l;
+	sip_conn_accept(user, s, SIP_TLS, true);
 }
 
 static int open_socket(struct sip_io *io, const struct rt_addr *a, char error[256])
@@ -201,26 +207,49 @@ static int open_one(struct sip_io *io, const struct rt_conf_address *listen, cha
 	return rc;
 }
 
-int sip_io_new(struct trunk *t, struct sip_io **out, char error[256])
+static int open_outside(struct sip_io *io, const struct rt_conf_address *listen, char error[256])
 {
-	const struct rt_conf_addresses *listen = &t->files.config->sip.listen;
-	struct sip_io *io = xfed_calloc(1, sizeof(*io));
-	*out = io;
-	snprintf(error, 256, "out of memory");
-	int rc = io ? XFED_OK : XFED_ERR_NOMEM;
-	if (io) {
-		io->trunk = t;
+	struct rt_addr a;
+	if (io->listener_count >= XFED_ARRAY_LEN(io->listeners) || rt_addr_parse_host(&a, xfed_span_str(listen->host), listen->port) != XFED_OK) {
+		snprintf(error, 256, "cannot listen on %s", listen->host);
+		return XFED_ERR_INVALID;
 	}
+	int rc = rt_listener_new(io->trunk->core->d.loop, &a, true, on_neighbour, io, &io->listeners[io->listener_count], error, 256);
+	if (rc == XFED_OK) {
+		io->listener_count++;
+		io->outside_port = io->outside_port ? io->outside_port : rt_addr_port(rt_listener_addr(io->listeners[io->listener_count - 1]));
+	}
+	return rc;
+}
+
+static int open_all(struct sip_io *io, const struct rt_conf_addresses *listen, const char *key,
+	int (*open)(struct sip_io *io, const struct rt_conf_address *listen, char error[256]), char error[256])
+{
+	int rc = XFED_OK;
 	for (size_t i = 0; rc == XFED_OK && i < listen->count; i++) {
 		char text[320], said[256];
-		rc = open_one(io, &listen->items[i], said);
+		rc = open(io, &listen->items[i], said);
 		if (rc == XFED_OK) {
 			rt_log(RT_LOG_INFO, "listen.open", RT_KV_STR("address", rt_conf_address_text(&listen->items[i], text)), RT_END);
 		} else {
-			snprintf(error, 256, RT_LISTEN_FAILED, "sip.listen", said);
+			snprintf(error, 256, RT_LISTEN_FAILED, key, said);
 		}
 	}
 	return rc;
+}
+
+int sip_io_new(struct trunk *t, struct sip_io **out, char error[256])
+{
+	const struct config *c = t->files.config;
+	struct sip_io *io = xfed_calloc(1, sizeof(*io));
+	*out = io;
+	snprintf(error, 256, "out of memory");
+	if (!io) {
+		return XFED_ERR_NOMEM;
+	}
+	io->trunk = t;
+	int rc = open_all(io, &c->sip.listen, "sip.listen", open_one, error);
+	return rc == XFED_OK ? open_all(io, &c->sip.federation.listen, "sip.federation.listen", open_outside, error) : rc;
 }
 
 void sip_io_stop_listening(struct sip_io *io)
@@ -242,6 +271,11 @@ void sip_io_free(struct sip_io *io)
 	}
 	sip_conn_free_all(io);
 	xfed_free(io);
+}
+
+uint16_t sip_io_outside_port(const struct sip_io *io)
+{
+	return io->outside_port;
 }
 
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t)

@@ -174,6 +174,7 @@ uint64_t trunk_dialog_resume(struct trunk_send *s, uint64_t id, struct xfed_span
 		return 0;
 	}
 	sip_location_target(sip_failover_place(s->places), &target);
+	target.is_outside = s->hop->is_outside;
 	uint64_t number = sip_layer_dialog_resume(s->hop->trunk->layer, &s->user->sip, id, d, &target);
 	if (number == 0) {
 		sip_dialog_free(d);
@@ -259,6 +260,9 @@ static int start_layer(struct trunk *t)
 		/* Over a connection responses come back on it, so that requests need no listener; over UDP they do. */
 		cfg.sent_by[i].host = transport == SIP_UDP && cfg.sent_by[i].port == 0 ? XFED_SPAN("") : host;
 	}
+	uint16_t outside = sip_io_outside_port(t->io);
+	cfg.outside.port = outside;
+	cfg.outside.host = outside != 0 ? xfed_span_str(c->sip.federation.advertise) : XFED_SPAN("");
 	return sip_layer_new(&cfg, &t->core->d.env, &t->layer);
 }
 

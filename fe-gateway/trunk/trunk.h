@@ -5,6 +5,7 @@
  *   next hop   a SIP server that requests for a domain go to; it is up if it answered the last request, with any status
  *   place      one transport address of a next hop (RFC 3263); places are tried one after the other
  *   flow       a connection, or a UDP socket
+ *   neighbour  a federated one, such as the Edge of Lync; what goes between us goes by sip.federation, and is called outside
  *   stranger   a peer that has not shown that it may send as one of our domains
  *
  * May call core, config and the library sip/. Functions of users are called from the loop, never during a call of the user, except
@@ -37,10 +38,10 @@ struct trunk_user {
 
 /* ---- the room ---- */
 
-/* Borrowed until trunk_reloaded() brings others, or until trunk_stop(). `creds` NULL: nothing uses tls. */
+/* Borrowed until trunk_reloaded() brings others, or until trunk_stop(). `creds`, `outside` (sip.federation) NULL: nothing uses them. */
 struct trunk_files {
 	const struct config *config;
-	struct xfed_tls_creds *creds;
+	struct xfed_tls_creds *creds, *outside;
 };
 
 /* Opens the sockets. XFED_OK, or an error with one sentence in `error`; trunk_stop() and trunk_free() have to follow in both cases. */

@@ -83,6 +83,7 @@ struct trunk_probe {
 struct trunk_hop {
 	struct trunk *trunk;
 	bool has_transport, is_ip;
+	bool is_outside, is_found;     /* a neighbour; one that _sipfederationtls._tcp leads to */
 	enum sip_transport transport;  /* valid with has_transport */
 	char *host, *tls_name;	       /* tls_name is "" where there is none */
 	uint16_t port;		       /* 0: not written */
@@ -153,6 +154,7 @@ bool sip_io_peer(const struct sip_io *io, const struct sip_flow_info *flow, stru
 /* The same for a connection by its number, and whether we opened it. */
 bool sip_io_behind(const struct sip_io *io, uint64_t flow, struct trust_peer *out, bool *is_dialled);
 uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t); /* port of the first listener; 0: there is none */
+uint16_t sip_io_outside_port(const struct sip_io *io);		     /* of sip.federation; 0: there is none */
 void sip_io_judge_certs(struct sip_io *io);			     /* sip_conn.c: judges the certificates of connections again */
 
 #endif

@@ -22,7 +22,8 @@ static bool is_listed(const struct config_senders *s, const struct xfed_cert *ce
 
 bool trust_name(const struct config_senders *s, const struct trust_peer *peer, struct xfed_span *name)
 {
-	return has_good_certificate(peer) && is_listed(s, peer->cert, name);
+	bool is_right_side = peer->is_outside == s->are_neighbours && (!peer->is_outside || rt_network_set_holds(&s->addresses, &peer->address));
+	return is_right_side && has_good_certificate(peer) && is_listed(s, peer->cert, name);
 }
 
 bool trust_may_send(const struct config_senders *s, const struct trust_peer *peer)
@@ -32,9 +33,9 @@ bool trust_may_send(const struct config_senders *s, const struct trust_peer *pee
 	case SIP_TLS:
 		return trust_name(s, peer, &name);
 	case SIP_TCP:
-		return rt_network_set_holds(&s->addresses, &peer->address);
+		return !s->are_neighbours && rt_network_set_holds(&s->addresses, &peer->address);
 	case SIP_UDP:
-		return rt_network_set_holds(&s->udp_addresses, &peer->address);
+		return !s->are_neighbours && rt_network_set_holds(&s->udp_addresses, &peer->address);
 	}
 	return false;
 }

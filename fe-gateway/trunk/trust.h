@@ -1,6 +1,6 @@
 /*
  * Who may send us SIP as one of our domains: a connection whose certificate has a name of domains[].peers, or an address in peer_addresses
- * (for tcp; for udp only where udp_trusted is set). What a request says about its sender does not count. Pure.
+ * (for tcp; for udp only where udp_trusted is set). Of a federated domain: a connection of sip.federation, with both. What a request says about its sender does not count. Pure.
  */
 #ifndef GATEWAY_TRUNK_TRUST_H
 #define GATEWAY_TRUNK_TRUST_H
@@ -11,6 +11,7 @@
 
 struct trust_peer {
 	enum sip_transport transport;
+	bool is_outside; /* the connection is one of sip.federation */
 	struct rt_addr address;
 	const struct xfed_cert *cert;  /* NULL: none was presented */
 	enum xfed_reason chain_reason; /* NONE: the chain is valid */

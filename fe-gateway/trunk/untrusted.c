@@ -46,11 +46,31 @@ static void write_tls_remedy(const struct trunk_untrusted *u, const struct trust
 	}
 }
 
+/* What belongs to the other side of sip.federation, or comes from elsewhere than the Edge. False: it is something else. */
+static bool write_neighbour_remedy(const struct config_domain *d, const struct sip_flow_info *flow, struct trunk_untrusted *u)
+{
+	struct rt_addr from;
+	if (d->federated != flow->is_outside) {
+		snprintf(u->remedy, sizeof(u->remedy), "%s is %sfederated: it may be sent as by %s alone", u->domain, d->federated ? "" : "not ",
+			d->federated ? "sip.federation" : "sip.listen");
+		return true;
+	}
+	if (d->federated && rt_addr_parse_host(&from, xfed_span_str(flow->peer_ip), flow->peer_port) == XFED_OK &&
+		!rt_network_set_holds(&d->senders.addresses, &from)) {
+		snprintf(u->remedy, sizeof(u->remedy), "if it may, add %s to domains[].peer_addresses of %s", flow->peer_ip, u->domain);
+		return true;
+	}
+	return false;
+}
+
 static void write_remedy(const struct trunk *t, const struct sip_flow_info *flow, struct trunk_untrusted *u)
 {
 	struct trust_peer p;
+	const struct config_domain *d = u->is_ours ? config_inside(t->files.config, xfed_span_str(u->domain)) : NULL;
 	if (!u->is_ours) {
 		snprintf(u->remedy, sizeof(u->remedy), "the domain of its From is none of domains[], nor a sip_domain of them");
+	} else if (d && write_neighbour_remedy(d, flow, u)) {
+		return;
 	} else if (flow->transport == SIP_TLS && sip_io_peer(t->io, flow, &p)) {
 		write_tls_remedy(u, &p, u->remedy, sizeof(u->remedy));
 	} else {

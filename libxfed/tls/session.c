@@ -83,7 +83,7 @@ static int set_alpn(gnutls_session_t s, struct xfed_span alpn, enum xfed_tls_rol
 static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
 {
 	gnutls_session_t s = t->gnutls;
-	int ret = gnutls_priority_set(s, xfed_tls_priority(p->tls13_only));
+	int ret = gnutls_priority_set(s, xfed_tls_priority(p->oldest, p->takes_cbc));
 	if (ret >= 0) {
 		ret = gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, xfed_tls_creds_gnutls(t->creds));
 	}
@@ -112,7 +112,7 @@ static int configure(struct xfed_tls *t, const struct xfed_tls_params *p)
 
 int xfed_tls_new(const struct xfed_env *env, struct xfed_tls_creds *creds, const struct xfed_tls_params *params, struct xfed_tls **out)
 {
-	XFED_REQUIRE(xfed_tls_priority(false) != NULL);
+	XFED_REQUIRE(xfed_tls_priority(XFED_TLS_1_2, false) != NULL);
 	*out = NULL;
 	struct xfed_tls *t = xfed_calloc(1, sizeof(*t));
 	if (!t) {
@@ -344,10 +344,12 @@ const char *xfed_tls_error_text(const struct xfed_tls *t)
 
 void xfed_tls_facts(const struct xfed_tls *t, struct xfed_tls_facts *out)
 {
-	const char *version = gnutls_protocol_get_name(gnutls_protocol_get_version(t->gnutls));
+	gnutls_protocol_t protocol = gnutls_protocol_get_version(t->gnutls);
+	const char *version = gnutls_protocol_get_name(protocol);
 	const char *cipher = gnutls_cipher_get_name(gnutls_cipher_get(t->gnutls));
 	*out = (struct xfed_tls_facts){
 		.version = version ? version : "",
+		.number = (enum xfed_tls_version)((int)protocol - GNUTLS_TLS1_2),
 		.cipher = cipher ? cipher : "",
 		.sni = xfed_span_str(t->sni),
 		.peer = t->peer,

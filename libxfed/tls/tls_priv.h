@@ -20,8 +20,8 @@ const struct xfed_tls_pair *xfed_tls_creds_choose(
 	const struct xfed_tls_creds *c, struct xfed_span name, const gnutls_pk_algorithm_t *algos, size_t algo_count);
 gnutls_certificate_credentials_t xfed_tls_creds_gnutls(const struct xfed_tls_creds *c);
 
-/* Priority cache of the process, read-only and shared by all sessions. NULL before xfed_tls_global_init(). */
-gnutls_priority_t xfed_tls_priority(bool tls13_only);
+/* Priority caches of the process, read-only and shared by all sessions. NULL before xfed_tls_global_init(). */
+gnutls_priority_t xfed_tls_priority(enum xfed_tls_version oldest, bool takes_cbc);
 
 struct xfed_tls {
 	gnutls_session_t gnutls;

@@ -1,6 +1,6 @@
 /*
- * TLS over memory buffers (GnuTLS): 1.2 and 1.3 only, forward-secret AEAD suites, no renegotiation, no compression. A struct xfed_tls is
- * one end of one connection. It is not thread-safe, but a handshake step may run on any thread while nobody else uses the session (a
+ * TLS over memory buffers (GnuTLS): 1.2 and 1.3, forward-secret AEAD suites, no renegotiation, no compression; older versions and suites
+ * only for a session whose parameters ask for them. A struct xfed_tls is one end of one connection. It is not thread-safe, but a handshake step may run on any thread while nobody else uses the session (a
  * "job"); everything else runs on the loop.
  *
  *   ciphertext in -> xfed_tls_input() ... xfed_tls_handshake_step() (job) ... xfed_tls_read() -> plaintext
@@ -48,6 +48,9 @@ struct xfed_tls;
 
 enum xfed_tls_role { XFED_TLS_CLIENT, XFED_TLS_SERVER };
 
+/* The oldest version that a session accepts; zero is what RFC 9325 recommends. Below 1.2 the CBC suites are used too: there are no others. */
+enum xfed_tls_version { XFED_TLS_1_0 = -2, XFED_TLS_1_1 = -1, XFED_TLS_1_2 = 0, XFED_TLS_1_3 = 1 };
+
 struct xfed_tls_params {
 	enum xfed_tls_role role;
 	/*
@@ -58,7 +61,8 @@ struct xfed_tls_params {
 	struct xfed_span local_name; /* client: our own domain, which selects the certificate we present */
 	struct xfed_span alpn;	     /* offered (client) or accepted (server; a client without ALPN is accepted); empty: none */
 	bool require_peer_cert;	     /* server: without a certificate of the peer the handshake fails (channel); else it is only asked for */
-	bool tls13_only;
+	enum xfed_tls_version oldest;
+	bool takes_cbc; /* the CBC suites of TLS 1.2 too, last: Windows Server 2012 R2 has no others with forward secrecy for an RSA key */
 };
 
 int xfed_tls_new(const struct xfed_env *env, struct xfed_tls_creds *creds, const struct xfed_tls_params *params, struct xfed_tls **out);
@@ -102,6 +106,7 @@ const char *xfed_tls_error_text(const struct xfed_tls *t);
 
 struct xfed_tls_facts {
 	const char *version;	      /* "TLS1.3" */
+	enum xfed_tls_version number; /* the same */
 	const char *cipher;	      /* "AES-256-GCM" as GnuTLS names it */
 	struct xfed_span sni;	      /* server: what the client asked for; data NULL: nothing */
 	const struct xfed_cert *peer; /* leaf; NULL: none was presented */

@@ -123,6 +123,11 @@ uint16_t sip_io_port(const struct sip_io *io, enum sip_transport t)
 	return t == SIP_TLS ? 0 : 5060;
 }
 
+uint16_t sip_io_outside_port(const struct sip_io *io)
+{
+	return 0;
+}
+
 void sip_io_judge_certs(struct sip_io *io)
 {
 }

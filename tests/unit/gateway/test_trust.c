@@ -71,6 +71,7 @@ static void senders(void **state)
 		const char *ip, *cert; /* cert NULL: none */
 		enum xfed_reason chain;
 		bool has_peers, has_networks, udp_trusted, may;
+		bool federated, is_outside;
 	} rows[] = {
 		{ "tls: named", SIP_TLS, "192.0.2.1", "sip", GOOD, true, false, false, true },
 		{ "tls: URI sip: of the domain", SIP_TLS, "192.0.2.1", "sip-uri", GOOD, true, false, false, true },
@@ -87,15 +88,25 @@ static void senders(void **state)
 		{ "udp: an address can be forged", SIP_UDP, "10.2.0.9", NULL, MISSING, false, true, false, false },
 		{ "udp: the operator says it cannot", SIP_UDP, "10.2.0.9", NULL, MISSING, false, true, true, true },
 		{ "udp: another address", SIP_UDP, "10.3.0.9", NULL, MISSING, false, true, true, false },
+		{ "neighbour: name and address", SIP_TLS, "10.2.0.9", "sip", GOOD, true, true, false, true, true, true },
+		{ "neighbour: the name from elsewhere", SIP_TLS, "10.3.0.9", "sip", GOOD, true, true, false, false, true, true },
+		{ "neighbour: the address of another", SIP_TLS, "10.2.0.9", "fe", GOOD, true, true, false, false, true, true },
+		{ "neighbour: at the other listener", SIP_TLS, "10.2.0.9", "sip", GOOD, true, true, false, false, true, false },
+		{ "neighbour: its address over tcp", SIP_TCP, "10.2.0.9", NULL, MISSING, true, true, false, false, true, false },
+		{ "neighbour: its address over udp", SIP_UDP, "10.2.0.9", NULL, MISSING, true, true, true, false, true, false },
+		{ "a server of ours at the listener of neighbours", SIP_TLS, "10.2.0.9", "sip", GOOD, true, true, false, false, false, true },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct config_domain d = domain(rows[i].has_peers, rows[i].has_networks, rows[i].udp_trusted);
+		d.federated = rows[i].federated;
 		struct xfed_cert *cert = rows[i].cert ? test_cert(rows[i].cert) : NULL;
 		struct config c = indexed(&d, 1);
 		struct trust_peer p = peer_at(rows[i].transport, rows[i].ip);
 		p.cert = cert;
 		p.chain_reason = rows[i].chain;
-		if (trust_may_send(&d.senders, &p) != rows[i].may || trust_may_send(&c.senders, &p) != rows[i].may) {
+		p.is_outside = rows[i].is_outside;
+		const struct config_senders *all = rows[i].federated ? &c.neighbours : &c.senders;
+		if (trust_may_send(&d.senders, &p) != rows[i].may || trust_may_send(all, &p) != rows[i].may) {
 			fail_msg("%s: %s", rows[i].name, rows[i].may ? "refused" : "let in");
 		}
 		xfed_cert_free(cert);

@@ -29,6 +29,7 @@ static const struct {
 	{ "partner set DOMAIN KEY=VALUE... [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "partner remove DOMAIN [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "partner check DOMAIN [OUR-DOMAIN] [edge=NAME]", RT_COMMAND_OF_GATEWAY, false },
+	{ "partner routes [DOMAIN] [for=PRODUCT]", RT_COMMAND_OF_GATEWAY, false },
 	{ "access list", RT_COMMAND_OF_GATEWAY, false },
 	{ "access show NAME", RT_COMMAND_OF_GATEWAY, false },
 	{ "access add NAME KEY=VALUE... [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },

@@ -283,6 +283,11 @@ static void each_mistake_has_its_sentence(void **state)
 	"sip: {listen: [\"tcp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"], advertise: gw1.example}\n"                                                  \
 	"domains:\n" text
 
+#define FEDERATION                                                                                                                                   \
+	"name: gw1\nedges: [{name: edge1, address: \"e.example:1\"}]\nchannel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"                    \
+	"sip: {listen: [\"tcp:127.0.0.1:5060\"], advertise: gw1.example,\n"                                                                          \
+	"  federation: {listen: [\"192.0.2.9:5061\"], advertise: f.example, certificate: /f.pem, key: /f.key, ca: /f-ca.pem}}\n"
+
 #define HOP "    next_hop: \"sip:127.0.0.1:5070;transport=tcp\"\n    peer_addresses: [127.0.0.1]\n"
 
 static const struct row domain_rows[] = {
@@ -314,6 +319,42 @@ static const struct row domain_rows[] = {
 		"gateway.yaml:4:6:sip.certificate: missing, accepted: an absolute path (tls is used)\n"
 		"gateway.yaml:4:6:sip.key: missing, accepted: an absolute path (tls is used)\n"
 		"gateway.yaml:4:6:sip.ca: missing, accepted: an absolute path (tls is used)\n" },
+	{ "a neighbour without a side of its own", G, DOMAINS("  - domain: example.com\n    federated: true\n    peers: [sip.example.com]\n"),
+		"gateway.yaml:7:16:domains[0].federated: found true without sip.federation, accepted: false, or listen, advertise and a certificate "
+		"there\n"
+		"gateway.yaml:7:16:domains[0].federated: found true without peer_addresses, accepted: both peers and peer_addresses of the Edge\n" },
+	{ "a neighbour", G,
+		FEDERATION "domains:\n  - {domain: example.com, federated: true, peers: [sip.example.com], peer_addresses: [192.0.2.1]}\n", "" },
+	{ "a neighbour of two names, found", G,
+		FEDERATION "domains:\n  - {domain: example.com, federated: true, peers: [a.example, b.example], peer_addresses: [192.0.2.1]}\n",
+		"gateway.yaml:7:5:domains[0].tls_name: missing, accepted: the name in the certificate of the Edge (there is neither a next_hop nor a "
+		"single peer)\n" },
+	{ "a neighbour over tcp", G,
+		FEDERATION "domains:\n  - {domain: example.com, federated: true, next_hop: sip:e.example;transport=tcp, peers: [a.example], "
+			   "peer_addresses: [192.0.2.1]}\n",
+		"gateway.yaml:7:54:domains[0].next_hop: found transport=tcp, accepted: tls (federated)\n" },
+	{ "a neighbour and a server inside in one", G,
+		FEDERATION "domains:\n  - {domain: example.com, federated: true, peers: [a.example], peer_addresses: [192.0.2.1]}\n"
+			   "  - {domain: b.example, next_hop: sip:192.0.2.1, peers: [a.example]}\n",
+		"gateway.yaml:7:38:domains[0].federated: found true, and b.example, with the same SIP server (a.example), is not: accepted: the same "
+		"for both\n" },
+	{ "half a side of neighbours", G,
+		"name: gw1\nedges: [{name: edge1, address: \"e.example:1\"}]\nchannel: {certificate: /c.pem, key: /c.key, ca: /ca.pem}\n"
+		"sip: {listen: [\"tcp:127.0.0.1:5060\"], advertise: gw1.example, federation: {listen: [\"192.0.2.9:5061\"], advertise: f.example, "
+		"ca: /ca}}\n"
+		"domains:\n  - domain: example.com\n" HOP,
+		"gateway.yaml:4:75:sip.federation.certificate: missing, accepted: an absolute path (sip.federation.listen is set)\n"
+		"gateway.yaml:4:75:sip.federation.key: missing, accepted: an absolute path (sip.federation.listen is set)\n" },
+	{ "old tls", G, DOMAINS("  - domain: example.com\n    tls_min: 1.0\n" HOP),
+		"gateway.yaml:7:14:domains[0].tls_min: warning: TLS 1.0 can be attacked: take it out as soon as the SIP servers know TLS 1.2\n" },
+	{ "a tls of its own", G, DOMAINS("  - domain: example.com\n    tls_min: 1.3\n" HOP), "" },
+	{ "no tls", G, DOMAINS("  - domain: example.com\n    tls_min: ssl3\n" HOP),
+		"gateway.yaml:7:14:domains[0].tls_min: found \"ssl3\", accepted: 1.0 | 1.1 | 1.2 | 1.3\n" },
+	{ "one server, two versions", G,
+		DOMAINS("  - domain: example.com\n    next_hop: sip:h.example\n    peers: [b.example, a.example]\n"
+			"  - domain: b.example\n    tls_min: 1.3\n    next_hop: sip:i.example\n    peers: [c.example, A.example]\n"),
+		"gateway.yaml:10:14:domains[1].tls_min: found \"1.3\", accepted: 1.2, as for example.com, which has the same SIP server "
+		"(a.example)\n" },
 	{ "twice", G, DOMAINS("  - domain: example.com\n" HOP "  - domain: EXAMPLE.com\n" HOP),
 		"gateway.yaml:9:13:domains[1].domain: found \"example.com\" a second time, accepted: each domain once\n" },
 	{ "twice inside", G, DOMAINS("  - domain: example.com\n" HOP "  - domain: b.example\n    sip_domain: example.com\n" HOP),

@@ -486,11 +486,23 @@ static const struct {
 	{ "a subscription that is none", { "subscription", "show", "x7" }, "{}", "",
 		"xfedctl: \"x7\": ID is the number of a subscription, as subscription list shows it\nusage: xfedctl subscription show ID\n", 2 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
-	{ "later, one verb of a noun", { "partner", "routes" }, "{}", "", "xfedctl: partner routes is not built in this version\n", 2 },
+	{ "later, one verb of a noun", { "sip", "list" }, "{}", "", "xfedctl: sip list is not built in this version\n", 2 },
+	{ "routes", { "partner", "routes", "--for", "skype" },
+		"{\"for\":\"skype\",\"host\":\"gw1.example\",\"transport\":\"tls\",\"port\":5061,\"certificate\":{\"subject\":\"CN=gw1\",\"issuer\":\"CN=ca\","
+		"\"not_after\":1,\"names\":[\"dns:gw1.example\"]},\"sections\":[{\"title\":\"One\",\"lines\":[\"# why\",\"route[XFED] {\",\"\\ta \\\"b\\\"\"]}],"
+		"\"problems\":[]}",
+		"# gateway: gw1.example, port 5061, tls\n# certificate: CN=gw1, signed by CN=ca, names dns:gw1.example\n\n# One\n# why\nroute[XFED] {\n"
+		"\ta \"b\"\n", "", 0 },
+	{ "routes with a problem", { "partner", "routes", "for=lync" },
+		"{\"host\":\"gw1.example\",\"transport\":\"tcp\",\"port\":5060,\"certificate\":null,\"sections\":[],\"problems\":[\"no tls\"]}",
+		"# gateway: gw1.example, port 5060, tcp\n# PROBLEM: no tls\n", "", 1 },
+	{ "routes for what is none", { "partner", "routes", "for=asterisk" }, "{}", "",
+		"xfedctl: \"for=asterisk\": for is lync, skype, kamailio, opensips\nusage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
 		"usage: xfedctl partner add DOMAIN [KEY=VALUE...] [--dry-run]\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n"
 		"usage: xfedctl partner remove DOMAIN [--dry-run]\n"
-		"usage: xfedctl partner check DOMAIN [OUR-DOMAIN] [edge=NAME]\n", 2 },
+		"usage: xfedctl partner check DOMAIN [OUR-DOMAIN] [edge=NAME]\n"
+		"usage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
 	{ "a noun alone", { "stream" }, "{}", "", "xfedctl: stream needs one more word\nusage: xfedctl stream list [DOMAIN]\n"
 		"usage: xfedctl stream show [EDGE/]ID\nusage: xfedctl stream close [EDGE/]ID\n", 2 },
 	{ "a noun nobody knows", { "streams" }, "{}", "", "xfedctl: there is no command \"streams\"; xfedctl --help lists them\n", 2 },

@@ -253,6 +253,13 @@ static void locate(const struct sip_locate_query *q, const char *zone, bool back
 	"NAPTR example.com 100 50 s SIP+D2U _sip._udp.example.com\n"
 
 static const struct row rows[] = {
+	/* Federated neighbours: one record, and no guess. */
+	{ "a neighbour", { HOST("example.com"), TO(SIP_TLS), ALL, .is_federated = true },
+		"SRV _sipfederationtls._tcp.example.com 0 0 5061 fe.example.com\n" FE_A,
+		"SRV _sipfederationtls._tcp.example.com / A fe.example.com, AAAA fe.example.com", "TLS 192.0.2.7 5061 example.com" },
+	{ "a neighbour that publishes nothing", { HOST("example.com"), TO(SIP_TLS), ALL, .is_federated = true },
+		"SRV _sips._tcp.example.com 0 0 5061 fe.example.com\nA example.com 192.0.2.1\n" FE_A, "SRV _sipfederationtls._tcp.example.com",
+		"dns.name.missing: SRV _sipfederationtls._tcp.example.com" },
 	/* Numeric addresses: nothing is asked. */
 	{ "[C4-04] numeric IPv4, nothing written: UDP 5060", { HOST("192.0.2.9"), ALL }, "", "", "UDP 192.0.2.9 5060" },
 	{ "[C4-04] numeric IPv6 in brackets", { HOST("[2001:DB8::9]"), ALL }, "", "", "UDP 2001:db8::9 5060" },

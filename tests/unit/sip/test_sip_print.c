@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "sip/outside.h"
 #include "sip/print.h"
 
 static struct sip_request request(void)
@@ -254,6 +255,29 @@ static void phrases(void **state)
 	assert_string_equal(sip_status_phrase(-1), "Unknown");
 }
 
+/* The Contact at a federated neighbour: the user at his own domain, without what else the URI has. */
+static void contact_outside(void **state)
+{
+	static const struct {
+		const char *uri, *contact;
+	} rows[] = {
+		{ "sip:bob@fabrikam.example", "<sip:bob@fabrikam.example;gr=xfed>" },
+		{ "sip:bob@fabrikam.example;gr=balcony", "<sip:bob@fabrikam.example;gr=xfed>" },
+		{ "sip:bob@fabrikam.example:5061;transport=tls", "<sip:bob@fabrikam.example;gr=xfed>" },
+		{ "sip:fabrikam.example", "<sip:gw.example.net>" },
+		{ "tel:+49123", "<sip:gw.example.net>" },
+	};
+	char out[SIP_OUTSIDE_CONTACT], head[400];
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_span own = XFED_SPAN("<sip:gw.example.net>"), uri = xfed_span_str(rows[i].uri);
+		assert_true(xfed_span_is(sip_outside_contact(own, uri, out), rows[i].contact));
+		snprintf(head, sizeof(head),
+			"Via: SIP/2.0/TLS a;branch=1\r\nFrom: <sip:a@b.example>;tag=1\r\nTo: \"To: x\" <%s>;tag=2\r\nCall-ID: 1\r\n", rows[i].uri);
+		assert_true(xfed_span_is(sip_outside_answer(own, xfed_span_str(head), out), rows[i].contact));
+	}
+	assert_null(sip_outside_contact((struct xfed_span){ NULL, 0 }, XFED_SPAN("sip:bob@fabrikam.example"), out).data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +289,7 @@ int main(void)
 		cmocka_unit_test(responses),
 		cmocka_unit_test(ack_and_cancel),
 		cmocka_unit_test(phrases),
+		cmocka_unit_test(contact_outside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,9 +29,14 @@
 static const char *const partner[] = { "partner", NULL };
 static const char *const corp[] = { "corp", "corp2", NULL };
 
+static enum xfed_tls_version oldest; /* of the sessions that are made */
+static bool takes_cbc;
+
 static struct xfed_tls *session(struct xfed_tls_creds *creds, enum xfed_tls_role role, const char *name, const char *local)
 {
-	struct xfed_tls_params p = { .role = role, .name = xfed_span_str(name), .local_name = xfed_span_str(local) };
+	struct xfed_tls_params p = {
+		.role = role, .name = xfed_span_str(name), .local_name = xfed_span_str(local), .oldest = oldest, .takes_cbc = takes_cbc
+	};
 	struct xfed_tls *t = NULL;
 	assert_int_equal(xfed_tls_new(test_env(), creds, &p, &t), XFED_OK);
 	assert_non_null(t);
@@ -125,6 +130,8 @@ static void versions_and_suites(void **state)
 		bool raw_is_server;
 		enum xfed_tls_result expected;
 		enum xfed_reason reason;
+		enum xfed_tls_version oldest;
+		bool takes_cbc;
 	} rows[] = {
 		{ "1.2 client", TLS12, "TLS1.2", false, XFED_TLS_DONE, 0 },
 		{ "1.3 client", TLS13, "TLS1.3", false, XFED_TLS_DONE, 0 },
@@ -137,10 +144,25 @@ static void versions_and_suites(void **state)
 		{ "static RSA client [A4-08]", STATIC, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
 		{ "CBC client", CBC, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
 		{ "CBC server", CBC, NULL, true, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED },
+		{ "CBC client, taken", CBC, "TLS1.2", false, XFED_TLS_DONE, 0, XFED_TLS_1_2, true },
+		{ "CBC server, taken", CBC, "TLS1.2", true, XFED_TLS_DONE, 0, XFED_TLS_1_2, true },
+		{ "static RSA client where CBC is taken", STATIC, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED, XFED_TLS_1_2,
+			true },
+		{ "1.1 client where CBC is taken", TLS11, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_VERSION_OLD, XFED_TLS_1_2, true },
+		{ "1.0 client, allowed", TLS10, "TLS1.0", false, XFED_TLS_DONE, 0, XFED_TLS_1_0 },
+		{ "1.0 server, allowed", TLS10, "TLS1.0", true, XFED_TLS_DONE, 0, XFED_TLS_1_0 },
+		{ "1.1 client, allowed", TLS11, "TLS1.1", false, XFED_TLS_DONE, 0, XFED_TLS_1_1 },
+		{ "1.1 server, 1.0 allowed", TLS11, "TLS1.1", true, XFED_TLS_DONE, 0, XFED_TLS_1_0 },
+		{ "1.0 client, 1.1 allowed", TLS10, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_VERSION_OLD, XFED_TLS_1_1 },
+		{ "1.3 client, 1.0 allowed", TLS13, "TLS1.3", false, XFED_TLS_DONE, 0, XFED_TLS_1_0 },
+		{ "any client, 1.0 allowed", "NORMAL", "TLS1.3", false, XFED_TLS_DONE, 0, XFED_TLS_1_0 },
+		{ "1.2 client, 1.3 wanted", TLS12, NULL, false, XFED_TLS_FAILED, XFED_REASON_TLS_HANDSHAKE_FAILED, XFED_TLS_1_3, true },
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
 		struct raw r;
 		struct xfed_tls_facts f;
+		oldest = rows[i].oldest;
+		takes_cbc = rows[i].takes_cbc;
 		struct xfed_tls *t = rows[i].raw_is_server ? client_of(partner) : server_of(corp);
 		raw_init(&r, rows[i].raw_is_server, rows[i].priority, rows[i].raw_is_server ? "corp" : "partner");
 		enum xfed_tls_result got = raw_handshake(&r, t);
@@ -150,6 +172,7 @@ static void versions_and_suites(void **state)
 		xfed_tls_facts(t, &f);
 		if (got == XFED_TLS_DONE) {
 			assert_string_equal(f.version, rows[i].version);
+			assert_int_equal(f.number, f.version[5] - '2');
 			assert_int_equal(f.chain_reason, XFED_REASON_NONE);
 			assert_int_equal(gnutls_session_get_flags(r.session) & GNUTLS_SFLAGS_SESSION_TICKET, 0);
 		} else {
@@ -160,6 +183,8 @@ static void versions_and_suites(void **state)
 		xfed_tls_free(t);
 		raw_deinit(&r);
 	}
+	oldest = XFED_TLS_1_2;
+	takes_cbc = false;
 }
 
 /*
@@ -413,7 +438,7 @@ static void alpn(void **state)
 static void tls13_only(void **state)
 {
 	struct xfed_tls_creds *c = test_creds(corp, "ca.pem", NULL);
-	struct xfed_tls_params p = { .role = XFED_TLS_SERVER, .tls13_only = true };
+	struct xfed_tls_params p = { .role = XFED_TLS_SERVER, .oldest = XFED_TLS_1_3 };
 	struct xfed_tls *t;
 	struct raw r;
 	assert_int_equal(xfed_tls_new(test_env(), c, &p, &t), XFED_OK);

@@ -50,6 +50,9 @@
  *   STEP = {"step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one is a problem.
  *   Steps in their order: policy, own-certificate, dns, tcp, tls, certificate, offers, method, way-back, reverse-dns, reverse; each may
  *   come several times, or not at all behind a problem.
+ * partner routes {"domain"?, "for": "lync"|"skype"|"kamailio"|"opensips"}     gateway; of one partner, or of all
+ *   {"for", "host", "transport", "port", "certificate": {"subject", "issuer", "not_after", "names"} or null without tls, "domains": ours as SIP has
+ *    them, "partners": theirs, "sections": [{"title", "lines": [TEXT]}]: to be pasted; comments begin with #, "problems": [TEXT]}
  *
  * explain ""    {"from", "to", "kind"?: "message"|"presence"|"subscription"}     gateway: every gate between two addresses, "user@domain" or
  *   "sip:user@domain"
@@ -141,6 +144,7 @@
  */
 #define RT_LEVEL_WORDS(FIRST, NEXT)    FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
 #define RT_KIND_WORDS(FIRST, NEXT)     FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
+#define RT_PRODUCT_WORDS(FIRST, NEXT)  FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
 
 #define RT_WORDS_FIRST(id, word, ...) word
@@ -163,6 +167,7 @@
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
 	X(KIND, STRING, RT_WORDS(RT_KIND_WORDS))                                                                                                     \
+	X(PRODUCT, STRING, RT_WORDS(RT_PRODUCT_WORDS))                                                                                               \
 	X(FILE, STRING, "a file")                                                                                                                    \
 	X(RULE, STRING, "the name of an access rule")                                                                                                \
 	X(USER, STRING, "an address of a user such as alice@example.com")                                                                            \
