@@ -75,15 +75,6 @@ enum xfed_reason proto_deliver_read(struct xfed_xml_reader **fragments, const Xf
 	return out->kind != XFED_STANZA_IQ && agrees(d, out) ? XFED_REASON_NONE : XFED_REASON_XMPP_STANZA_INVALID;
 }
 
-struct xfed_span proto_domain_of(struct xfed_span jid)
-{
-	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
-	size_t len = slash ? (size_t)(slash - jid.data) : jid.len;
-	const char *at = len ? memchr(jid.data, '@', len) : NULL;
-	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
-	return xfed_span_make(jid.data + skip, len - skip);
-}
-
 enum xfed_reason proto_outbox_refusal(int rc, enum xfed_reason invalid)
 {
 	switch (rc) {

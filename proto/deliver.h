@@ -21,8 +21,6 @@ const char *proto_kind_word(Xfed__Kind kind);	       /* for metrics: an error co
  */
 enum xfed_reason proto_deliver_read(struct xfed_xml_reader **fragments, const Xfed__Deliver *d, struct xfed_stanza *out);
 
-struct xfed_span proto_domain_of(struct xfed_span jid); /* the domain part of a normalised address */
-
 /* The reason for an error of proto_outbox_add(); `invalid` is the one for a text that breaks the limits, which depends on the side. */
 enum xfed_reason proto_outbox_refusal(int rc, enum xfed_reason invalid);
 

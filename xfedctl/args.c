@@ -51,21 +51,6 @@ static bool is_stream(const char *text)
 	return slash != text && digits[0] != '\0' && digits[strspn(digits, "0123456789")] == '\0';
 }
 
-static bool is_level(const char *text)
-{
-	return strcmp(text, "error") == 0 || strcmp(text, "warning") == 0 || strcmp(text, "info") == 0 || strcmp(text, "debug") == 0;
-}
-
-static bool is_kind(const char *text)
-{
-	return strcmp(text, "message") == 0 || strcmp(text, "presence") == 0 || strcmp(text, "subscription") == 0;
-}
-
-static bool is_product(const char *text)
-{
-	return strcmp(text, "lync") == 0 || strcmp(text, "skype") == 0 || strcmp(text, "kamailio") == 0 || strcmp(text, "opensips") == 0;
-}
-
 /* NULL: the word is not of that kind. */
 static json_t *value_of(enum rt_arg_kind kind, const char *text)
 {
@@ -82,13 +67,10 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		is_fine = is_stream(text);
 		break;
 	case RT_ARG_LEVEL:
-		is_fine = is_level(text);
-		break;
 	case RT_ARG_KIND:
-		is_fine = is_kind(text);
-		break;
 	case RT_ARG_PRODUCT:
-		is_fine = is_product(text);
+	case RT_ARG_RELATION:
+		is_fine = rt_arg_has_word(kind, text);
 		break;
 	case RT_ARG_DOMAIN:
 	case RT_ARG_EDGE:
@@ -110,7 +92,6 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	case RT_ARG_FLAG:
 		return json_true();
 	case RT_ARG_TEXT:
-	case RT_ARG_RELATION:
 	case RT_ARG_CURSOR:
 	case RT_ARG_ADDRESS:
 	case RT_ARG_CODE:

@@ -54,6 +54,20 @@ static void row_list(struct ctl_table *t, const char *name, const json_t *list)
 	row(t, name, join(list, text, sizeof(text)));
 }
 
+/* What the partner's own file says; the rest is as for everybody. */
+static void row_presence(struct ctl_table *t, const json_t *presence)
+{
+	char text[2048] = "as in gateway.yaml";
+	size_t n = 0;
+	const char *key;
+	json_t *word;
+	json_object_foreach((json_t *)(uintptr_t)presence, key, word) {
+		int len = n < sizeof(text) ? snprintf(text + n, sizeof(text) - n, "%s%s: %s", n > 0 ? ", " : "", key, ctl_str(presence, key)) : 0;
+		n += len > 0 ? (size_t)len : 0;
+	}
+	row(t, "presence", text);
+}
+
 enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 {
 	struct ctl_table t;
@@ -75,6 +89,7 @@ enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 	ctl_table_addf(&t, "%lld connections, %lld stanzas per second, %lld bytes a stanza", (long long)ctl_int(limits, "connections"),
 		(long long)ctl_int(limits, "stanzas_per_second"), (long long)ctl_int(limits, "stanza_size"));
 	row_list(&t, "kinds", json_object_get(p, "kinds"));
+	row_presence(&t, json_object_get(p, "presence"));
 	row(&t, "own authorities", json_is_true(json_object_get(trust, "ca")) ? "yes" : "no");
 	row_list(&t, "pins", json_object_get(trust, "pins"));
 	row(&t, "dane", ctl_str(p, "dane"));

@@ -1,13 +1,5 @@
 #include "ctl.h"
 
-static const char *state_words(const char *state)
-{
-	if (strcmp(state, "in-service") == 0) {
-		return "in service";
-	}
-	return strcmp(state, "out-of-service") == 0 ? "OUT OF SERVICE" : state;
-}
-
 static bool print_list(const json_t *status, const char *key, const char *word, const char *indent, FILE *out)
 {
 	size_t i;
@@ -111,7 +103,7 @@ static bool print_one(const json_t *status, const char *indent, FILE *out)
 	ctl_text(out, ctl_str(status, "name"));
 	fprintf(out, " (%s) ", ctl_str(status, "role"));
 	ctl_text(out, ctl_str(status, "version"));
-	fprintf(out, ": %s, up %s\n", state_words(ctl_str(status, "state")), ctl_duration(ctl_int(status, "uptime_s"), up));
+	fprintf(out, ": %s, up %s\n", rt_command_state_words(ctl_str(status, "state")), ctl_duration(ctl_int(status, "uptime_s"), up));
 	bool has_problem = print_list(status, "problems", "PROBLEM", indent, out);
 	print_list(status, "notes", "note", indent, out);
 	ctl_table_init(&t, 2);

@@ -56,7 +56,7 @@ static void settle_origin(struct relay *r, const struct origin *o, const struct 
 static void log_item(const struct item *it, const char *event, enum xfed_reason reason, enum xfed_side side)
 {
 	rt_log(reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV_STR("partner", it->remote),
-		RT_KV("local", proto_domain_of(xfed_span_str(it->origin.from_jid))), RT_KV_REASON_SIDE(reason, side),
+		RT_KV("local", xfed_jid_domain_part(xfed_span_str(it->origin.from_jid))), RT_KV_REASON_SIDE(reason, side),
 		RT_KV_U64("delivery", it->origin.from.seq), RT_KV_STR("id", it->origin.id),
 		RT_KV_STR("call_id", it->origin.has_sip ? it->origin.sip.call_id : NULL), RT_KV_STR("correlation", it->correlation), RT_END);
 }
@@ -180,8 +180,8 @@ static void refuse_delivery(struct relay *r, const Xfed__Deliver *d, const struc
 	enum xfed_side side = reason == XFED_REASON_DELIVERY_SIZE_EXCEEDED ? XFED_SIDE_LOCAL_USER : xfed_reason_info(reason)->side;
 	struct proto_result result = result_of(XFED__FATE__FATE_REFUSED, reason, side);
 	core_count_refusal(r->core, reason, result.side);
-	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", proto_domain_of(xfed_span_str(d->to))),
-		RT_KV("local", proto_domain_of(xfed_span_str(d->from))), PROTO_KV_RESULT(&result), RT_KV_U64("delivery", d->seq),
+	rt_log(RT_LOG_INFO, "delivery.refused", RT_KV("partner", xfed_jid_domain_part(xfed_span_str(d->to))),
+		RT_KV("local", xfed_jid_domain_part(xfed_span_str(d->from))), PROTO_KV_RESULT(&result), RT_KV_U64("delivery", d->seq),
 		RT_KV_STR("id", d->id), RT_KV_STR("call_id", d->sip ? d->sip->call_id : NULL), RT_KV_STR("correlation", d->correlation), RT_END);
 	settle_origin(r, o, &result);
 }

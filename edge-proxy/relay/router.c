@@ -125,7 +125,7 @@ static void bounce_delivery(struct relay *r, const struct proto_delivery *d, con
 	proto_outcome_error(oc, reason, &err);
 	struct xfed_xml_elem *elem = xfed_stanza_error_of_words(&a, &words, &err, &nomem);
 	if (elem || nomem) {
-		s2s_answer(r->s2s, proto_domain_of(words.to), proto_domain_of(words.from), elem, "error-unsendable");
+		s2s_answer(r->s2s, xfed_jid_domain_part(words.to), xfed_jid_domain_part(words.from), elem, "error-unsendable");
 	} else {
 		core_count_dropped(r->core, "no-error-due");
 	}
@@ -135,15 +135,15 @@ static void bounce_delivery(struct relay *r, const struct proto_delivery *d, con
 /* Success is logged at level debug: on a busy edge the metrics show it. */
 static void log_fate(const struct proto_delivery *d, const char *event, const struct proto_result *result, const char *text)
 {
-	rt_log(result->reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", proto_domain_of(xfed_span_str(d->from))),
-		RT_KV("local", proto_domain_of(xfed_span_str(d->to))), PROTO_KV_RESULT(result), RT_KV_U64("delivery", d->seq), RT_KV_STR("id", d->id),
-		RT_KV_STR("correlation", d->correlation), RT_KV_STR("text", text && *text ? text : NULL), RT_END);
+	rt_log(result->reason == XFED_REASON_NONE ? RT_LOG_DEBUG : RT_LOG_INFO, event, RT_KV("partner", xfed_jid_domain_part(xfed_span_str(d->from))),
+		RT_KV("local", xfed_jid_domain_part(xfed_span_str(d->to))), PROTO_KV_RESULT(result), RT_KV_U64("delivery", d->seq),
+		RT_KV_STR("id", d->id), RT_KV_STR("correlation", d->correlation), RT_KV_STR("text", text && *text ? text : NULL), RT_END);
 }
 
 /* Handles every outcome: metric, log line, and an error to the sender where one is due. */
 static void tell_sender(struct relay *r, const struct proto_delivery *d, const Xfed__Outcome *oc, const struct proto_result *result)
 {
-	struct xfed_span remote = proto_domain_of(xfed_span_str(d->from));
+	struct xfed_span remote = xfed_jid_domain_part(xfed_span_str(d->from));
 	const char *kind = proto_kind_word(d->kind);
 	double seconds = (double)(core_now(r->core) - d->added_ms) / 1000.0;
 	rt_metric_observe(r->core->d.metrics, RT_M_DELIVERY, seconds, RT_NO_LABELS);

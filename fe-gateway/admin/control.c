@@ -272,6 +272,33 @@ void command_partner_list(struct rt_reply reply, const json_t *args, void *user)
 	rt_reply_ok(reply, json_pack("{s:o}", "partners", list));
 }
 
+/* The rows of `presence` in the partner's own file; NULL: there are none. */
+static json_t *presence_rows(const struct admin *ad, const struct xfed_partner *p)
+{
+	const struct iw_presence_choice *choice = policy_presence_choice(ad->policy, p);
+	json_t *rows = choice ? json_object() : NULL;
+	struct iw_presence_map m;
+	iw_presence_map_init(&m);
+	if (choice) {
+		iw_presence_map_choose(&m, choice);
+	}
+	for (size_t i = 0; rows && i < IW_PRESENCE_MAP_ROWS; i++) {
+		if (choice->rows[i] != 0) {
+			json_object_set_new(rows, iw_presence_map_key(i), json_string(iw_presence_map_value(&m, i)));
+		}
+	}
+	return rows;
+}
+
+static json_t *partner_json(const struct admin *ad, const struct xfed_partner *p)
+{
+	json_t *j = rt_control_partner(p), *rows = presence_rows(ad, p);
+	if (j && rows) {
+		json_object_set_new(j, "presence", rows);
+	}
+	return j;
+}
+
 void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 {
 	struct admin *ad = user;
@@ -281,7 +308,7 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 	xfed_arena_init(&a, 16384);
 	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? policy_partner(ad->policy, domain) : NULL;
 	if (p) {
-		gather(ad, reply, rt_control_partner(p), "streams", "stream.list", p->domain);
+		gather(ad, reply, partner_json(ad, p), "streams", "stream.list", p->domain);
 	} else {
 		bool is_refused = domain.len > 0 && policy_why_not(ad->policy, domain) == XFED_REASON_POLICY_PARTNER_BROKEN;
 		rt_reply_fail(reply, "not-found",

@@ -83,13 +83,7 @@ static bool read_filter(struct listing *l, struct rt_reply reply, const json_t *
 		return false;
 	}
 	l->is_waiting = state && (strcmp(state, "waiting") == 0 || strcmp(state, "asked") == 0); /* as STATE, and as the columns, say it */
-	l->has_state = state && !l->is_waiting;
-	if (l->has_state && !iw_relation_of_word(xfed_span_str(state), &l->state)) {
-		rt_reply_fail(reply, "bad-request",
-			"state is waiting (or asked), or a state as contact show has it: none, to, from or both, or one with +pending-out, "
-			"+pending-in");
-		return false;
-	}
+	l->has_state = state && !l->is_waiting && iw_relation_of_word(xfed_span_str(state), &l->state);
 	return true;
 }
 

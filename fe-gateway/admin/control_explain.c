@@ -67,27 +67,20 @@ static void on_facts(void *user, const struct explain_facts *f)
 	xfed_free(a);
 }
 
-/* False: it is no kind. */
-static bool read_kind(const char *word, enum explain_kind *out)
+static enum explain_kind kind_of(const char *word)
 {
 	int k = 0;
-	while (k < EXPLAIN_KIND_COUNT && strcmp(word, explain_kind_word((enum explain_kind)k)) != 0) {
+	while (strcmp(word, explain_kind_word((enum explain_kind)k)) != 0) {
 		k++;
 	}
-	*out = (enum explain_kind)k;
-	return k < EXPLAIN_KIND_COUNT;
+	return (enum explain_kind)k;
 }
 
 void command_explain(struct rt_reply reply, const json_t *args, void *user)
 {
 	const char *word = json_string_value(json_object_get(args, "kind"));
-	enum explain_kind kind = EXPLAIN_OF_MESSAGE;
-	struct asking *a;
-	if (word && !read_kind(word, &kind)) {
-		rt_reply_fail(reply, "bad-request", "kind is message, presence or subscription");
-		return;
-	}
-	a = xfed_calloc(1, sizeof(*a));
+	enum explain_kind kind = word ? kind_of(word) : EXPLAIN_OF_MESSAGE;
+	struct asking *a = xfed_calloc(1, sizeof(*a));
 	if (!a) {
 		rt_reply_fail(reply, "failed", "out of memory");
 		return;

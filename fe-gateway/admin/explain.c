@@ -20,7 +20,7 @@ const char *explain_gate_name(enum explain_gate_id id)
 const char *explain_kind_word(enum explain_kind kind)
 {
 	static const char *const words[] = {
-#define X(id, word) word,
+#define X(id, word, ...) word,
 		EXPLAIN_KINDS(X)
 #undef X
 	};
@@ -241,16 +241,6 @@ static void next_hop(const struct judging *j, struct explain_gate *g)
 	}
 }
 
-static void gateway(const struct judging *j, struct explain_gate *g)
-{
-	const struct explain_facts *f = j->f;
-	if (f->is_draining) {
-		CLOSE(XFED_REASON_SERVICE_LEAVING, "this gateway is going out of service");
-	} else {
-		PASS("in service");
-	}
-}
-
 static bool is_usable(const struct explain_edge *e)
 {
 	return e->is_up && !e->is_draining;
@@ -300,6 +290,24 @@ static void edge_link(const struct judging *j, struct explain_gate *g)
 	CLOSE(XFED_REASON_SERVICE_LEAVING, "every edge is going out of service");
 }
 
+static bool is_in_service(const char *state)
+{
+	return strcmp(state, "in-service") == 0;
+}
+
+/* The words of `status`. Unless it leaves, a gateway is out of service for want of an edge alone. */
+static void gateway(const struct judging *j, struct explain_gate *g)
+{
+	const char *state = j->f->service, *words = rt_command_state_words(state);
+	if (is_in_service(state)) {
+		PASS("%s", words);
+	} else if (strcmp(state, "draining") == 0) {
+		CLOSE(XFED_REASON_SERVICE_LEAVING, "%s: this gateway is going out of service", words);
+	} else {
+		CLOSE(XFED_REASON_CHANNEL_DOWN, "%s: there is no edge that takes messages", words);
+	}
+}
+
 static void policy(const struct judging *j, struct explain_gate *g)
 {
 	const struct explain_facts *f = j->f;
@@ -341,8 +349,8 @@ static void edge(const struct judging *j, struct explain_gate *g)
 		const struct explain_edge *e = &f->edges[i];
 		if (is_usable(e) && e->has_answered) {
 			answered++;
-			if (!e->is_in_service) {
-				CLOSE(XFED_REASON_CHANNEL_DOWN, "the edge %s is not in service", e->name);
+			if (!is_in_service(e->service)) {
+				CLOSE(XFED_REASON_CHANNEL_DOWN, "the edge %s: %s", e->name, rt_command_state_words(e->service));
 				return;
 			}
 		}
@@ -350,7 +358,7 @@ static void edge(const struct judging *j, struct explain_gate *g)
 	if (answered == 0) {
 		CLOSE(XFED_REASON_CHANNEL_TIMEOUT, "no edge has answered");
 	} else {
-		PASS("in service");
+		PASS("%s", rt_command_state_words("in-service"));
 	}
 }
 
@@ -508,8 +516,8 @@ static void (*const gates[EXPLAIN_GATE_COUNT])(const struct judging *j, struct e
 	[EXPLAIN_MAPPING] = mapping,
 	[EXPLAIN_SENDER] = sender,
 	[EXPLAIN_NEXT_HOP] = next_hop,
-	[EXPLAIN_GATEWAY] = gateway,
 	[EXPLAIN_LINK] = edge_link,
+	[EXPLAIN_GATEWAY] = gateway,
 	[EXPLAIN_POLICY] = policy,
 	[EXPLAIN_EDGE] = edge,
 	[EXPLAIN_STREAM] = stream,

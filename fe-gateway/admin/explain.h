@@ -9,12 +9,13 @@
 #include "policy/policy.h"
 #include "trunk/trunk.h"
 #include "xfed/reason.h"
+#include "xfed/rt/command.h"
 
 /* What is on its way: a message; that the sender asks to see the recipient's presence; that the recipient is shown the sender's. */
-#define EXPLAIN_KINDS(X) X(MESSAGE, "message") X(PRESENCE, "presence") X(SUBSCRIPTION, "subscription")
+#define EXPLAIN_KINDS(X) RT_KIND_WORDS(X, X)
 
 enum explain_kind {
-#define X(id, word) EXPLAIN_OF_##id,
+#define X(id, word, ...) EXPLAIN_OF_##id,
 	EXPLAIN_KINDS(X)
 #undef X
 		EXPLAIN_KIND_COUNT
@@ -26,8 +27,8 @@ const char *explain_kind_word(enum explain_kind kind);
 	POLICY_GATES(X)                                                                                                                              \
 	X(SENDER, "sender")	 /* the SIP peer that sends may send as our domain */                                                                \
 	X(NEXT_HOP, "next-hop")	 /* the SIP server answers */                                                                                        \
-	X(GATEWAY, "gateway")	 /* this gateway takes messages */                                                                                   \
 	X(LINK, "link")		 /* an edge is linked */                                                                                             \
+	X(GATEWAY, "gateway")	 /* this gateway is in service; behind the link, for want of which it is not */                                      \
 	X(POLICY, "policy")	 /* the edge has our policy in force */                                                                              \
 	X(EDGE, "edge")		 /* the edge is in service */                                                                                        \
 	X(STREAM, "stream")	 /* a stream, or nothing against one */                                                                              \
@@ -48,12 +49,12 @@ const char *explain_gate_name(enum explain_gate_id id);
 struct explain_edge {
 	const char *name;
 	bool is_up, is_draining;
-	enum xfed_reason link_reason;	 /* why it is not up; NONE: not linked yet */
-	const char *link_text;		 /* and what to do about it */
-	enum xfed_reason policy_problem; /* it refused our policy; NONE: it did not */
-	bool is_policy_pending;		 /* our policy is on its way there */
-	bool has_answered;		 /* what follows is known */
-	bool is_in_service;
+	enum xfed_reason link_reason;	    /* why it is not up; NONE: not linked yet */
+	const char *link_text;		    /* and what to do about it */
+	enum xfed_reason policy_problem;    /* it refused our policy; NONE: it did not */
+	bool is_policy_pending;		    /* our policy is on its way there */
+	bool has_answered;		    /* what follows is known */
+	const char *service;		    /* its state, as in `status` */
 	bool has_revision;		    /* ours */
 	bool has_inbound, is_ready;	    /* a stream of theirs, one of ours */
 	bool has_acks;			    /* the partner's server acknowledges what goes over ours */
@@ -102,7 +103,7 @@ struct explain_facts {
 	size_t max_request; /* bytes of a request */
 	bool is_hop_udp;    /* over UDP, where the request is small enough */
 
-	bool is_draining;
+	const char *service; /* the state of this gateway, as in `status` */
 	struct explain_edge edges[EXPLAIN_EDGES_MAX];
 	size_t edge_count;
 	struct explain_failure last_in, last_out; /* of the pair, by who opens the stream */

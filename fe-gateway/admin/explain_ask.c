@@ -173,7 +173,7 @@ static void link_facts(struct explaining *x)
 {
 	struct admin *ad = x->admin;
 	struct explain_facts *f = &x->facts;
-	f->is_draining = ad->is_leaving(ad->service_user);
+	f->service = ad->service(ad->service_user);
 	for (size_t i = 0; i < channel_edge_count(ad->channel) && f->edge_count < EXPLAIN_EDGES_MAX; i++) {
 		struct channel_edge e;
 		channel_edge(ad->channel, i, &e);
@@ -227,7 +227,7 @@ static void take_pair(struct explaining *x, struct explain_edge *e, const json_t
 	const char *service = json_string_value(json_object_get(answer, "state")), *state = json_string_value(json_object_get(out, "state"));
 	const char *reason = json_string_value(json_object_get(out, "last_reason"));
 	e->has_answered = service != NULL;
-	e->is_in_service = service && strcmp(service, "in-service") == 0;
+	e->service = service ? keep(x, service) : "";
 	e->has_revision = admin_is_our_policy(x->admin, answer);
 	e->has_inbound = json_is_true(json_object_get(answer, "in"));
 	e->pair_state = state ? keep(x, state) : NULL;

@@ -5,10 +5,9 @@
 #include <string.h>
 
 static const char *const words[PRODUCT_COUNT] = {
-	[PRODUCT_LYNC] = "lync",
-	[PRODUCT_SKYPE] = "skype",
-	[PRODUCT_KAMAILIO] = "kamailio",
-	[PRODUCT_OPENSIPS] = "opensips",
+#define WORD(id, word, ...) word,
+	RT_PRODUCT_WORDS(WORD, WORD)
+#undef WORD
 };
 
 bool product_by_word(const char *word, enum product *out)

@@ -4,9 +4,14 @@
 
 #include <jansson.h>
 
-#include "xfed/base.h"
+#include "xfed/rt/command.h"
 
-enum product { PRODUCT_LYNC, PRODUCT_SKYPE, PRODUCT_KAMAILIO, PRODUCT_OPENSIPS, PRODUCT_COUNT };
+enum product {
+#define PRODUCT(id, word, ...) PRODUCT_##id,
+	RT_PRODUCT_WORDS(PRODUCT, PRODUCT)
+#undef PRODUCT
+		PRODUCT_COUNT
+};
 
 /* "lync", "skype", "kamailio", "opensips". False: none of them. */
 bool product_by_word(const char *word, enum product *out);

@@ -73,7 +73,7 @@ static void outcome(void *user, const struct proto_delivery *d, const struct pro
 	}
 	bool has_no_link = !r->told && r->fate == XFED__FATE__FATE_WITHDRAWN && d->sends == 0 && !proto_exchange_is_up(c->exchange, d->prefers);
 	rt_metric_observe(c->core->d.metrics, RT_M_DELIVERY, (double)(channel_now(c) - d->added_ms) / 1000.0, RT_NO_LABELS);
-	routes_give_back(c->routes, proto_domain_of(xfed_span_str(d->from)), proto_domain_of(xfed_span_str(d->to)));
+	routes_give_back(c->routes, xfed_jid_domain_part(xfed_span_str(d->from)), xfed_jid_domain_part(xfed_span_str(d->to)));
 	struct proto_result known = *r;
 	if (has_no_link) {
 		known.reason = XFED_REASON_CHANNEL_DOWN;

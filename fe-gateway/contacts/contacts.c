@@ -239,8 +239,20 @@ static void judge_related(struct contacts *c, struct contact *k)
 	contacts_mark(c, k);
 }
 
+static bool is_wanted(enum iw_relation_state s)
+{
+	return iw_relation_is_to(s) || iw_relation_is_pending_out(s);
+}
+
+size_t contact_users_wanted(const struct contact *k)
+{
+	return k->of_user.group->wanted;
+}
+
 void contacts_relate(struct contacts *c, struct contact *k, struct iw_relation r, int64_t asked_s)
 {
+	struct contact_group *user = k->of_user.group;
+	user->wanted = user->wanted + is_wanted(r.state) - is_wanted(k->relation.state);
 	k->relation = r;
 	k->asked_s = asked_s;
 	k->is_owing = k->is_owing && !iw_relation_is_from(r.state);
@@ -276,8 +288,8 @@ bool contact_is_approved(const struct contact *k)
 
 void contacts_used(struct contacts *c, struct contact *k, bool is_by_user, int64_t now_s)
 {
-	k->used_s = now_s;
-	k->wanted_s = is_by_user ? now_s : k->wanted_s;
+	k->used_s = now_s > k->used_s ? now_s : k->used_s; /* a clock that is behind for a while makes nobody unused */
+	k->wanted_s = is_by_user && now_s > k->wanted_s ? now_s : k->wanted_s;
 	contacts_mark(c, k);
 }
 

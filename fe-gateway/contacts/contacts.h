@@ -18,10 +18,11 @@
 #include "interwork/relation.h"
 #include "store/store.h"
 
-#define CONTACTS_MAX	65536
-#define CONTACT_KEEP_MS ((uint64_t)24 * 3600 * 1000)
-#define CONTACT_SAVE_MS ((uint64_t)3600 * 1000) /* stored times of messages may be so much too old */
-#define CONTACT_USED_S	((int64_t)24 * 3600)	/* the same of a relation's last use */
+#define CONTACTS_MAX	    65536
+#define CONTACTS_WANTED_MAX 5000 /* of one user: contacts it sees, or has asked to see; who makes them asks contact_users_wanted() */
+#define CONTACT_KEEP_MS	    ((uint64_t)24 * 3600 * 1000)
+#define CONTACT_SAVE_MS	    ((uint64_t)3600 * 1000) /* stored times of messages may be so much too old */
+#define CONTACT_USED_S	    ((int64_t)24 * 3600)    /* the same of a relation's last use */
 
 struct contacts;
 struct contact; /* one pair */
@@ -70,6 +71,7 @@ int64_t contact_asked_s(const struct contact *k);
  */
 void contacts_owe(struct contact *k);
 void contacts_told(struct contacts *c, struct contact *k);
+size_t contact_users_wanted(const struct contact *k); /* number of contacts that its user sees or has asked to see, this one included */
 /* Of one that is held: the user's consent, recorded by an operator (public-unverified partners). */
 void contacts_approve(struct contacts *c, struct contact *k, bool is_approved);
 bool contact_is_approved(const struct contact *k);

@@ -2,13 +2,11 @@
 #include <utlist.h>
 
 #include "contacts/contacts_impl.h"
+#include "xfed/jid.h"
 
 static struct xfed_span domain_of(const struct contact *k)
 {
-	struct xfed_span remote = contact_remote(k);
-	const char *at = memchr(remote.data, '@', remote.len);
-	size_t skip = at ? (size_t)(at - remote.data) + 1 : 0;
-	return xfed_span_make(remote.data + skip, remote.len - skip);
+	return xfed_jid_domain_part(contact_remote(k));
 }
 
 static struct contact_group *find(struct contact_group *table, struct xfed_span key)

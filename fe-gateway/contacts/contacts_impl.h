@@ -20,8 +20,8 @@ struct contact_messages {
 
 /* Contacts of one user, or of one partner's domain; exists while it has members, related or not. */
 struct contact_group {
-	struct contact *first; /* list of its related contacts */
-	size_t members;
+	struct contact *first;		   /* list of its related contacts */
+	size_t members, wanted;		   /* wanted: those that the user sees, or has asked to see */
 	struct contact_group *prev, *next; /* of partners' domains: in contacts.domains, where `first` is set */
 	UT_hash_handle hh;
 	size_t len;

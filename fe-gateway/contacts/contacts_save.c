@@ -7,6 +7,7 @@
 #define SAVE_PAIRS     512  /* in one batch */
 #define WRITE_AGAIN_MS 5000 /* after one that could not be written */
 #define TRIM_EVERY_MS  (10 * 60 * 1000)
+#define TIME_MAX_S     ((int64_t)1 << 40)
 
 /* ---- what the store should know ---- */
 
@@ -229,11 +230,24 @@ struct loading {
 	uint64_t now_ms;
 };
 
-/* A clock that went back gives times that are still to come: as if they were now. */
+/*
+ * A time of the wall clock that no clock has is now, or the beginning of time. One that is only still to come is believed: this host's clock
+ * may be behind for the moment, and who was used then would lapse when it is set right.
+ */
+static int64_t time_of(const struct loading *l, int64_t at_s)
+{
+	return at_s < 0 ? 0 : at_s < TIME_MAX_S ? at_s : l->wall_s;
+}
+
+/* For what passes within a day: what is still to come is now. */
+static int64_t past(const struct loading *l, int64_t at_s)
+{
+	return at_s < 0 ? 0 : at_s < l->wall_s ? at_s : l->wall_s;
+}
+
 static uint64_t from_wall(const struct loading *l, int64_t at_s)
 {
-	int64_t age_s = l->wall_s > at_s ? l->wall_s - at_s : 0;
-	return l->now_ms - (uint64_t)age_s * 1000; /* may wrap, as do the differences that are taken of it */
+	return l->now_ms - (uint64_t)(l->wall_s - past(l, at_s)) * 1000; /* may wrap, as do the differences that are taken of it */
 }
 
 static int take_row(void *user, const struct store_contact *row)
@@ -241,7 +255,7 @@ static int take_row(void *user, const struct store_contact *row)
 	const struct loading *l = user;
 	struct iw_relation r = { .is_preapproved = row->is_preapproved };
 	bool is_related = iw_relation_of_word(row->relation, &r.state) && (r.state != IW_RELATION_NONE || r.is_preapproved || row->is_approved);
-	bool is_recent = l->wall_s - row->wrote_s < (int64_t)(CONTACT_KEEP_MS / 1000);
+	bool is_recent = l->wall_s - past(l, row->wrote_s) < (int64_t)(CONTACT_KEEP_MS / 1000);
 	if ((!is_related && !is_recent) || row->local.len == 0 || row->remote.len == 0) {
 		return XFED_OK;
 	}
@@ -256,10 +270,11 @@ static int take_row(void *user, const struct store_contact *row)
 		contact_took(k, from_wall(l, row->alive_s));
 	}
 	if (is_related) {
-		k->used_s = row->used_s;
-		k->wanted_s = row->wanted_s;
+		int64_t asked_s = row->asked_s > 0 ? time_of(l, row->asked_s) : l->wall_s; /* a request without a time would wait for ever */
+		k->used_s = time_of(l, row->used_s);
+		k->wanted_s = time_of(l, row->wanted_s);
 		k->is_approved = row->is_approved;
-		contacts_relate(l->contacts, k, r, row->asked_s);
+		contacts_relate(l->contacts, k, r, iw_relation_is_pending_in(r.state) ? asked_s : 0);
 	}
 	remember(k);
 	contacts_give_back(l->contacts, k, l->now_ms);

@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "util/table.h"
+#include "xfed/jid.h"
 #include "xfed/text.h"
 
 #define FORGET_PER_TICK 256
@@ -134,10 +135,7 @@ int holds_add(struct holds *h, const struct hold *what, uint64_t until_ms, uint6
 /* Whether the error is from the contact, or from its server on its behalf. */
 static bool is_from(const struct hold *w, struct xfed_span bare, struct xfed_span domain)
 {
-	const char *at = memchr(w->remote.data, '@', w->remote.len);
-	size_t skip = at ? (size_t)(at - w->remote.data) + 1 : 0;
-	struct xfed_span own = xfed_span_make(w->remote.data + skip, w->remote.len - skip);
-	return xfed_span_eq(bare, w->remote) || (xfed_span_eq(bare, domain) && xfed_span_eq(domain, own));
+	return xfed_span_eq(bare, w->remote) || (xfed_span_eq(bare, domain) && xfed_span_eq(domain, xfed_jid_domain_part(w->remote)));
 }
 
 const struct hold *holds_match(

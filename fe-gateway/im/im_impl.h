@@ -5,6 +5,8 @@
 #include "im/attempts.h"
 #include "im/hold.h"
 #include "im/im.h"
+#include "interwork/im.h"
+#include "interwork/lync_status.h"
 #include "interwork/warning.h"
 #include "proto/rt/kv.h"
 #include "sip/date.h"
@@ -26,6 +28,7 @@ struct outgoing {
 	struct xfed_span local, remote; /* in a session: bare JIDs */
 	uint64_t call;			/* in which it is to be sent; 0: none yet, or not in a session */
 	bool is_in_call;		/* it is under way there */
+	bool says_typing;
 };
 
 /* ---- towards XMPP ---- */
@@ -37,6 +40,7 @@ struct answer {
 	char extra[512];		  /* further header fields */
 	enum xfed_reason reason;	  /* for a Warning header field; NONE: without */
 	char detail[IW_DETAIL_BYTES + 1]; /* detail for the Warning; may be empty */
+	int warning;			  /* its code; 0: that of reasons */
 	bool is_for_stranger;		  /* the response goes to a peer that may send for none of our domains */
 	struct incoming *owner;		  /* freed together with the answer */
 	struct answer *prev, *next;
@@ -128,6 +132,8 @@ void im_out_not_opened(void *data, uint64_t id, const struct session_failure *wh
 /* to_xmpp.c */
 void im_in_request(void *data, const struct sip_incoming *rq);					/* as in struct trunk_user */
 void im_in_session(void *data, const struct sip_incoming *rq, const struct session_message *m); /* as in struct sessions_user */
+
+void im_tell_typing(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state); /* likewise */
 
 void im_trials_hear(struct im *im, struct xfed_span local, struct xfed_span remote); /* the contact has written to the user */
 

@@ -5,6 +5,7 @@
 
 #include "interwork/address.h"
 #include "interwork/im.h"
+#include "interwork/typing.h"
 #include "interwork/when.h"
 #include "xfed/hash.h"
 #include "xfed/text.h"
@@ -17,6 +18,7 @@ struct parts {
 	struct iw_ends ends;
 	struct iw_sip_im im;
 	struct xfed_span local, remote; /* bare JIDs, for messages in a session */
+	bool says_typing;
 };
 
 /* Messages with the same key keep their order: those of one contact, from any of its devices. 0: a message made here. */
@@ -51,6 +53,7 @@ static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin 
 	o->thread = xfed_span_put(&at, p->im.thread);
 	o->local = xfed_span_put(&at, p->local);
 	o->remote = xfed_span_put(&at, p->remote);
+	o->says_typing = p->says_typing;
 	if (iw_when_is_late(p->im.sent_s, core_wall_s(im->core)) && sip_date_print(p->im.sent_s, o->date) != XFED_OK) {
 		o->date[0] = '\0';
 	}
@@ -162,13 +165,26 @@ static struct contact *heard_of(struct im *im, const struct delivery *d)
 static enum xfed_reason translate_on(struct im *im, const struct delivery *d, struct parts *p, struct contact **contact, char why[IM_SIZE_WORDS])
 {
 	if (d->domain->im == CONFIG_IM_SESSION) {
+		enum iw_chat_state state;
 		p->local = d->local;
 		p->remote = d->remote;
+		p->says_typing = iw_chat_state_of(d->stanza, &state);
 	}
 	int rc = iw_ends_to_sip(d->arena, &d->stanza->to, config_domain_inside(d->domain), &d->stanza->from, &p->ends);
 	return rc == XFED_OK	      ? send_on(im, d, p, contact, why)
 	       : rc == XFED_ERR_NOMEM ? XFED_REASON_STREAM_INTERNAL
 				      : XFED_REASON_SIP_ADDRESS_UNMAPPABLE;
+}
+
+/* Told in a session. A text says by itself that nobody types any more. */
+static bool take_typing(struct im *im, const struct delivery *d)
+{
+	enum iw_chat_state state;
+	bool is_typing = d->domain->im == CONFIG_IM_SESSION && iw_chat_state_of(d->stanza, &state);
+	if (is_typing) {
+		sessions_typing(im->sessions, d->local, d->remote, state);
+	}
+	return is_typing;
 }
 
 void im_take_message(void *user, const struct delivery *d)
@@ -186,7 +202,11 @@ void im_take_message(void *user, const struct delivery *d)
 		reason = translate_on(im, d, &p, &k, why);
 		break;
 	case IW_DROP:
-		deliver_drop(im->deliver, &d->origin, p.im.rule);
+		if (take_typing(im, d)) {
+			deliver_done(im->deliver, &d->origin);
+		} else {
+			deliver_drop(im->deliver, &d->origin, p.im.rule);
+		}
 		break;
 	case IW_REFUSE:
 		deliver_end(im->deliver, &d->origin,

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
+#include "interwork/im.h"
 #include "proto/check.h"
 
 #define FROM_TAG_LEN 16
@@ -118,7 +119,7 @@ void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
 			.date = xfed_span_str(o->date[0] ? o->date : NULL),
 			.subject = o->subject,
-			.content_type = XFED_SPAN("text/plain;charset=UTF-8"),
+			.content_type = o->attempt.is_in_session ? XFED_SPAN(IW_LYNC_TEXT_TYPE) : XFED_SPAN("text/plain;charset=UTF-8"),
 			.content_language = o->language,
 			.body = o->body,
 		},
@@ -202,8 +203,10 @@ static int send_in_session(struct outgoing *o)
 	rq.target = (struct sip_target){ .flow = 0 };
 	rq.branch = xfed_span_make(NULL, 0);
 	rq.dialog = sessions_dialog(im->sessions, call);
-	sessions_sent(im->sessions, call);
-	o->is_in_call = true;
+	if (!o->is_in_call) { /* else it is sent once more, with credentials */
+		sessions_sent(im->sessions, call);
+		o->is_in_call = true;
+	}
 	int rc = d && rq.dialog != 0 ? trunk_send_inside(&o->send, d, &rq, &txn) : XFED_ERR_NOT_FOUND;
 	if (rc == XFED_OK || rc == XFED_ERR_NOT_FOUND) {
 		return rc;
@@ -370,7 +373,8 @@ static void find_way(struct outgoing *o)
 		sessions_want(o->im->sessions, &(struct session_want){ .id = o->attempt.id,
 						       .local = o->local,
 						       .remote = o->remote,
-						       .until_ms = o->attempt.item.deadline_ms - XFED_DELIVERY_SIP_LEFT_MS });
+						       .until_ms = o->attempt.item.deadline_ms - XFED_DELIVERY_SIP_LEFT_MS,
+						       .says_typing = o->says_typing });
 	} else {
 		trunk_want(&o->send);
 	}

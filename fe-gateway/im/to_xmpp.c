@@ -84,8 +84,9 @@ static void refuse(struct taken *t, const struct sip_flow_info *flow, enum xfed_
 
 /* ---- the stanza ---- */
 
-static struct iw_sip_message content_of(const struct sip_message *m)
+static struct iw_sip_message content_of(const struct taken *t)
 {
+	const struct sip_message *m = t->m;
 	return (struct iw_sip_message){
 		.content_type = m->content_type,
 		.content_encoding = m->content_encoding,
@@ -94,6 +95,7 @@ static struct iw_sip_message content_of(const struct sip_message *m)
 		.transfer_encoding = m->content_transfer_encoding,
 		.subject = m->subject,
 		.body = m->body,
+		.is_rich = t->in->is_lync,
 	};
 }
 
@@ -114,7 +116,7 @@ static int64_t late_s(const struct taken *t)
 static enum iw_fate translate(struct taken *t, struct iw_xmpp_im *out)
 {
 	struct contact_facts facts;
-	struct iw_sip_message content = content_of(t->m);
+	struct iw_sip_message content = content_of(t);
 	t->known = contacts_find(t->im->contacts, t->in->local, t->in->remote);
 	contact_facts(t->known, im_now(t->im), &facts);
 	struct iw_xmpp_envelope envelope = {
@@ -164,7 +166,8 @@ static int hand_over(struct taken *t, const struct xfed_xml_elem *elem, uint32_t
 		.has_sip = true,
 		.call_id = t->m->call_id,
 		.from_tag = t->m->from.tag,
-		.request_uri = t->m->request_uri,
+		/* In a session the URI is ours, the same for all; the dialog's alone is our tag. Clients may share the rest. */
+		.request_uri = t->m->to.tag.data ? t->m->to.tag : t->m->request_uri,
 		.cseq = t->m->cseq,
 		.answer_within_ms = within,
 	};
@@ -263,6 +266,56 @@ void im_in_session(void *data, const struct sip_incoming *rq, const struct sessi
 		sessions_taken(t.im->sessions, m->call);
 	}
 	xfed_arena_deinit(&t.a);
+}
+
+/* ---- typing ---- */
+
+#define TYPING_MS 5000 /* what is older tells nobody anything */
+
+/* A state that does not get there is not told again, and nobody waits for its outcome. */
+static int send_typing(struct im *im, struct xfed_arena *a, const struct xfed_jid *local, const struct xfed_jid *remote, enum iw_chat_state state)
+{
+	struct core_id id;
+	struct xfed_xml_elem *elem;
+	uint64_t now = im_now(im);
+	core_id(im->core, CORE_ID_STANZA, XFED_SPAN("typing"), im->core->d.boot_nonce, ++im->core->last_id, &id);
+	struct iw_xmpp_envelope envelope = { .from = local, .to = remote, .id = xfed_span_make(id.text, CORE_ID_LEN) };
+	int rc = iw_chat_state_write(a, state, &envelope, &elem);
+	xfed_buf_clear(&im->scratch);
+	rc = rc == XFED_OK ? xfed_xml_write(&im->scratch, elem, XFED_SPAN("")) : rc;
+	struct proto_delivery_new n = {
+		.kind = XFED__KIND__KIND_MESSAGE,
+		.replay = PROTO_REPLAY_SAME_RUN,
+		.type = XFED_SPAN("chat"),
+		.id = envelope.id,
+		.from = xfed_jid_bare(a, local),
+		.to = xfed_jid_bare(a, remote),
+		.stanza = xfed_buf_span(&im->scratch),
+		.correlation = envelope.id,
+		.share_key = policy_partner_share(im->policy, remote->domain),
+		.deadline_ms = now + TYPING_MS + SETTLE_MS,
+		.withdraw_ms = now + TYPING_MS,
+	};
+	n.pair_key = n.from.data && n.to.data ? deliver_pair_key(n.from, n.to) : 0;
+	return rc == XFED_OK && n.pair_key ? channel_send(im->channel, local->domain, remote->domain, &n) : XFED_ERR_NOMEM;
+}
+
+void im_tell_typing(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state)
+{
+	struct im *im = data;
+	struct xfed_arena a;
+	struct xfed_jid from, to;
+	xfed_arena_init(&a, 64 * 1024);
+	int rc = xfed_jid_parse(&a, local, &from);
+	rc = rc == XFED_OK ? xfed_jid_parse(&a, remote, &to) : rc;
+	rc = rc == XFED_OK ? send_typing(im, &a, &from, &to, state) : rc;
+	if (rc == XFED_OK) {
+		rt_metric_add(im->core->d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("typing"), XFED_SPAN("translated")));
+		core_flush_soon(im->core);
+	} else {
+		core_count_dropped(im->core, "chat-state");
+	}
+	xfed_arena_deinit(&a);
 }
 
 /* ---- messages of operators ---- */

@@ -54,7 +54,8 @@ static int respond(struct im *im, const struct answer *a)
 	/* A peer that may not send for any domain gets no explanation: the source address may be forged. */
 	bool is_of_sender = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
 	if (a->reason != XFED_REASON_NONE && !(is_of_sender && a->is_for_stranger)) {
-		iw_warning(lines + len, sizeof(lines) - len, xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
+		iw_warning_as(lines + len, sizeof(lines) - len, a->warning != 0 ? a->warning : IW_WARNING_CODE,
+			xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
 	}
 	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));
 }
@@ -140,6 +141,17 @@ static void be_delivered(struct incoming *in)
 	queue(in->im, &in->answer);
 }
 
+/* Of a client that shows its user one of a few texts, by the status. One that concerns the whole gateway (503) stays. */
+static void choose_status(struct incoming *in, struct iw_sip_error *e)
+{
+	struct xfed_span detail = e->detail;
+	if (in->is_lync && e->status != 503) {
+		enum iw_lync_text text = iw_lync_status(e->reason, detail, in->call != 0, e);
+		in->answer.warning = text == IW_LYNC_BLOCKED ? IW_LYNC_WARNING_BLOCKED : 0;
+		e->detail = detail;
+	}
+}
+
 static void fill_error(struct incoming *in, const struct iw_sip_error *e, struct xfed_span phrase)
 {
 	in->answer.status = e->status;
@@ -166,7 +178,9 @@ static void refuse(struct incoming *in, const struct iw_sip_error *e, const stru
 void im_in_refuse(struct incoming *in, const struct iw_sip_error *e, const char *text)
 {
 	struct proto_result r = result_of(e->reason);
-	refuse(in, e, &r, text);
+	struct iw_sip_error told = *e;
+	choose_status(in, &told);
+	refuse(in, &told, &r, text);
 }
 
 /* `told`: the edge's report, which may say who was to blame; NULL: none. */
@@ -179,6 +193,7 @@ static void be_uncertain(struct incoming *in, const struct proto_result *told)
 		r.whose = told->whose;
 	}
 	XFED_REQUIRE(iw_reason_to_sip(XFED_REASON_DELIVERY_UNCERTAIN, &e) == XFED_OK);
+	choose_status(in, &e);
 	count(in, "uncertain");
 	rt_metric_add(in->im->core->d.metrics, RT_M_DELIVERIES_UNCERTAIN, 1, RT_NO_LABELS);
 	log_end(in, "delivery.uncertain", &r, e.status, xfed_span_make(NULL, 0));
@@ -259,6 +274,7 @@ void im_in_outcome(struct incoming *in, const struct proto_result *r)
 	if (iw_reason_to_sip(ended.reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 480, .phrase = NULL, .reason = ended.reason };
 	}
+	choose_status(in, &e);
 	refuse(in, &e, &ended, "");
 }
 
@@ -328,9 +344,10 @@ static struct xfed_span translate_error(struct incoming *in, struct xfed_arena *
 {
 	struct xfed_span phrase;
 	struct xfed_span said = xfed_stanza_error_address(s->elem, a);
-	bool may_move = said.data && (xfed_span_is(condition, "gone") || xfed_span_is(condition, "redirect"));
+	bool may_move = said.data && !in->is_lync && (xfed_span_is(condition, "gone") || xfed_span_is(condition, "redirect"));
 	iw_condition_to_sip(condition, in->is_full, may_move && write_contact(in, a, said), e);
 	e->detail = may_move ? xfed_arena_printf(a, "%.*s to %.*s", (int)condition.len, condition.data, (int)said.len, said.data) : condition;
+	choose_status(in, e);
 	return iw_phrase_from_text(a, text, e->phrase, &phrase) == XFED_OK ? phrase : xfed_span_str(e->phrase);
 }
 
@@ -355,6 +372,14 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 	respond_error(in, &e, &r, phrase);
 }
 
+/* In a session of the Lync dialect; its client shows one of its texts, by the status. */
+static bool tell_by_imdn(struct im *im, const struct hold *h, enum xfed_reason reason, struct xfed_span condition)
+{
+	struct iw_sip_error e;
+	iw_lync_status(reason, condition, true, &e);
+	return sessions_tell_lost(im->sessions, h->local, h->remote, h->id, e.status);
+}
+
 /*
  * The response has been sent: the user is told by a message in the contact's name. A time-out means that nobody knows whether the message
  * arrived, be it the edge's, whose stream broke before the acknowledgement, or another server's. The text of the other side does not change
@@ -372,6 +397,9 @@ static void error_too_late(struct im *im, const struct hold *h, struct xfed_aren
 		line = xfed_span_str(e.phrase);
 	}
 	bool is_uncertain = xfed_span_is(condition, "remote-server-timeout");
+	if (!is_uncertain && tell_by_imdn(im, h, e.reason, condition)) {
+		return;
+	}
 	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (%s)",
 							xfed_reason_code(XFED_REASON_DELIVERY_UNCERTAIN))
 					      : xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data,

@@ -5,7 +5,7 @@ static const struct {
 	bool is_to, is_from, is_out, is_in;
 } states[IW_RELATION_STATES] = {
 #define ROW(id, word, to, from, out, in) { word, to, from, out, in },
-	IW_RELATIONS(ROW)
+	XFED_RELATIONS(ROW)
 #undef ROW
 };
 

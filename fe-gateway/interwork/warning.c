@@ -19,7 +19,7 @@ static void put(char *out, size_t size, size_t *len, struct xfed_span s)
 
 void iw_warning(char *out, size_t size, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail)
 {
-	iw_warning_as(out, size, 399, agent, reason, detail);
+	iw_warning_as(out, size, IW_WARNING_CODE, agent, reason, detail);
 }
 
 void iw_warning_as(char *out, size_t size, int code, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail)

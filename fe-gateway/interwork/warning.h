@@ -7,6 +7,7 @@
 
 #define IW_DETAIL_BYTES	 80  /* limit of a detail in Warning and log */
 #define IW_WARNING_BYTES 640 /* limit of the whole line */
+#define IW_WARNING_CODE	 399 /* of most */
 
 /*
  * Writes 'Warning: 399 AGENT "CODE: REMEDY (DETAIL)"' with CRLF and NUL. 399, because the other codes of RFC 3261 are about session

@@ -525,13 +525,12 @@ static void warn_of(const struct access_entry *table, const struct config *c, st
 {
 	for (const struct access_entry *e = table; e; e = e->hh.next) {
 		struct xfed_span name = xfed_span_make(e->hh.key, e->hh.keylen);
-		const char *at = memchr(name.data, '@', name.len);
-		struct xfed_span domain = at ? xfed_span_make(at + 1, name.len - (size_t)(at + 1 - name.data)) : name;
+		struct xfed_span domain = xfed_jid_domain_part(name);
 		if (!config_domain(c, domain)) {
 			rt_conf_errors_add(errors, true, VALUE, e->is_in_file ? e->rule->granted_to_file : e->rule->file, 0, 0,
-				e->is_in_file ? NULL
-				: at	      ? "granted_to"
-					      : "domains",
+				e->is_in_file		? NULL
+				: domain.len < name.len ? "granted_to"
+							: "domains",
 				"found \"%.*s\", and %.*s is no domain of ours: the rule %.100s decides about nobody by it", (int)name.len, name.data,
 				(int)domain.len, domain.data, e->rule->name);
 		}

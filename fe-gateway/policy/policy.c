@@ -131,10 +131,15 @@ const struct xfed_partner *policy_pair_facts(
 	return partner;
 }
 
+const struct iw_presence_choice *policy_presence_choice(const struct policy *p, const struct xfed_partner *partner)
+{
+	return partner_presence_find(p->files->presence, partner->domain);
+}
+
 void policy_presence_map(const struct policy *p, const struct config_domain *local, struct xfed_span remote_domain, struct iw_presence_map *out)
 {
 	const struct xfed_partner *partner = p->files->presence ? policy_partner(p, remote_domain) : NULL;
-	const struct iw_presence_choice *choice = partner ? partner_presence_find(p->files->presence, partner->domain) : NULL;
+	const struct iw_presence_choice *choice = partner ? policy_presence_choice(p, partner) : NULL;
 	*out = local->map;
 	if (choice) {
 		iw_presence_map_choose(out, choice);

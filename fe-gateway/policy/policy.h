@@ -93,6 +93,8 @@ struct policy_ends policy_ends(const struct policy *p, bool is_from_sip, struct 
 const struct xfed_partner *policy_pair_facts(
 	const struct policy *p, const struct xfed_jid *user, struct xfed_span remote_domain, struct policy_facts *f, const struct access_rule **rule);
 
+/* What the partner's own file says of show and activities; NULL: nothing. */
+const struct iw_presence_choice *policy_presence_choice(const struct policy *p, const struct xfed_partner *partner);
 /* What show and activities mean to each other for users of that domain of ours and that of the partner's. */
 void policy_presence_map(const struct policy *p, const struct config_domain *local, struct xfed_span remote_domain, struct iw_presence_map *out);
 

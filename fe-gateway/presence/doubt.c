@@ -43,7 +43,8 @@ void party_rearm(struct party *t)
 	const struct follow *f = t->kind == PARTY_FOLLOW ? (const struct follow *)t : NULL;
 	uint64_t at = f ? sip_subscriber_deadline(&f->machine) : sip_notifier_deadline(&((const struct watch *)t)->machine);
 	at = f && f->gone_ms < at ? f->gone_ms : at;
-	at = !f && ((const struct watch *)t)->wait_ms != 0 ? ((const struct watch *)t)->wait_ms : at;
+	uint64_t wait_ms = f ? 0 : ((const struct watch *)t)->wait_ms;
+	at = wait_ms != 0 && wait_ms < at ? wait_ms : at;
 	party_arm(t, t->again_ms != 0 && t->again_ms < at ? t->again_ms : at);
 }
 

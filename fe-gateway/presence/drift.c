@@ -1,7 +1,9 @@
 /*
  * The watchdog: compares what each watcher was told last with the known state, a sixtieth of the pairs a second. A difference is a bug of
- * this room: it is counted (xfed_presence_drift), logged, and repaired by telling again.
+ * this room: it is counted (xfed_presence_drift), logged, and repaired by telling again. So is a contact that may see the user while nobody
+ * asks the user's server; where the contact has no pair the round through all contacts finds it (upkeep.c).
  */
+#include "presence/rights.h"
 #include "presence/stale.h"
 
 #include <utlist.h>
@@ -49,6 +51,23 @@ static void check_follow(struct pair *pair)
 	}
 }
 
+bool follow_is_asleep(const struct follow *f)
+{
+	bool is_down = f->machine.state == SIP_SUB_IDLE || f->machine.state == SIP_SUB_TERMINATED;
+	bool is_final = f->machine.state == SIP_SUB_TERMINATED && f->machine.told_reason == SIP_END_INVARIANT;
+	return is_down && !is_final && !f->has_subscribe && f->party.again_ms == 0 && sip_subscriber_deadline(&f->machine) == UINT64_MAX;
+}
+
+/* Not while the round after a start or reload goes on, which asks; where an operator has ended it; or while one tries something. */
+void pair_check_asked(struct pair *pair)
+{
+	bool is_due = pair->presence->resume.left == 0 && !pair->is_ended && pair->trials == 0;
+	if (is_due && pair_is_unasked(pair)) {
+		found(pair, "contact");
+		pair_ask_again(pair);
+	}
+}
+
 uint64_t pair_digest(const struct pair *pair)
 {
 	return known_digest(&pair->known);
@@ -60,6 +79,7 @@ void presence_check(struct presence *p)
 		struct pair *pair = p->checked ? p->checked : p->pairs;
 		p->checked = pair->next;
 		check_watches(pair);
+		pair_check_asked(pair);
 		if (pair->follow) {
 			check_follow(pair);
 		}

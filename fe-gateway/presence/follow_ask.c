@@ -10,10 +10,7 @@
 
 const struct config_domain *follow_domain(const struct pair *pair)
 {
-	struct xfed_span local = contact_local(pair->contact);
-	const char *at = memchr(local.data, '@', local.len);
-	size_t skip = at ? (size_t)(at - local.data) + 1 : 0;
-	return config_domain(policy_config(pair->presence->policy), xfed_span_make(local.data + skip, local.len - skip));
+	return config_domain(policy_config(pair->presence->policy), pair_local_domain(pair));
 }
 
 static int map_addresses(const struct pair *pair, const struct config_domain *d, struct xfed_arena *a, struct iw_ends *out)

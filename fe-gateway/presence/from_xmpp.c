@@ -225,7 +225,7 @@ static void take_probe(struct presence *p, struct pair *pair, const struct deliv
 
 /* ---- errors ([B5-19]) ---- */
 
-/* Errors that end the user's watches. Others are ignored: the next refresh of a device sends subscribe or probe again. */
+/* Errors that end the user's watches. */
 static bool end_reason(struct xfed_span condition, enum sip_end_reason *out)
 {
 	static const struct {
@@ -247,6 +247,27 @@ static bool end_reason(struct xfed_span condition, enum sip_end_reason *out)
 	return false;
 }
 
+/* Errors that pass: the same question may have another answer later (RFC 6120 section 8.3.2). */
+static bool is_passing(const struct xfed_xml_elem *stanza, struct xfed_span condition)
+{
+	static const char *const rows[] = { "internal-server-error", "remote-server-not-found", "remote-server-timeout", "resource-constraint" };
+	const struct xfed_xml_elem *error = xfed_xml_child(stanza, XFED_NS_SERVER, "error");
+	bool is = error && xfed_span_is(xfed_xml_attr_get(error, "type"), "wait");
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		is |= xfed_span_is(condition, rows[i]);
+	}
+	return is;
+}
+
+/* The watches stay as they are, and the contact is asked again in growing pauses (resync.c). */
+static void put_off(struct pair *pair)
+{
+	if (iw_relation_is_pending_out(contact_relation(pair->contact).state)) {
+		pair_unsaid(pair, XFED_TYPE_SUBSCRIBE);
+	}
+	pair_doubt(pair, PRESENCE_DOUBT_PUT_OFF);
+}
+
 /*
  * Only an answer to what asked for the contact's presence says anything of it: where what the contact is shown of the user is bounced, that
  * is the other direction, and it may be one device of the contact's that does not want it.
@@ -256,14 +277,19 @@ static void take_error(struct presence *p, const struct delivery *d)
 	struct pair *pair = d->known ? contact_live(d->known) : NULL;
 	struct xfed_span text;
 	enum sip_end_reason reason;
-	if (!pair || !pair->watches || !pair_has_asked(pair, d->stanza->id) ||
-		!end_reason(xfed_stanza_error_condition(d->stanza->elem, d->arena, &text), &reason)) {
+	struct xfed_span condition = xfed_stanza_error_condition(d->stanza->elem, d->arena, &text);
+	bool is_answer = pair && pair->watches && pair_has_asked(pair, d->stanza->id), is_end = end_reason(condition, &reason);
+	if (!is_answer || (!is_end && !is_passing(d->stanza->elem, condition))) {
 		deliver_drop(p->deliver, &d->origin, "type-error");
 		return;
 	}
-	pair_relate(pair, IW_RELATION_IN_UNSUBSCRIBED);
-	known_remove(&pair->known, xfed_span_make(NULL, 0));
-	watches_end(pair, reason, -1);
+	if (is_end) {
+		pair_relate(pair, IW_RELATION_IN_UNSUBSCRIBED);
+		known_remove(&pair->known, xfed_span_make(NULL, 0));
+		watches_end(pair, reason, -1);
+	} else {
+		put_off(pair);
+	}
 	deliver_done(p->deliver, &d->origin);
 }
 
@@ -311,6 +337,7 @@ void presence_take(void *user, const struct delivery *d)
 	struct pair *pair = k ? pair_of(p, k) : NULL;
 	if (pair) {
 		pair_used(pair, false);
+		pair->pause_ms = 0; /* its server answers */
 		take(p, pair, d);
 		pair_release(pair);
 	} else {

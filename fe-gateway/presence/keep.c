@@ -280,7 +280,8 @@ static int take_row(void *user, const struct store_watch *row)
 		return XFED_ERR_NOMEM;
 	}
 	char *at = (char *)(x + 1);
-	*x = (struct kept){ .until_s = row->until_s };
+	int64_t most_s = core_wall_s(k->presence->core) + policy_config(k->presence->policy)->presence.refresh_ms / 1000;
+	*x = (struct kept){ .until_s = row->until_s < most_s ? row->until_s : most_s }; /* none was granted more */
 	x->name = xfed_span_put(&at, row->name);
 	x->local = xfed_span_put(&at, row->local);
 	x->remote = xfed_span_put(&at, row->remote);

@@ -15,12 +15,6 @@ static size_t place_of(const struct known *k, struct xfed_span name)
 	return i;
 }
 
-struct iw_device *known_find(const struct known *k, struct xfed_span name)
-{
-	size_t i = place_of(k, name);
-	return i < k->count ? k->list[i] : NULL;
-}
-
 static void remove_at(struct known *k, size_t i)
 {
 	xfed_free(k->list[i]);

@@ -15,7 +15,6 @@ struct known {
 /* known.c */
 /* `*is_new`: the state has changed. A closed device is removed. OK; LIMIT: it would be the 17th, NOMEM: the list is unchanged. */
 int known_set(struct known *k, const struct iw_device *d, bool *is_new);
-struct iw_device *known_find(const struct known *k, struct xfed_span name);
 void known_remove(struct known *k, struct xfed_span name); /* data NULL: all of them */
 bool known_forget_doubtful(struct known *k);		   /* true: at least one was removed */
 uint64_t known_digest(const struct known *k);		   /* the same for the same devices, in any order; of none: 0 */

@@ -5,24 +5,10 @@
 
 /* ---- contacts ---- */
 
-static bool has_domain(const struct presence *p, struct xfed_span bare)
-{
-	const char *at = memchr(bare.data, '@', bare.len);
-	size_t skip = at ? (size_t)(at - bare.data) + 1 : 0;
-	return config_domain(policy_config(p->policy), xfed_span_make(bare.data + skip, bare.len - skip));
-}
-
-static const struct xfed_partner *partner_of(const struct presence *p, struct xfed_span bare)
-{
-	const char *at = memchr(bare.data, '@', bare.len);
-	size_t skip = at ? (size_t)(at - bare.data) + 1 : 0;
-	return policy_partner(p->policy, xfed_span_make(bare.data + skip, bare.len - skip));
-}
-
 int presence_approve(struct presence *p, struct xfed_span local, struct xfed_span remote)
 {
-	const struct xfed_partner *partner = partner_of(p, remote);
-	if (!partner || !has_domain(p, local)) {
+	const struct xfed_partner *partner = policy_partner(p->policy, xfed_jid_domain_part(remote));
+	if (!partner || !config_domain(policy_config(p->policy), xfed_jid_domain_part(local))) {
 		return XFED_ERR_NOT_FOUND;
 	}
 	if (partner->type != XFED_PARTNER_PUBLIC_UNVERIFIED) {
@@ -120,6 +106,8 @@ bool presence_subscription_end(struct presence *p, uint64_t id)
 	if (t && t->kind == PARTY_WATCH) {
 		watch_end((struct watch *)t, SIP_END_DEACTIVATED);
 	} else if (t) {
+		enum iw_relation_state state = contact_relation(t->pair->contact).state;
+		t->pair->is_ended = iw_relation_is_from(state) || iw_relation_is_pending_in(state); /* else nobody would ask anyway */
 		follow_end(t->pair);
 	}
 	return t;

@@ -36,21 +36,14 @@ struct pair *pair_of(struct presence *p, struct contact *k)
 	return pair;
 }
 
-static struct xfed_span domain_part(struct xfed_span jid)
-{
-	const char *at = memchr(jid.data, '@', jid.len);
-	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
-	return xfed_span_make(jid.data + skip, jid.len - skip);
-}
-
 struct xfed_span pair_remote_domain(const struct pair *pair)
 {
-	return domain_part(contact_remote(pair->contact));
+	return xfed_jid_domain_part(contact_remote(pair->contact));
 }
 
 struct xfed_span pair_local_domain(const struct pair *pair)
 {
-	return domain_part(contact_local(pair->contact));
+	return xfed_jid_domain_part(contact_local(pair->contact));
 }
 
 static uint64_t pending_key(const struct pair *pair)
@@ -101,10 +94,10 @@ static void pair_free(struct pair *pair)
 	xfed_free(pair);
 }
 
-/* A pair with an undelivered subscription stanza is kept. */
+/* A pair with an undelivered subscription stanza is kept, and one that an operator wants quiet. */
 void pair_release(struct pair *pair)
 {
-	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0;
+	bool is_used = pair->watches || pair->follow || pair->known.count > 0 || pair->trials > 0 || pair->is_ended;
 	if (!is_used && pair->under_way == 0 && !pair->is_saving && !pair_has_unsaid(pair)) {
 		pair_free(pair);
 	}
@@ -117,6 +110,7 @@ struct iw_relation_step pair_relate(struct pair *pair, enum iw_relation_event ev
 	int64_t asked_s = contact_asked_s(pair->contact); /* of a request that waits still: what the user does itself gives it no more time */
 	struct iw_relation_step step = iw_relation_step(&r, ev);
 	tally_pending(pair, r.state);
+	pair->is_ended = pair->is_ended && (iw_relation_is_from(r.state) || iw_relation_is_pending_in(r.state));
 	if (step.is_changed) {
 		asked_s = asked_s == 0 ? core_wall_s(p->core) : asked_s;
 		if (ev == IW_RELATION_OUT_UNSUBSCRIBED) {
@@ -408,6 +402,7 @@ static struct trunk_user trunk_user_of(struct presence *p)
 			.data = p,
 			.methods = SIP_METHOD_BIT(SUBSCRIBE),
 			.inside = SIP_METHOD_BIT(NOTIFY) | SIP_METHOD_BIT(SUBSCRIBE),
+			.anew = SIP_METHOD_BIT(SUBSCRIBE),
 			.accept = "application/pidf+xml",
 			.events = "presence",
 			.request = on_request,
@@ -470,6 +465,7 @@ void presence_stop(struct presence *p)
 	presence_break_promises(p);
 	presence_forget_said(p);
 	keep_stop(p);
+	presence_walk_stop(p);
 	tally_clear(&p->pace);
 	tally_clear(&p->resume.told);
 	tally_clear(&p->watched);

@@ -50,6 +50,7 @@ void presence_flush(struct presence *p); /* at the end of each turn of the loop:
 #define PRESENCE_DOUBTS(X)                                                                                                                           \
 	X(STREAM, "stream-lost", "a stream to the partner was lost")                                                                                 \
 	X(LINK, "link-lost", "the link to an edge was lost")                                                                                         \
+	X(PUT_OFF, "put-off", "the partner's server does not answer for the contact now")                                                            \
 	X(UNSENT, "unsent", "what was told did not reach the partner")                                                                               \
 	X(CONNECTION, "connection-closed", "the connection to the SIP server closed")                                                                \
 	X(HOP, "hop-lost", "the SIP server did not answer")                                                                                          \

@@ -47,12 +47,15 @@ struct watch {
 	struct party party;	   /* first */
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
-	struct sip_sub_value value;	     /* state of the NOTIFY to be sent: */
-	bool has_notify, is_gone, is_untold; /* untold: resumed from the store, and not notified by this process yet */
-	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
-	uint64_t wait_ms;
-	struct kept *kept;   /* its stored row, until its next hop is resolved (keep.c) */
-	uint64_t told, sent; /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
+	struct sip_sub_value value; /* state of the NOTIFY to be sent */
+	int32_t last_retry_s;	    /* with which, and why, it ends when it has been told offline */
+	enum sip_end_reason last_reason : 8;
+	uint8_t format; /* enum iw_msrtc_format: of its NOTIFYs (format.c) */
+	bool has_notify : 1, is_gone : 1, is_leaving : 1, is_leave_sent : 1, is_udp_only : 1, is_fetch : 1;
+	bool is_untold : 1, shows : 1; /* shows: NOTIFYs may have a body. Untold: the contact was not heard yet: none is claimed, or, as of a */
+	uint64_t wait_ms;	       /* fetch, until then; 0 of one that was resumed from the store: resync.c knows when */
+	struct kept *kept;	       /* its stored row, until its next hop is resolved (keep.c) */
+	uint64_t told, sent;	       /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
 };
 
 struct follow {
@@ -80,19 +83,18 @@ struct pair {
 	struct known known;	 /* available resources of the contact */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way;			/* under_way: stanzas to the contact without a fate yet */
-	enum presence_doubt why : 8;			/* why the contact's state may be out of date (resync.c) */
-	bool is_listed : 1, is_asked : 1, is_heard : 1; /* in presence.stale; probed; answered */
-	bool is_second : 1, must_tell : 1;		/* second probe; to be told again */
+	unsigned trials, under_way;					/* under_way: stanzas to the contact without a fate yet */
+	enum presence_doubt why : 8;					/* why the contact's state may be out of date (resync.c) */
+	bool is_listed : 1, is_asked : 1, is_heard : 1, is_put_off : 1; /* in presence.stale; probed; answered, or answered: not now */
+	bool is_second : 1, must_tell : 1, is_ended : 1;		/* second probe; to be told again; an operator has ended the follow */
 	bool is_saving : 1, is_tallied : 1; /* to be told that it may see the user when that is in the store; in presence.pending, under: */
 	uint8_t unsaid[2];		    /* enum xfed_stanza_type: of each direction the last word that did not get there; NONE: none */
 	uint64_t pending_key;
 	uint64_t asked_ms, pause_ms, probed_ms;
 	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
 	struct xfed_heap_item due; /* time-out of the probe, sweep after its answer, or the next probe */
-	struct pair *stale_prev, *stale_next;
-	struct pair **bucket, *bucket_prev, *bucket_next; /* list of one hash bucket of partners' domains */
-	struct pair *prev, *next;			  /* in presence.pairs */
+	struct pair **bucket, *bucket_prev, *bucket_next;   /* list of one hash bucket of partners' domains */
+	struct pair *stale_prev, *stale_next, *prev, *next; /* in presence.stale; in presence.pairs */
 };
 
 /* An answer to a request, sent at the end of the turn. */
@@ -115,23 +117,21 @@ struct presence {
 	struct deliver *deliver;
 	struct trunk_user trunk_user;
 	struct party *by_id, *queue;
-	struct pair *pairs, *stale;
-	struct pair *by_partner[PRESENCE_BUCKETS];			     /* by the hash of the contact's domain */
-	struct xfed_heap asked;						     /* pairs, by due */
+	struct pair *pairs, *stale, *by_partner[PRESENCE_BUCKETS];	     /* by_partner: by the hash of the contact's domain */
+	struct xfed_heap asked, due;					     /* pairs, and parties, by due */
 	size_t counts[2][PRESENCE_PHASES], links;			     /* of parties by kind; edges that can be reached */
 	size_t doubts[PRESENCE_DOUBT_COUNT];				     /* pairs by why they are stale, or their follows */
 	uint64_t heard_ms[PRESENCE_BUCKETS], heard_domain[PRESENCE_BUCKETS]; /* when the last of a bucket was heard, and the hash of its domain */
-	uint64_t turn_us, hop_doubts;	/* when the next subscription in doubt is asked; of all hops, when they were last looked at */
-	struct pair *walk_at, *checked; /* the next pair of a walk (walk.c; NULL: none runs), and of the watchdog (drift.c) */
+	uint64_t turn_us, hop_doubts, left_ms; /* when the next one in doubt is asked; hops, when last looked at; left service then (0: not) */
+	struct pair *walk_at, *checked;	       /* the next pair of a walk (walk.c; NULL: none runs), and of the watchdog (drift.c) */
 	unsigned walk_what, walk_next;
+	struct stream_walk *streams; /* lost or opened, whose pairs are still to be looked at (walk.c) */
 	struct said *said;
 	struct reply *replies;
 	struct promise *promises; /* deliveries that are settled when they are in the store (from_xmpp.c) */
-	struct xfed_heap due;	  /* of parties */
 	struct rt_timer timer;
 	struct xfed_buf scratch;
 	size_t watch_count, follow_count, pair_count, unsaid_count;
-	uint64_t left_ms; /* when it went out of service; 0: it is in it */
 	struct presence_trial *trials;
 	struct keep *keep;
 	struct tally *watched, *shares, *pending, *pace; /* watches by user; follows by partner; requests that wait; this second of partners */

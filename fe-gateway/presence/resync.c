@@ -58,7 +58,7 @@ static void wait(struct pair *pair, uint64_t until_ms)
 
 static uint64_t next_pause_ms(struct pair *pair)
 {
-	uint64_t ms = pair->pause_ms == 0 ? PAUSE_FIRST_MS : 2 * pair->pause_ms;
+	uint64_t ms = pair->pause_ms == 0 ? PAUSE_FIRST_MS : pair->pause_ms + pair->pause_ms / 2;
 	return pair->pause_ms = ms < PAUSE_MOST_MS ? ms : PAUSE_MOST_MS;
 }
 
@@ -69,9 +69,10 @@ static bool is_waiting(const struct pair *pair)
 
 void pair_doubt(struct pair *pair, enum presence_doubt why)
 {
-	bool is_new = pair->why == PRESENCE_SURE;
-	pair->must_tell = true;
-	if (why != PRESENCE_DOUBT_UNSENT) {
+	bool is_new = pair->why == PRESENCE_SURE, is_put_off = why == PRESENCE_DOUBT_PUT_OFF;
+	pair->must_tell |= !is_put_off; /* one that is put off has heard what it was told */
+	pair->is_put_off |= is_put_off;
+	if (why != PRESENCE_DOUBT_UNSENT && !is_put_off) {
 		pair->is_second = false;
 		pair->known.doubtful = UINT32_MAX;
 		set_why(pair, why);
@@ -88,45 +89,15 @@ void pair_is_fresh(struct pair *pair)
 	set_why(pair, PRESENCE_SURE);
 	unlist(pair);
 	xfed_heap_remove(&pair->presence->asked, &pair->due);
-	pair->is_asked = pair->is_heard = pair->must_tell = pair->is_second = false;
+	pair->is_asked = pair->is_heard = pair->must_tell = pair->is_second = pair->is_put_off = false;
 }
 
 /* ---- streams and links ---- */
 
-static bool is_of(const struct pair *pair, struct xfed_span local, struct xfed_span remote)
-{
-	return xfed_span_eq(pair_remote_domain(pair), remote) && xfed_span_eq(pair_local_domain(pair), local);
-}
-
-void presence_stream_lost(struct presence *p, struct xfed_span local, struct xfed_span remote, bool is_ours)
-{
-	struct pair *pair, **list_of = pairs_of(p, remote);
-	DL_FOREACH2(*list_of, pair, bucket_next)
-	{
-		if ((is_ours ? pair->follow != NULL : pair->watches != NULL) && is_of(pair, local, remote)) {
-			if (is_ours) {
-				pair->follow->is_remembered = true; /* the last stanzas on it may be lost */
-			}
-			pair_doubt(pair, PRESENCE_DOUBT_STREAM);
-		}
-	}
-}
-
-static void ask_soon(struct pair *pair)
+void pair_ask_soon(struct pair *pair)
 {
 	if (pair->why != PRESENCE_SURE && !pair->is_asked && !pair->is_second && is_waiting(pair)) {
 		list(pair);
-	}
-}
-
-void presence_stream_open(struct presence *p, struct xfed_span local, struct xfed_span remote)
-{
-	struct pair *pair, **list_of = pairs_of(p, remote);
-	DL_FOREACH2(*list_of, pair, bucket_next)
-	{
-		if (is_of(pair, local, remote)) {
-			ask_soon(pair);
-		}
 	}
 }
 
@@ -168,7 +139,7 @@ void pair_was_heard(struct pair *pair)
 		pair->is_heard = true;
 		wait(pair, now + SWEEP_MS);
 	} else {
-		ask_soon(pair);
+		pair_ask_soon(pair);
 	}
 }
 
@@ -197,7 +168,7 @@ static void ask(struct pair *pair)
 	uint64_t now = presence_now(pair->presence);
 	bool must_tell = pair->must_tell;
 	unlist(pair);
-	pair->must_tell = false;
+	pair->must_tell = pair->is_put_off = false;
 	say_again(pair);
 	if (pair->follow && must_tell) {
 		follow_tell_again(pair->follow);
@@ -231,7 +202,10 @@ static void forget_doubtful(struct pair *pair)
 	watches_tell_untold(pair);
 }
 
-/* The partner is reachable if other contacts of it were heard since the probe: then this one is offline, and no longer in doubt. */
+/*
+ * The partner is reachable if other contacts of it were heard since the probe: then this one is offline, and no longer in doubt, unless its
+ * server has said that it cannot answer now.
+ */
 static void not_answered(struct pair *pair, uint64_t now)
 {
 	if (pair->known.count > 0) {
@@ -239,7 +213,7 @@ static void not_answered(struct pair *pair, uint64_t now)
 			RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_STR("why", presence_doubt_word(pair->why)), RT_END);
 	}
 	forget_doubtful(pair);
-	if (pair_partner_heard_ms(pair) > pair->asked_ms && !pair->must_tell) {
+	if (pair_partner_heard_ms(pair) > pair->asked_ms && !pair->must_tell && !pair->is_put_off) {
 		pair_is_fresh(pair);
 	} else {
 		pair->is_asked = false;

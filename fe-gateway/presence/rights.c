@@ -1,5 +1,6 @@
 /* Rights of a pair, their renewal and their end. */
 #include "presence/rights.h"
+#include "presence/stale.h"
 
 #include "xfed/rt/log.h"
 
@@ -47,7 +48,7 @@ bool pair_is_unasked(const struct pair *pair)
 {
 	enum iw_relation_state state = contact_relation(pair->contact).state;
 	bool is_wanted = iw_relation_is_from(state) || iw_relation_is_pending_in(state);
-	bool is_asked = pair->follow && !pair->follow->machine.is_unwanted;
+	bool is_asked = pair->follow && !pair->follow->machine.is_unwanted && !follow_is_asleep(pair->follow);
 	return is_wanted && !is_asked && pair_may_see(pair, true);
 }
 

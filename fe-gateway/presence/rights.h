@@ -8,6 +8,8 @@
 void pair_used(struct pair *pair, bool is_by_user);
 /* Whether policy lets the contact see the user (`is_contact`), or the user the contact. */
 bool pair_may_see(const struct pair *pair, bool is_contact);
+/* The same while a reload has not come to all pairs (walk.c): whether policy in force forbids it and this one may not have heard so yet. */
+bool pair_is_forbidden(const struct pair *pair, bool is_contact);
 /* Whether the partner's type needs no consent of the user's, or the user has given it by adding. Other gates are not asked. */
 bool pair_has_rights(const struct pair *pair);
 /* The contact may see the user, or has asked to, and the user's server is not asked: not at all, or what there was is being ended. */
@@ -21,7 +23,7 @@ void pair_approved(struct pair *pair);
 void pair_end_rights(struct pair *pair);
 /* follow.c */
 void follow_rejudge(struct follow *f); /* other files are in force: what may not be seen any more is told anew without it */
-/* watch.c: presence of the contact has come; waiting fetches are answered shortly */
+/* watch.c: presence of the contact has come; waiting fetches are answered shortly, and watches that know nothing yet are told */
 void watches_heard(struct pair *pair);
 /* Ends the relation in both directions, and tells both sides. */
 void pair_end(struct pair *pair);

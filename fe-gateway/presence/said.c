@@ -104,7 +104,7 @@ void presence_outcome(struct presence *p, struct xfed_span stanza_id, const stru
 	bool is_there = r->fate == XFED__FATE__FATE_DELIVERED || r->fate == XFED__FATE__FATE_DROPPED; /* a newer one has replaced it */
 	if (pair && !is_there) {
 		not_there(pair, s, r);
-	} else if (pair) {
+	} else if (pair && s->type != XFED_TYPE_SUBSCRIBE && s->type != XFED_TYPE_PROBE) { /* that a question is there is no answer yet */
 		pair->pause_ms = 0;
 	}
 	if (is_there && s->type == XFED_TYPE_UNSUBSCRIBED) {

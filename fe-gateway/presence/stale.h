@@ -16,6 +16,7 @@
 void presence_resync(struct presence *p);
 void pair_doubt(struct pair *pair, enum presence_doubt why);
 void pair_was_heard(struct pair *pair); /* presence of the contact, which answers a probe, has come */
+void pair_ask_soon(struct pair *pair);	/* there is a way: who waits for the end of a pause waits no more */
 /* When any contact of the same partner was heard last; 0: not known, as where others of the bucket were heard since. */
 uint64_t pair_partner_heard_ms(const struct pair *pair);
 void pair_is_fresh(struct pair *pair); /* nothing is in doubt any more */
@@ -40,15 +41,22 @@ void follow_await(struct follow *f);	      /* starts the minute for an answer, u
 bool follow_is_given_up(struct follow *f);    /* whether it has run out; true once */
 bool follow_may_notify(struct follow *f);     /* rate limit; false: refuse the NOTIFY, a refresh is scheduled */
 
-/* walk.c: all pairs, a bounded number a turn */
+/* large.c: a NOTIFY has not got there; true: it had gone by TCP, being too large for UDP, and is sent again by UDP, with what fits */
+int notify_send(struct watch *w, struct xfed_arena *a); /* what it has to send; OK, LIMIT: not even without most of its devices; or why not */
+bool watch_falls_back(struct watch *w);
+
+/* walk.c: all pairs, or those of a stream's domains, a bounded number a turn */
 enum walk { WALK_POLICY = 1, WALK_LINK = 2, WALK_HOPS = 4 };
 void presence_walk(struct presence *p, unsigned what);
 void presence_walk_on(struct presence *p);	  /* the end of a turn */
 void presence_walk_past(const struct pair *pair); /* before the pair is freed */
 void presence_watch_hops(struct presence *p);	  /* about once a second */
+void presence_walk_stop(struct presence *p);
 
-/* drift.c: about once a second a few pairs */
+/* drift.c: about once a second a few pairs; and one, whether its contact sees what it may see */
 void presence_check(struct presence *p);
+void pair_check_asked(struct pair *pair);
+bool follow_is_asleep(const struct follow *f); /* it has ended, or never begun, and waits for nothing; but the last state holds for good */
 uint64_t pair_digest(const struct pair *pair); /* of what is known of the contact */
 
 /* said.c: stanzas under way to the contact, whose outcome is awaited */

@@ -1,6 +1,6 @@
 /*
  * Rounds through all contacts. After a start or reload: missing follows are made, max(50, 1 %) a second. Otherwise: every contact is looked
- * at once an hour, whether its relation has lapsed or its request has expired.
+ * at once in ten minutes, whether its relation has lapsed, its request has expired, or it sees nothing of a user that it may see (drift.c).
  */
 #include "presence/keep.h"
 #include "presence/rights.h"
@@ -10,7 +10,7 @@
 
 #define RESUME_PER_S  50 /* or a hundredth of all, whichever is more */
 #define LOOKS	      20 /* contacts looked at for each follow that may be made */
-#define ROUND_S	      3600
+#define ROUND_S	      600
 #define PENDING_S     ((int64_t)30 * 24 * 3600)
 #define PACE_UNLISTED 1
 
@@ -102,7 +102,11 @@ static enum look look_at_next(struct presence *p, bool is_start)
 	enum look did = pair ? LOOKED : POSTPONED;
 	if (pair) {
 		end_what_is_over(pair);
-		did = is_start ? resume(pair) : LOOKED;
+		if (is_start) {
+			did = resume(pair);
+		} else {
+			pair_check_asked(pair);
+		}
 		pair_release(pair);
 	}
 	contacts_give_back(p->contacts, k, presence_now(p));

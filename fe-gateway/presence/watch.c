@@ -1,4 +1,5 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
+#include "presence/format.h"
 #include "presence/keep.h"
 #include "presence/rights.h"
 #include "presence/stale.h"
@@ -7,19 +8,16 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
-#include "interwork/pidf.h"
-#include "sip/lex.h"
 #include "xfed/limits.h"
 #include "xfed/rt/log.h"
 
 #define EXPIRES_DEFAULT_S 3600
 #define EXPIRES_MIN_S	  60
-#define BODY_BYTES	  (12 * 1024)
-#define BODY_LEAST_BYTES  256
 #define TOO_LARGE_S	  3600
 #define PROBE_EVERY_MS	  5000
 #define FETCH_MS	  5000 /* a fetch waits so long for the answer to its probe ([B5-06]) */
 #define FETCH_MORE_MS	  300  /* ... and so long after the first answer for those of other resources */
+#define APPROVED_MS	  5000 /* within which the first presence comes behind an approval */
 #define LEAVING_LINES	  "Retry-After: 10\r\n"
 #define FAILING_LINES	  "Retry-After: 60\r\n"
 
@@ -51,11 +49,33 @@ static void step(struct watch *w, const struct sip_notifier_event *ev)
 	run(w);
 }
 
+/* NOTIFYs have no body until the contact is heard (RFC 6665 section 4.2.2, [B5.2]): `closed` would be a guess. By then it is offline. */
+static void await_state(struct watch *w, uint64_t ms)
+{
+	w->is_untold = true;
+	w->wait_ms = presence_now(w->party.pair->presence) + ms;
+	party_rearm(&w->party);
+}
+
+/* A NOTIFY that is queued for the end of this turn has the state anyway. */
+static void tell_state(struct watch *w, bool is_urgent)
+{
+	w->is_untold = false;
+	w->wait_ms = w->is_fetch ? w->wait_ms : 0;
+	if (!w->has_notify || w->value.state != SIP_SUB_ACTIVE) {
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
+	}
+}
+
 void watch_due(struct watch *w)
 {
-	if (w->wait_ms != 0) {
+	if (w->wait_ms != 0 && presence_now(w->party.pair->presence) >= w->wait_ms) {
 		w->wait_ms = 0;
-		party_queue(&w->party);
+		if (w->is_fetch) {
+			party_queue(&w->party);
+		} else if (w->is_untold) {
+			tell_state(w, true);
+		}
 	}
 	step(w, &(struct sip_notifier_event){ .kind = party_is_turn(&w->party) ? SIP_NOTIFIER_DOUBT : SIP_NOTIFIER_TICK });
 }
@@ -65,39 +85,16 @@ static void count_notify(const struct presence *p, const char *result)
 	rt_metric_add(p->core->d.metrics, RT_M_PRESENCE_NOTIFICATIONS, 1, RT_LABELS(XFED_SPAN("out"), xfed_span_str(result)));
 }
 
-void watch_answered(struct watch *w, const struct sip_message *m)
-{
-	int status = m ? m->status : 408;
-	if (m && trunk_send_challenged(&w->party.send, m)) {
-		w->has_notify = true;
-		party_queue(&w->party);
-		return;
-	}
-	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
-	w->told = status < 300 ? w->sent : w->told;
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
-}
-
-void watch_unsent(struct watch *w)
-{
-	count_notify(w->party.pair->presence, "unsent");
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
-}
-
 void watch_doubt(struct watch *w)
 {
 	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
 }
 
-/* A NOTIFY that is queued for the end of this turn has the new state anyway. */
 void watches_changed(struct pair *pair, bool is_urgent)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		w->is_untold = false;
-		if (!w->has_notify || w->value.state != SIP_SUB_ACTIVE) {
-			step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = is_urgent });
-		}
+		tell_state(w, is_urgent);
 	}
 }
 
@@ -106,7 +103,7 @@ void watches_tell_untold(struct pair *pair)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		if (w->is_untold) {
+		if (w->is_untold && w->wait_ms == 0) {
 			w->is_untold = false;
 			watch_doubt(w);
 		}
@@ -118,20 +115,77 @@ void watches_approved(struct pair *pair)
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
 		w->shows = w->shows || !w->is_fetch;
+		if (w->machine.state == SIP_SUB_PENDING) { /* its server sends who is there right behind it (RFC 6121 section 3.1.5) */
+			await_state(w, APPROVED_MS);
+		}
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ACTIVATE });
+	}
+}
+
+/* A client of Lync keeps what it was told last, whatever ends the subscription: it is told that the contact is offline first. */
+static void end(struct watch *w, enum sip_end_reason reason, int64_t retry_after_s)
+{
+	const struct pair *pair = w->party.pair;
+	const struct config_domain *d = config_domain(policy_config(pair->presence->policy), pair_local_domain(pair));
+	bool is_shown = w->machine.state == SIP_SUB_ACTIVE && w->shows;
+	if (w->is_leaving) {
+		return;
+	}
+	if (d && d->dialect == CONFIG_DIALECT_LYNC && is_shown) {
+		w->is_leaving = true;
+		w->last_reason = reason;
+		w->last_retry_s = retry_after_s < INT32_MAX ? (int32_t)retry_after_s : INT32_MAX;
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = true });
+		return;
+	}
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = retry_after_s });
+}
+
+/* The NOTIFY before the last has its answer, or none. */
+static void end_left(struct watch *w)
+{
+	if (w->is_leave_sent) {
+		w->is_leave_sent = false;
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = w->last_reason, .retry_after_s = w->last_retry_s });
+	}
+}
+
+void watch_answered(struct watch *w, const struct sip_message *m)
+{
+	int status = m ? m->status : 408;
+	if (m && trunk_send_challenged(&w->party.send, m)) {
+		w->has_notify = true;
+		party_queue(&w->party);
+		return;
+	}
+	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
+	if (!m && watch_falls_back(w)) {
+		return;
+	}
+	w->told = status < 300 ? w->sent : w->told;
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
+	end_left(w);
+}
+
+void watch_unsent(struct watch *w)
+{
+	count_notify(w->party.pair->presence, "unsent");
+	if (!watch_falls_back(w)) {
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
+		end_left(w);
 	}
 }
 
 void watch_end(struct watch *w, enum sip_end_reason reason)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = -1 });
+	end(w, reason, -1);
 }
 
 void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = retry_after_s });
+		end(w, reason, retry_after_s);
 	}
 }
 
@@ -140,10 +194,12 @@ void watches_heard(struct pair *pair)
 	uint64_t soon = presence_now(pair->presence) + FETCH_MORE_MS;
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		if (w->wait_ms > soon) {
+		if (w->is_fetch && w->wait_ms > soon) {
 			w->wait_ms = soon;
 			w->shows = true;
 			party_rearm(&w->party);
+		} else if (w->is_untold) {
+			tell_state(w, false);
 		}
 	}
 }
@@ -193,7 +249,7 @@ static bool is_current(const struct pair *pair)
 {
 	const struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		if (!w->is_fetch && w->machine.state == SIP_SUB_ACTIVE && pair->why == PRESENCE_SURE) {
+		if (!w->is_fetch && !w->is_untold && w->machine.state == SIP_SUB_ACTIVE && pair->why == PRESENCE_SURE) {
 			return true;
 		}
 	}
@@ -241,23 +297,6 @@ static void respond(struct watch *w, const struct sip_incoming *rq)
 	}
 }
 
-static bool accepts_pidf(const struct sip_message *m)
-{
-	const struct sip_header *h = sip_message_header(m, SIP_HEADER_ACCEPT, NULL);
-	bool is_listed = h == NULL;
-	for (; h && !is_listed; h = sip_message_header(m, SIP_HEADER_ACCEPT, h)) {
-		struct xfed_span rest = h->value, element;
-		bool bad = false;
-		while (!is_listed && sip_list_next(&rest, &element, &bad)) {
-			size_t end = sip_find_outside(element, ';');
-			struct xfed_span type = sip_trim(xfed_span_make(element.data, end == SIZE_MAX ? element.len : end));
-			is_listed = xfed_span_eq_nocase(type, XFED_SPAN("application/pidf+xml")) ||
-				    xfed_span_eq_nocase(type, XFED_SPAN("application/*")) || xfed_span_is(type, "*/*");
-		}
-	}
-	return is_listed;
-}
-
 static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 {
 	int64_t most_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000;
@@ -277,6 +316,7 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 	}
 	DL_APPEND(pair->watches, w);
 	w->shows = iw_relation_is_to(contact_relation(pair->contact).state);
+	w->format = (uint8_t)format_of_resumed(d);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = most_s < EXPIRES_DEFAULT_S ? most_s : EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
 					       .expires_max_s = most_s,
@@ -333,24 +373,39 @@ static bool may_watch(const struct pair *pair)
 	return rc == XFED_OK;
 }
 
+/*
+ * A relation outlasts its watch. Who can use this up, and whom does that hurt? The user, or who sends in the user's name, as what contacts
+ * ask for does not count; and the user alone, for whom what there is stays. There is room again when a contact refuses, is removed, or lapses.
+ */
+static bool may_add(const struct pair *pair)
+{
+	enum iw_relation_state s = contact_relation(pair->contact).state;
+	return iw_relation_is_to(s) || iw_relation_is_pending_out(s) || contact_users_wanted(pair->contact) < CONTACTS_WANTED_MAX;
+}
+
 static void begin(struct presence *p, const struct sip_incoming *rq, const struct deliver_request *who, struct contact *k)
 {
+	bool is_fetch = rq->message->expires == 0;
 	struct pair *pair = pair_of(p, k);
 	if (!pair) {
 		return; /* no memory for a response: the SIP client sends the request again */
 	}
-	if (!may_watch(pair)) {
+	if (!may_watch(pair) || (!is_fetch && !may_add(pair))) {
 		refuse(p, rq, who, XFED_REASON_DELIVERY_QUEUE_FULL);
 		pair_release(pair);
 		return;
 	}
-	bool is_fetch = rq->message->expires == 0;
+	enum iw_msrtc_format format;
 	struct watch *w = watch_new(pair, who->domain);
 	if (w && is_fetch) {
 		fetch(w);
+	} else if (w && w->shows && pair->known.count == 0 && !is_current(pair)) {
+		await_state(w, STALE_ANSWER_MS);
 	}
 	if (w) {
 		w->party.transport = rq->flow->transport;
+		format_asked(rq->message, who->domain, &format);
+		w->format = (uint8_t)format;
 		party_dialog(&w->party, rq->dialog);
 		sip_notifier_step(&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires },
 			presence_now(p));
@@ -380,7 +435,8 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 		refuse(p, rq, &who, XFED_REASON_DELIVERY_QUEUE_FULL);
 		return;
 	}
-	if (!accepts_pidf(rq->message)) {
+	enum iw_msrtc_format f;
+	if (!format_asked(rq->message, who.domain, &f)) {
 		refuse(p, rq, &who, XFED_REASON_SIP_ACCEPT_UNSUPPORTED);
 		return;
 	}
@@ -395,9 +451,30 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 	}
 }
 
+/*
+ * A SUBSCRIBE inside a dialog that is not there, as after a restart. Other clients begin a new one after 481 (RFC 6665 section 4.1.2.2); one of
+ * Lync would show what it was told last until its user signs on again: for that the subscription begins in the dialog the request describes.
+ */
+static bool is_lost(const struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
+{
+	struct xfed_jid from;
+	enum xfed_reason why;
+	if (rq->id != 0 || !rq->message->to.tag.data) {
+		return false;
+	}
+	bool is_user = iw_sip_to_jid(a, rq->message->from.uri, &from, &why) == XFED_OK;
+	const struct config_domain *d = is_user ? config_domain(policy_config(p->policy), from.domain) : NULL;
+	return !d || d->dialect != CONFIG_DIALECT_LYNC;
+}
+
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
 {
 	struct party *t = NULL;
+	if (is_lost(p, rq, a)) {
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .expires_s = -1, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
+		return;
+	}
 	if (rq->id == 0) {
 		begin_new(p, rq, a);
 		return;
@@ -408,70 +485,18 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 		return;
 	}
 	struct watch *w = (struct watch *)t;
+	const struct config_domain *d = config_domain(policy_config(p->policy), pair_local_domain(w->party.pair));
+	if (d && sip_message_header(rq->message, SIP_HEADER_ACCEPT, NULL)) {
+		enum iw_msrtc_format format;
+		format_asked(rq->message, d, &format);
+		w->format = (uint8_t)format;
+	}
 	sip_notifier_step(
 		&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires }, presence_now(p));
 	respond(w, rq);
 }
 
 /* ---- NOTIFY ---- */
-
-static int write_body(struct xfed_arena *a, const struct pair *pair, const struct config_domain *d, struct xfed_buf *out)
-{
-	struct iw_device list[16];
-	struct iw_presence state = { .devices = list };
-	struct iw_presence_map map;
-	struct xfed_jid contact;
-	struct iw_pidf_addresses to;
-	for (size_t i = 0; i < pair->known.count && i < XFED_ARRAY_LEN(list); i++) {
-		iw_device_assign(&list[state.count++], pair->known.list[i]);
-	}
-	int rc = xfed_jid_parse(a, contact_remote(pair->contact), &contact);
-	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &to.contact) : rc;
-	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, &(struct iw_address_options){ .scheme = IW_SCHEME_PRES }, &to.entity) : rc;
-	policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
-	iw_presence_map_to_sip(&map, &state);
-	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
-}
-
-/* `most`: of the document, which leaves out notes and then devices beyond it. */
-static int send_bounded(struct watch *w, struct xfed_arena *a, size_t most)
-{
-	struct pair *pair = w->party.pair;
-	struct presence *p = pair->presence;
-	char state[SIP_SUB_VALUE_SIZE], lines[256], contact[TRUNK_CONTACT_BYTES];
-	struct xfed_jid local;
-	uint64_t txn;
-	int rc = xfed_jid_parse(a, contact_local(pair->contact), &local);
-	const struct config_domain *d = rc == XFED_OK ? config_domain(policy_config(p->policy), local.domain) : NULL;
-	bool has_body = most > 0;
-	struct xfed_buf body;
-	xfed_buf_init(&body, most);
-	rc = d && has_body ? write_body(a, pair, d, &body) : rc;
-	if (rc != XFED_OK || !d) {
-		xfed_buf_deinit(&body);
-		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
-	}
-	w->sent = pair_digest(pair);
-	sip_sub_value_print(&w->value, state);
-	snprintf(lines, sizeof(lines), "Event: presence\r\nSubscription-State: %s\r\n", state);
-	struct sip_layer_request rq = {
-		.max_request = d->max_request_bytes,
-		.user = &p->trunk_user.sip,
-		.id = w->party.id,
-		.dialog = w->party.dialog,
-		.request = {
-			.method = XFED_SPAN("NOTIFY"),
-			.contact = xfed_span_str(trunk_contact(p->trunk, w->party.transport, contact)),
-			.user_agent = XFED_SPAN(SIP_USER_AGENT),
-			.extra = xfed_span_str(lines),
-			.content_type = has_body ? XFED_SPAN("application/pidf+xml") : xfed_span_make(NULL, 0),
-			.body = has_body ? xfed_buf_span(&body) : xfed_span_make(NULL, 0),
-		},
-	};
-	rc = trunk_send_inside(&w->party.send, d, &rq, &txn);
-	xfed_buf_deinit(&body);
-	return rc;
-}
 
 /* Where not one device fits, as addresses and proxies on the way are that long: the watcher is told that it may ask again later. */
 static int send_too_large(struct watch *w, struct xfed_arena *a)
@@ -480,27 +505,13 @@ static int send_too_large(struct watch *w, struct xfed_arena *a)
 	core_count_refusal(pair->presence->core, XFED_REASON_SIP_REQUEST_TOO_LARGE, xfed_reason_info(XFED_REASON_SIP_REQUEST_TOO_LARGE)->side);
 	rt_log(RT_LOG_WARNING, "presence.notify-too-large", RT_KV_ADDRESS("local", contact_local(pair->contact)),
 		RT_KV_ADDRESS("partner", contact_remote(pair->contact)), RT_KV_REASON(XFED_REASON_SIP_REQUEST_TOO_LARGE), RT_END);
-	count_notify(pair->presence, "unsent");
+	w->shows = false;
 	if (w->value.state != SIP_SUB_TERMINATED) {
-		w->shows = false;
 		watch_unsent(w);
 		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = SIP_END_GIVEUP, .retry_after_s = TOO_LARGE_S });
 		return XFED_OK;
 	}
-	return send_bounded(w, a, 0);
-}
-
-/* What fits is known when it is printed: routes and credentials are others' doing. */
-static int send_notify(struct watch *w, struct xfed_arena *a)
-{
-	bool has_body = w->value.state != SIP_SUB_PENDING && w->shows;
-	size_t most = !has_body ? 0 : w->party.transport == SIP_UDP ? XFED_SIP_UDP_REQUEST_BYTES : BODY_BYTES;
-	int rc = send_bounded(w, a, most);
-	while (rc == XFED_ERR_LIMIT && most >= BODY_LEAST_BYTES) {
-		most -= most / 8;
-		rc = send_bounded(w, a, most);
-	}
-	return rc == XFED_ERR_LIMIT && has_body ? send_too_large(w, a) : rc;
+	return notify_send(w, a);
 }
 
 static void not_sent(struct watch *w, int rc)
@@ -523,14 +534,15 @@ static void say_off(struct pair *pair, bool is_by_user)
 void watch_flush(struct watch *w)
 {
 	struct pair *pair = w->party.pair;
-	if (w->kept || (w->has_notify && w->wait_ms != 0)) { /* the way of its dialog is not known yet; it waits for an answer */
+	if (w->kept || (w->has_notify && w->is_fetch && w->wait_ms != 0)) { /* the way of its dialog is not known yet; it waits for an answer */
 		return;
 	}
 	if (w->has_notify) {
 		struct xfed_arena a;
 		w->has_notify = false;
 		xfed_arena_init(&a, 256 * 1024);
-		not_sent(w, send_notify(w, &a));
+		int rc = notify_send(w, &a);
+		not_sent(w, rc == XFED_ERR_LIMIT && w->shows ? send_too_large(w, &a) : rc);
 		xfed_arena_deinit(&a);
 	}
 	if (w->is_gone && !w->party.is_queued) {

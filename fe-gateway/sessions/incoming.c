@@ -5,10 +5,13 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
+#include "interwork/imdn.h"
+#include "interwork/lync_status.h"
 #include "interwork/sdp.h"
 #include "interwork/typing.h"
 #include "interwork/warning.h"
 #include "sip/lex.h"
+#include "xfed/limits.h"
 #include "xfed/text.h"
 
 #define ARENA_BYTES   (256 * 1024)
@@ -35,7 +38,7 @@ void sessions_reply(struct sessions *ss, uint64_t txn, int status, const char *p
 	}
 }
 
-static void fill_lines(const struct asked *q, const struct iw_sip_error *e, char out[SESSION_LINES_SIZE])
+static void fill_lines(const struct asked *q, const struct iw_sip_error *e, int warning, char out[SESSION_LINES_SIZE])
 {
 	size_t len = 0;
 	out[0] = '\0';
@@ -48,7 +51,8 @@ static void fill_lines(const struct asked *q, const struct iw_sip_error *e, char
 	}
 	bool is_of_sender = e->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || e->reason == XFED_REASON_SIP_SENDER_NAMELESS;
 	if (len < SESSION_LINES_SIZE && !(is_of_sender && !q->rq->flow->is_known)) { /* a stranger gets no explanation */
-		iw_warning(out + len, SESSION_LINES_SIZE - len, xfed_span_str(sessions_config(q->ss)->sip.advertise), e->reason, e->detail);
+		iw_warning_as(
+			out + len, SESSION_LINES_SIZE - len, warning, xfed_span_str(sessions_config(q->ss)->sip.advertise), e->reason, e->detail);
 	}
 }
 
@@ -56,9 +60,13 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 {
 	char lines[SESSION_LINES_SIZE], peer[TRUNK_PEER_WORDS];
 	struct iw_sip_error e;
+	int warning = IW_WARNING_CODE;
 	enum xfed_side side = xfed_reason_info(reason)->side;
 	if (reason == XFED_REASON_SERVICE_LEAVING) { /* of the whole gateway, which is what 503 means: the client may try the next one */
 		e = (struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = reason };
+	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
+		bool is_blocked = iw_lync_status(reason, detail, q->rq->id != 0, &e) == IW_LYNC_BLOCKED;
+		warning = is_blocked ? IW_LYNC_WARNING_BLOCKED : warning;
 	} else if (iw_reason_to_sip(reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 500, .reason = reason };
 	}
@@ -82,7 +90,7 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 								  .sip_status = e.status,
 								  .said = detail });
 	}
-	fill_lines(q, &e, lines);
+	fill_lines(q, &e, warning, lines);
 	sessions_reply(q->ss, q->rq->txn, e.status, e.phrase, lines);
 }
 
@@ -183,6 +191,14 @@ static enum xfed_reason take_call(const struct asked *q, const struct deliver_re
 		xfed_free(answer);
 		return rc == XFED_ERR_LIMIT ? XFED_REASON_SIP_SESSION_LIMIT : XFED_REASON_STREAM_INTERNAL;
 	}
+	if (s->given_up == hash_of_invite(q->m) && sessions_now(q->ss) < s->given_up_ms + XFED_SIP_SESSION_HOLD_MS) {
+		rt_log(RT_LOG_INFO, "session.withdrawn", RT_KV_ADDRESS("local", local), RT_KV_ADDRESS("partner", remote),
+			RT_KV("call_id", q->m->call_id), RT_END);
+		trunk_dialog_end(q->ss->below.trunk, q->rq->dialog); /* no answer, as in give_up() */
+		xfed_free(answer);
+		session_settle(s);
+		return XFED_REASON_NONE;
+	}
 	unsigned number = sip_session_free_call(&s->machine);
 	struct call *c = number != SIP_SESSION_NO_CALL ? call_new(s, number, false) : NULL;
 	if (!c) {
@@ -275,6 +291,23 @@ static void updated(const struct asked *q, struct call *c)
 	call_step(c, SIP_SESSION_ACTIVE, 0);
 }
 
+/* True: it says of typing, or of the fate of a message, which changes nothing; and it has been answered. */
+static bool is_aside(const struct asked *q, struct call *c)
+{
+	struct iw_typing t;
+	bool is_typing = q->m->media_type.data && iw_typing_is_type(q->m->media_type) && iw_typing_read(q->m->body, &t) == XFED_OK;
+	bool is_imdn = q->m->media_type.data && xfed_span_eq_nocase(q->m->media_type, XFED_SPAN(IW_IMDN_TYPE));
+	if (!is_typing && !is_imdn) {
+		return false;
+	}
+	sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+	if (is_typing) {
+		session_user_types(c->session, &t);
+	}
+	call_step(c, SIP_SESSION_ACTIVE, 0);
+	return true;
+}
+
 static void take_message(const struct asked *q, struct call *c)
 {
 	struct session_message message = { .call = c->id };
@@ -284,27 +317,23 @@ static void take_message(const struct asked *q, struct call *c)
 	}
 	bool may_send = message.who.domain && trunk_may_send(q->ss->below.trunk, message.who.domain, q->rq->flow);
 	message.reason = may_send ? deliver_judge_pair(q->ss->below.deliver, &message.who, POLICY_MESSAGE) : XFED_REASON_SIP_SENDER_UNTRUSTED;
-	q->ss->user->message(q->ss->user->data, q->rq, &message);
+	if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
+		q->ss->user->message(q->ss->user->data, q->rq, &message);
+	}
 }
 
-/* Typing keeps a session open; it is not passed on yet. Other documents are about conferences. */
+/* Documents of another kind are about conferences. */
 static void informed(const struct asked *q, struct call *c)
 {
-	struct iw_typing t;
-	bool is_typing = q->m->media_type.data && iw_typing_is_type(q->m->media_type) && iw_typing_read(q->m->body, &t) == XFED_OK;
-	if (!is_typing) {
+	if (!is_aside(q, c)) {
 		refuse_inside(q, c, XFED_REASON_SIP_CONTENT_UNSUPPORTED, q->m->media_type);
-		return;
 	}
-	core_count_dropped(q->ss->below.core, "chat-state");
-	sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
-	call_step(c, SIP_SESSION_ACTIVE, 0);
 }
 
 /* ---- BYE ---- */
 
-/* The call of an INVITE with the same Call-ID and From tag. NULL: there is none. */
-static struct call *call_of_peer(const struct asked *q)
+/* The session of the two whom a request outside of a dialog is of and for. NULL: there is none, or its sender may not send. */
+static struct session *session_of_peer(const struct asked *q)
 {
 	struct xfed_jid from, to;
 	enum xfed_reason why;
@@ -316,7 +345,12 @@ static struct call *call_of_peer(const struct asked *q)
 	from.domain = xfed_span_str(d->domain);
 	from.resource = to.resource = xfed_span_make(NULL, 0);
 	struct xfed_span local = xfed_jid_bare(q->a, &from), remote = xfed_jid_bare(q->a, &to);
-	struct session *s = local.data && remote.data ? session_find(q->ss, local, remote) : NULL;
+	return local.data && remote.data ? session_find(q->ss, local, remote) : NULL;
+}
+
+/* The call of an INVITE with the same Call-ID and From tag. NULL: there is none. */
+static struct call *call_of_peer(const struct asked *q, const struct session *s)
+{
 	for (unsigned i = 0; s && i < SIP_SESSION_CALLS; i++) {
 		struct call *c = s->calls[i];
 		if (c && !c->is_ours && c->invite == hash_of_invite(q->m)) {
@@ -327,19 +361,25 @@ static struct call *call_of_peer(const struct asked *q)
 }
 
 /*
- * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows). It may have been accepted
- * meanwhile.
+ * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows), when ours has crossed it. It may
+ * have been accepted meanwhile. One that has not been gets no answer for now (the layer gives it 408 at last): whatever the client hears of
+ * it then, it takes for an answer in our session, tells its user that the text was lost, and forgets our dialog. So it sends the text there.
+ * A proxy may let it overtake the INVITE.
  */
 static void give_up(const struct asked *q)
 {
-	struct call *c = call_of_peer(q);
+	struct session *s = session_of_peer(q);
+	struct call *c = call_of_peer(q, s);
 	if (!c) {
+		if (s) {
+			s->given_up = hash_of_invite(q->m);
+			s->given_up_ms = sessions_now(q->ss);
+		}
 		refuse_inside(q, NULL, XFED_REASON_SIP_DIALOG_UNKNOWN, xfed_span_make(NULL, 0));
 		return;
 	}
 	sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
 	if (c->is_in_txns) {
-		sessions_reply(q->ss, c->txn, 487, NULL, "");
 		call_withdrawn(c);
 	} else {
 		call_step(c, SIP_SESSION_ENDED, 0);

@@ -30,7 +30,7 @@ static struct xfed_span our_address(const struct config *c)
 int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out)
 {
 	const struct config *c = sessions_config(ss);
-	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, our_address(c), c->sip.listen.items[0].port, 1u << IW_SDP_ACCEPT_TEXT);
+	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, our_address(c), c->sip.listen.items[0].port, IW_SDP_ACCEPT_OURS);
 }
 
 /* ---- INVITE ---- */

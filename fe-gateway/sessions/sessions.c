@@ -242,7 +242,10 @@ void call_log(const struct call *c, const char *event)
 static void part(struct call *c, enum call_todo last)
 {
 	struct session *s = c->session;
-	bool is_unaccepted = c->todo == CALL_ACCEPT;
+	bool is_unaccepted = c->todo == CALL_ACCEPT && !c->is_up;
+	if (c->todo == CALL_ACCEPT && c->is_up) { /* a refresh has no answer yet */
+		sessions_reply(s->room, c->txn, 487, NULL, "");
+	}
 	s->must_want_again |= is_unaccepted && s->must_tell_open;
 	s->must_tell_open &= !is_unaccepted;
 	if (c->is_up) {
@@ -325,7 +328,8 @@ static void rearm(struct sessions *ss)
 void session_settle(struct session *s)
 {
 	struct sessions *ss = s->room;
-	uint64_t at = sip_session_deadline(&s->machine, idle_ms(ss));
+	uint64_t at = sip_session_deadline(&s->machine, idle_ms(ss)), typing = session_typing_deadline(s);
+	at = typing < at ? typing : at;
 	if (sip_session_is_empty(&s->machine)) {
 		session_free(s);
 	} else if (at == UINT64_MAX) {
@@ -391,8 +395,9 @@ static void on_timer(void *user)
 	struct sessions *ss = user;
 	const struct xfed_heap_item *first;
 	while ((first = xfed_heap_first(&ss->due)) && first->at <= sessions_now(ss)) {
-		session_step((struct session *)((char *)(uintptr_t)first - offsetof(struct session, due)),
-			&(struct sip_session_event){ .kind = SIP_SESSION_TICK });
+		struct session *s = (struct session *)((char *)(uintptr_t)first - offsetof(struct session, due));
+		session_typing_tick(s);
+		session_step(s, &(struct sip_session_event){ .kind = SIP_SESSION_TICK });
 	}
 	rearm(ss);
 }
@@ -410,6 +415,7 @@ void sessions_want(struct sessions *ss, const struct session_want *w)
 	}
 	s->waiter = w->id;
 	s->until_ms = w->until_ms;
+	s->typing.is_known |= w->says_typing;
 	if (s->must_tell_open) {
 		return; /* it is told when the call has been accepted in fact */
 	}
@@ -424,7 +430,11 @@ uint64_t sessions_dialog(const struct sessions *ss, uint64_t call)
 
 void sessions_sent(struct sessions *ss, uint64_t call)
 {
-	call_step(call_find(ss, call), SIP_SESSION_SENT, 0);
+	struct call *c = call_find(ss, call);
+	if (c && c->session) {
+		session_typing_over(c->session, false);
+		call_step(c, SIP_SESSION_SENT, 0);
+	}
 }
 
 void sessions_answered(struct sessions *ss, uint64_t call, int status)
@@ -434,7 +444,11 @@ void sessions_answered(struct sessions *ss, uint64_t call, int status)
 
 void sessions_taken(struct sessions *ss, uint64_t call)
 {
-	call_step(call_find(ss, call), SIP_SESSION_TAKEN, 0);
+	struct call *c = call_find(ss, call);
+	if (c && c->session) {
+		session_typing_over(c->session, true);
+		call_step(c, SIP_SESSION_TAKEN, 0);
+	}
 }
 
 void sessions_settled(struct sessions *ss, uint64_t call)
@@ -520,6 +534,7 @@ void sessions_flush(struct sessions *ss)
 	while (ss->queue) {
 		call_flush(ss->queue); /* which leaves the queue */
 	}
+	session_notes_flush(ss);
 }
 
 void sessions_gauges(const struct sessions *ss)
@@ -566,6 +581,7 @@ void sessions_free(struct sessions *ss)
 	DL_FOREACH_SAFE(ss->replies, r, next) {
 		xfed_free(r);
 	}
+	session_notes_free(ss);
 	tally_clear(&ss->users);
 	tally_clear(&ss->shares);
 	xfed_heap_deinit(&ss->due);

@@ -12,6 +12,7 @@
 
 #include "core/core.h"
 #include "deliver/deliver.h"
+#include "interwork/typing.h"
 #include "journal/journal.h"
 #include "policy/policy.h"
 #include "trunk/trunk.h"
@@ -40,6 +41,8 @@ struct sessions_user {
 	void (*failed)(void *data, uint64_t id, const struct session_failure *why);
 	/* To be answered by trunk_respond(); from sessions_taken() to sessions_settled() the call is not ended by us. */
 	void (*message)(void *data, const struct sip_incoming *rq, const struct session_message *m);
+	/* The user begins or stops to type, and the contact is to be told: COMPOSING or PAUSED; bare JIDs. */
+	void (*typing)(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 };
 
 struct sessions_rooms {
@@ -69,6 +72,7 @@ struct session_want {
 	uint64_t id;			/* given back with the result */
 	struct xfed_span local, remote; /* the user and the contact: normalised bare JIDs */
 	uint64_t until_ms;		/* when it fails at the latest */
+	bool says_typing;		/* the contact's client tells of typing, and so wants to be told */
 };
 /* A message waits for a call; at most one of a user and a contact does. OPENED or FAILED follows. */
 void sessions_want(struct sessions *ss, const struct session_want *w);
@@ -77,9 +81,17 @@ uint64_t sessions_dialog(const struct sessions *ss, uint64_t call); /* 0: the ca
 void sessions_sent(struct sessions *ss, uint64_t call);
 void sessions_answered(struct sessions *ss, uint64_t call, int status);
 
+/* What the contact says of its typing without a text; the user is told while a call is open. */
+void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
+
 /* ---- messages of peers ---- */
 
 void sessions_taken(struct sessions *ss, uint64_t call);
 void sessions_settled(struct sessions *ss, uint64_t call);
+/*
+ * A message of the user that was answered with this Message-Id has not been delivered: his client is told in the open call. False: there is
+ * none, or NOMEM.
+ */
+bool sessions_tell_lost(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct xfed_span message_id, int status);
 
 #endif

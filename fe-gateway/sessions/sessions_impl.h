@@ -49,15 +49,23 @@ struct session {
 	uint64_t waiter; /* of sessions_want() */
 	uint64_t share;	 /* keys of the tallies */
 	uint64_t user;
-	struct session_failure why; /* of the event that is being stepped */
-	uint64_t until_ms;	    /* of the last sessions_want() */
-	bool must_tell_open;	    /* the waiter, when the call has been accepted in fact */
-	bool must_want_again;	    /* as it will not be */
+	struct session_failure why;	/* of the event that is being stepped */
+	uint64_t until_ms;		/* of the last sessions_want() */
+	bool must_tell_open;		/* the waiter, when the call has been accepted in fact */
+	bool must_want_again;		/* as it will not be */
+	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
 	char conversation[SESSION_CONVERSATION_SIZE];
+	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
+	struct {
+		uint64_t again_ms, until_ms, heard_ms;
+		bool is_known; /* the contact has said something of typing */
+	} typing;
 	struct xfed_heap_item due;
 	struct xfed_span local, remote; /* bare JIDs */
 	UT_hash_handle hh;		/* key: both, with a NUL between */
 };
+
+struct session_note;
 
 /* A response, sent at the end of the turn. */
 struct session_reply {
@@ -75,6 +83,7 @@ struct sessions {
 	struct session *table;
 	struct call *calls, *by_txn, *queue;
 	struct session_reply *replies;
+	struct session_note *notes; /* inside.c */
 	struct xfed_heap due;
 	struct rt_timer timer;
 	struct tally *users, *shares;
@@ -116,6 +125,14 @@ void call_broken(void *data, uint64_t id, bool was_written);
 void call_hop_ready(void *data, struct trunk_send *send);
 void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason);
 int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out); /* our session description */
+
+/* inside.c */
+void session_notes_flush(struct sessions *ss);
+void session_notes_free(struct sessions *ss);
+void session_user_types(struct session *s, const struct iw_typing *t);
+uint64_t session_typing_deadline(const struct session *s);
+void session_typing_tick(struct session *s);
+void session_typing_over(struct session *s, bool is_users);
 
 /* incoming.c: requests of peers */
 void sessions_request(void *data, const struct sip_incoming *rq);

@@ -129,8 +129,7 @@ enum sip_notifier_event_kind {
 	SIP_NOTIFIER_STATE, /* the watched state has changed; is_urgent: notify at once (it went offline), as the first after SUBSCRIBE or ACTIVATE */
 	SIP_NOTIFIER_DOUBT, /* the peer may have forgotten it, or missed something: notify again */
 	SIP_NOTIFIER_END,   /* reason, retry_after_s */
-	SIP_NOTIFIER_ANSWER, /* final `status` of the NOTIFY that is running, retry_after_s */
-	SIP_NOTIFIER_NO_ANSWER,
+	SIP_NOTIFIER_ANSWER, /* final `status` of the NOTIFY that is running (408 where none has come), retry_after_s */
 	SIP_NOTIFIER_UNSENT, /* it has not gone out as there is no way now, or the connection it went over broke */
 	SIP_NOTIFIER_TICK,
 };

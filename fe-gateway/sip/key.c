@@ -123,6 +123,7 @@ struct sip_key sip_key_merged(const struct sip_secret *s, const struct sip_messa
 {
 	struct digest d;
 	start(&d, s, MERGED);
+	add(&d, m->from.uri);
 	add(&d, m->from.tag);
 	add(&d, m->call_id);
 	add_number(&d, m->cseq);

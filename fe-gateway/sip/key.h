@@ -24,7 +24,10 @@ struct sip_key sip_key_client(const struct sip_secret *s, struct xfed_span branc
  */
 struct sip_key sip_key_server(const struct sip_secret *s, const struct sip_message *m, int transport, struct xfed_span method);
 
-/* For merged requests: From tag, Call-ID and CSeq. */
+/*
+ * For merged requests: From tag, Call-ID and CSeq, and the sender's address, which is the same in each copy: clients of two users may make the
+ * same tag and the same Call-ID, where they begin in the same second.
+ */
 struct sip_key sip_key_merged(const struct sip_secret *s, const struct sip_message *m);
 
 #define SIP_TO_TAG_LEN 16

@@ -122,15 +122,14 @@ static void tell_later(struct sip_notifier *n, int64_t retry_after_s, uint64_t n
 static void answered(struct sip_notifier *n, const struct sip_notifier_event *ev, uint64_t now_ms)
 {
 	bool is_unsent = ev->kind == SIP_NOTIFIER_UNSENT;
-	int status = ev->kind == SIP_NOTIFIER_NO_ANSWER ? 408 : ev->status;
-	if (!n->is_in_flight || (!is_unsent && status < 200)) {
+	if (!n->is_in_flight || (!is_unsent && ev->status < 200)) {
 		return;
 	}
 	n->is_in_flight = false;
 	bool was_last = n->state == SIP_SUB_TERMINATED && !n->is_due;
-	if (was_last || (!is_unsent && sip_status_ends_subscription(status))) {
+	if (was_last || (!is_unsent && sip_status_ends_subscription(ev->status))) {
 		gone(n);
-	} else if (is_unsent || status >= 300) {
+	} else if (is_unsent || ev->status >= 300) {
 		tell_later(n, is_unsent ? -1 : ev->retry_after_s, now_ms);
 	} else {
 		n->failures = 0;
@@ -175,7 +174,6 @@ void sip_notifier_step(struct sip_notifier *n, const struct sip_notifier_event *
 		}
 		break;
 	case SIP_NOTIFIER_ANSWER:
-	case SIP_NOTIFIER_NO_ANSWER:
 	case SIP_NOTIFIER_UNSENT:
 		answered(n, ev, now_ms);
 		break;

@@ -342,6 +342,23 @@ static int refuse_glare(struct sip_layer *l, const struct sip_message *m, const 
 	return refuse_inside(l, m, key, status, line, now_ms);
 }
 
+/*
+ * A request of the peer's has come from there. A place that we have chosen, whose server sends its requests over a connection of its own,
+ * stays the place: that connection is used while it is open, and when it is closed its address leads nowhere, as nobody has to listen at the
+ * port that sent-by names, or prove a name there.
+ */
+static void heard_from(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *from)
+{
+	struct sip_target at;
+	sip_leg_target(leg, &at);
+	if (leg->is_target_ours && at.transport != SIP_UDP && at.transport == from->transport && strcmp(at.ip, from->ip) == 0) {
+		at.flow = from->flow;
+		sip_leg_moved(l, leg, &at, true);
+	} else {
+		sip_leg_moved(l, leg, from, false);
+	}
+}
+
 static int deliver_inside(
 	struct sip_layer *l, const struct sip_message *m, const struct sip_key *key, struct sip_leg *leg, enum sip_method method, uint64_t now_ms)
 {
@@ -358,7 +375,7 @@ static int deliver_inside(
 		leg->theirs = t->id;
 		leg->invite_cseq = m->cseq;
 	}
-	sip_leg_moved(l, leg, &t->target, false);
+	heard_from(l, leg, &t->target);
 	give_to_user(l, t, m, leg, now_ms);
 	return XFED_OK;
 }
@@ -372,7 +389,7 @@ static int receive_inside(struct sip_layer *l, const struct sip_message *m, cons
 		return rc == XFED_ERR_INVALID ? sip_server_answer(l, m, 400, NULL, XFED_SPAN("")) : rc;
 	}
 	if (!leg) {
-		return refuse_by(l, m, v);
+		return v->user && l->flow.is_known && m->to.tag.len > 0 ? deliver(l, m, key, v, now_ms) : refuse_by(l, m, v);
 	}
 	struct sip_verdict inner = sip_dispatch_inside(&l->users, leg->user, m);
 	if (inner.disposition == SIP_DISPOSE_ANSWER) {

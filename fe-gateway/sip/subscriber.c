@@ -33,6 +33,13 @@ static void send(struct sip_subscriber *s, bool is_end)
 	s->refresh_ms = NEVER;
 }
 
+/* Its answer is followed by a NOTIFY (section 4.2.1.2): a 2xx alone does not show that those of the peer still get here. */
+static void refresh(struct sip_subscriber *s, uint64_t now_ms)
+{
+	s->notify_by_ms = now_ms + XFED_SIP_TIMER_N_MS;
+	send(s, false);
+}
+
 static void enter(struct sip_subscriber *s, enum sip_sub_state state, enum sip_end_reason reason, int status)
 {
 	if (s->state == state && state != SIP_SUB_TERMINATED) {
@@ -57,11 +64,14 @@ static void begin(struct sip_subscriber *s, uint64_t now_ms)
 	send(s, false);
 }
 
-/* Doubled with each failure in a row, and reduced at random by up to a quarter. */
+/*
+ * Doubled with each failure in a row but the first, and reduced at random by up to a quarter. Behind a cut the first is the cut's, and the
+ * second that the peer goes on writing into a connection that it takes for open.
+ */
 static uint64_t patience_ms(const struct sip_subscriber *s)
 {
 	uint64_t ms = XFED_SIP_RESUBSCRIBE_MIN_MS;
-	for (unsigned i = 1; i < s->failures && ms < XFED_SIP_RESUBSCRIBE_MAX_MS; i++) {
+	for (unsigned i = 2; i < s->failures && ms < XFED_SIP_RESUBSCRIBE_MAX_MS; i++) {
 		ms *= 2;
 	}
 	ms = ms < XFED_SIP_RESUBSCRIBE_MAX_MS ? ms : XFED_SIP_RESUBSCRIBE_MAX_MS;
@@ -86,6 +96,7 @@ static uint64_t wait_ms(const struct sip_subscriber *s, int64_t retry_after_s)
 static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again again, int64_t retry_after_s, int status, uint64_t now_ms)
 {
 	bool was_up = s->state == SIP_SUB_ACTIVE || s->state == SIP_SUB_PENDING;
+	uint64_t begun_ms = s->notify_by_ms != NEVER ? s->notify_by_ms - XFED_SIP_TIMER_N_MS : now_ms;
 	s->has_dialog = s->is_in_flight = false;
 	s->expires_ms = s->refresh_ms = s->notify_by_ms = s->retry_ms = NEVER;
 	enter(s, SIP_SUB_TERMINATED, reason, status);
@@ -101,7 +112,8 @@ static void end(struct sip_subscriber *s, enum sip_end_reason reason, enum again
 		return;
 	}
 	s->failures++;
-	s->retry_ms = now_ms + wait_ms(s, retry_after_s);
+	s->retry_ms = (retry_after_s < 0 ? begun_ms : now_ms) + wait_ms(s, retry_after_s); /* in vain it has waited already */
+	s->retry_ms = s->retry_ms > now_ms ? s->retry_ms : now_ms;
 }
 
 static void set_expiry(struct sip_subscriber *s, uint64_t life, uint64_t now_ms)
@@ -112,6 +124,15 @@ static void set_expiry(struct sip_subscriber *s, uint64_t life, uint64_t now_ms)
 		uint64_t wait = life - life / 8 < most ? life - life / 8 : most;
 		s->refresh_ms = now_ms + wait - spread(s, wait / 7);
 	}
+}
+
+static void refresh_later(struct sip_subscriber *s, uint64_t since_ms, int64_t retry_after_s, uint64_t now_ms)
+{
+	s->failures++;
+	uint64_t again = since_ms + wait_ms(s, retry_after_s);
+	again = again > now_ms ? again : now_ms;
+	s->notify_by_ms = NEVER;
+	s->refresh_ms = again < s->expires_ms && !s->is_unwanted ? again : NEVER;
 }
 
 static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_event *ev, uint64_t now_ms)
@@ -128,9 +149,7 @@ static void take_failure(struct sip_subscriber *s, const struct sip_subscriber_e
 		end(s, SIP_END_NONE, again, ev->retry_after_s, ev->status, now_ms);
 	} else {
 		/* section 4.1.2.2: after another failure of a refresh the subscription lasts until it expires */
-		s->failures++;
-		uint64_t again = now_ms + wait_ms(s, ev->retry_after_s);
-		s->refresh_ms = again < s->expires_ms && !s->is_unwanted ? again : NEVER;
+		refresh_later(s, now_ms, ev->retry_after_s, now_ms);
 	}
 }
 
@@ -165,7 +184,7 @@ static void take_answer(struct sip_subscriber *s, const struct sip_subscriber_ev
 	set_expiry(s, (uint64_t)granted * 1000, now_ms);
 	if (s->is_missed) {
 		s->is_missed = false;
-		send(s, false);
+		refresh(s, now_ms);
 	}
 }
 
@@ -183,8 +202,7 @@ static void take_notify(struct sip_subscriber *s, const struct sip_sub_value *v,
 		return; /* the caller has answered with 481 */
 	}
 	if (v->state == SIP_SUB_TERMINATED) {
-		int64_t retry = v->reason == SIP_END_NORESOURCE ? -1 : v->retry_after_s;
-		end(s, v->reason, again_after[v->reason], retry, 0, now_ms);
+		end(s, v->reason, again_after[v->reason], v->retry_after_s, 0, now_ms);
 		return;
 	}
 	s->has_dialog = true; /* may come before the response to SUBSCRIBE */
@@ -214,7 +232,7 @@ static void doubt(struct sip_subscriber *s, uint64_t now_ms)
 		return;
 	}
 	if (is_up && s->has_dialog) {
-		send(s, false);
+		refresh(s, now_ms);
 	} else if (s->state == SIP_SUB_TERMINATED && s->retry_ms != NEVER) {
 		s->failures = 0; /* they say nothing of the way there is now */
 		begin(s, now_ms);
@@ -223,13 +241,18 @@ static void doubt(struct sip_subscriber *s, uint64_t now_ms)
 
 static void tick(struct sip_subscriber *s, uint64_t now_ms)
 {
-	if (now_ms >= s->notify_by_ms) {
+	bool is_up = s->state == SIP_SUB_ACTIVE || s->state == SIP_SUB_PENDING;
+	if (now_ms >= s->notify_by_ms && (!is_up || s->is_ending)) {
 		/* No NOTIFY has come, so there is no subscription, whatever the response was (section 4.1.2.4). */
 		end(s, SIP_END_NONE, LATER, -1, 0, now_ms);
+	} else if (now_ms >= s->notify_by_ms && s->is_in_flight) {
+		s->notify_by_ms = now_ms + 1000; /* Timer F, which runs as long, says what becomes of it */
+	} else if (now_ms >= s->notify_by_ms) {
+		refresh_later(s, s->notify_by_ms - XFED_SIP_TIMER_N_MS, -1, now_ms);
 	} else if (now_ms >= s->expires_ms) {
 		end(s, SIP_END_TIMEOUT, NOW, -1, 0, now_ms);
 	} else if (now_ms >= s->refresh_ms) {
-		send(s, false);
+		refresh(s, now_ms);
 	} else if (now_ms >= s->retry_ms) {
 		begin(s, now_ms);
 	}

@@ -98,6 +98,15 @@ int xfed_jid_domain_of(struct xfed_arena *a, struct xfed_span s, struct xfed_spa
 	return xfed_jid_domain(a, xfed_span_make(s.data + start, end - start), out);
 }
 
+struct xfed_span xfed_jid_domain_part(struct xfed_span jid)
+{
+	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
+	size_t len = slash ? (size_t)(slash - jid.data) : jid.len;
+	const char *at = len ? memchr(jid.data, '@', len) : NULL;
+	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
+	return xfed_span_make(jid.data + skip, len - skip);
+}
+
 static struct xfed_span join(struct xfed_arena *a, const struct xfed_jid *j, bool with_resource)
 {
 	bool has_resource = with_resource && j->resource.data;

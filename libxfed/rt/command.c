@@ -15,6 +15,28 @@ const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind)
 	return &infos[kind];
 }
 
+#define WORD(id, word, ...) word,
+static const char *const levels[] = { RT_LEVEL_WORDS(WORD, WORD) NULL };
+static const char *const kinds[] = { RT_KIND_WORDS(WORD, WORD) NULL };
+static const char *const products[] = { RT_PRODUCT_WORDS(WORD, WORD) NULL };
+static const char *const relations[] = { RT_RELATION_WORDS(WORD, WORD) NULL };
+
+bool rt_arg_has_word(enum rt_arg_kind kind, const char *word)
+{
+	const char *const *words = kind == RT_ARG_LEVEL	     ? levels
+				   : kind == RT_ARG_KIND     ? kinds
+				   : kind == RT_ARG_PRODUCT  ? products
+				   : kind == RT_ARG_RELATION ? relations
+							     : NULL;
+	if (!words) {
+		return true;
+	}
+	while (*words && strcmp(*words, word) != 0) {
+		words++;
+	}
+	return *words != NULL;
+}
+
 #define NEEDED(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_NEEDED },
 #define OPTIONAL(key, word, kind) { key, word, RT_ARG_##kind, RT_ARG_OPTIONAL },
 #define NAMED(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_NAMED },
@@ -63,6 +85,14 @@ const struct rt_command_arg *rt_command_missing(const struct rt_command *c, cons
 		}
 	}
 	return NULL;
+}
+
+const char *rt_command_state_words(const char *state)
+{
+	if (strcmp(state, "in-service") == 0) {
+		return "in service";
+	}
+	return strcmp(state, "out-of-service") == 0 ? "OUT OF SERVICE" : state;
 }
 
 /* ---- replies ---- */
@@ -144,6 +174,10 @@ static bool check_given(const struct rt_command *c, const json_t *args, char err
 			info->type == JSON_STRING ? json_string_length(value) > 0 : json_is_integer(value) && json_integer_value(value) >= least;
 		if (!is_fine) {
 			snprintf(error, 160, "%s is a %s: %s", key, info->type == JSON_STRING ? "string" : "number", info->what);
+			return false;
+		}
+		if (info->type == JSON_STRING && !rt_arg_has_word(a->kind, json_string_value(value))) {
+			snprintf(error, 160, "%s is one of %s", key, info->what);
 			return false;
 		}
 	}

@@ -2,7 +2,7 @@
  * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version; a line @OPTIONS@ the
  * description of every key of a configuration file, from the table that reads the file; a line @REASONS@ every reason code, from
  * reasons.def, a line @MATRIX@ the rows of the negotiation matrix, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
- * what the shell has to know of them; a line @METRICS@ every family of metrics, from metrics.def.
+ * what the shell has to know of them, @WORDS@ a case for each kind of argument that is one of a few words; a line @METRICS@ every family of metrics, from metrics.def.
  *
  *   page TABLE TEMPLATE OUTPUT     TABLE: edge | gateway | partner | access | none
  */
@@ -129,6 +129,17 @@ static void put_completion(FILE *out)
 	}
 }
 
+static void put_words(FILE *out)
+{
+#define RT_ARG_ID(kind, type, what) RT_ARG_##kind,
+	static const enum rt_arg_kind all[] = { RT_ARG_KINDS(RT_ARG_ID) };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(all); i++) {
+		if (!rt_arg_has_word(all[i], "")) {
+			fprintf(out, "\t%s) echo '%s' | tr -d , ;;\n", rt_arg_info(all[i])->name, rt_arg_info(all[i])->what);
+		}
+	}
+}
+
 static void put_metrics(FILE *out)
 {
 #define RT_METRIC(id, name, type, labels, help) { name, type, labels, help },
@@ -196,6 +207,7 @@ static const struct {
 	{ "@COMMANDS@\n", put_commands },
 	{ "@MATRIX@\n", put_matrix },
 	{ "@COMPLETION@\n", put_completion },
+	{ "@WORDS@\n", put_words },
 	{ "@METRICS@\n", put_metrics },
 };
 

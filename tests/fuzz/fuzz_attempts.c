@@ -1,5 +1,5 @@
 /*
- * Messages on their way to SIP: every event in every state, chosen by the input, beside what may be known of each from outside.
+ * Messages on their way to SIP, outside of dialogs and in sessions: every event in every state, chosen by the input, beside what may be known of each from outside.
  * Messages of two edges' runs and of our own for a few recipients; links go, come and end; answers, times and the end of
  * the process come when they like.
  *
@@ -7,7 +7,8 @@
  * acknowledged, unless no edge has a say; nothing is sent with too little time, behind 10 s without a link, for an edge that leaves, or
  * beside another one of the same recipient or before an older one of its sender; what was written to an answer that is none is never called refused; the next
  * place gets it only where the last one said 503 or got nothing, and none gets it twice, unless it has asked for credentials or the
- * places were looked for anew.
+ * places were looked for anew. In a session there is one more try, where the dialog was gone or nothing was written; the edge is asked
+ * when the session is open, and what waits for one that does not open is refused.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -38,7 +39,9 @@ struct message {
 	uint8_t name;
 	bool is_asked, is_acked, is_located, is_in_flight;
 	unsigned places; /* a bit for each that got it */
-	bool may_go_on;	 /* the last place got nothing, or said 503 */
+	bool may_go_on;	 /* the last place got nothing, or said 503; in a session: 481 */
+	bool is_opened;
+	unsigned tries;
 	bool is_unknown; /* it was written, and there was no final response */
 };
 
@@ -49,7 +52,7 @@ struct world {
 	struct run runs[RUNS];
 	struct message *of[COUNT + 1];
 	uint64_t last_id;
-	size_t in_flight[NAMES];
+	size_t in_flight[2 * NAMES];
 	bool is_over; /* given up: no attempt begins any more */
 	struct sip_failed_places failed;
 	struct sip_location list[PLACES];
@@ -99,7 +102,7 @@ static void end(struct world *w, struct message *m, const struct attempt_end *e)
 		break;
 	case ATTEMPT_REFUSED:
 		MUST(!m->is_unknown);
-		MUST(e->reason != XFED_REASON_NONE || (m->is_in_flight && e->status >= 300));
+		MUST(e->reason != XFED_REASON_NONE || (m->is_in_flight && e->status >= 300) || (m->attempt.is_in_session && e->status >= 300));
 		break;
 	case ATTEMPT_UNCERTAIN:
 		MUST(e->reason != XFED_REASON_NONE);
@@ -123,12 +126,21 @@ static void perform(struct world *w)
 		MUST(w->of[m->attempt.id] == m);
 		switch (act.kind) {
 		case ATTEMPT_ASK:
-			MUST(m->run && !m->run->has_ended && !m->is_asked);
+			MUST(m->run && !m->run->has_ended && !m->is_asked && m->is_opened == m->attempt.is_in_session);
 			m->is_asked = true;
 			break;
 		case ATTEMPT_LOCATE:
+			if (m->attempt.state == ATTEMPT_OPENING) {
+				MUST(m->attempt.is_in_session && !m->is_opened && !m->is_asked);
+				break;
+			}
 			MUST(m->is_acked || !m->run || m->run->has_ended);
 			m->is_acked = true;
+			if (m->is_in_flight) {
+				MUST(m->attempt.is_in_session && m->may_go_on);
+				m->is_located = false;
+				land(w, m);
+			}
 			break;
 		case ATTEMPT_NEXT_PLACE:
 			MUST(m->is_in_flight && m->may_go_on);
@@ -155,14 +167,15 @@ static bool has_older(const struct world *w, const struct message *m)
 
 static void sent(struct world *w, struct message *m)
 {
-	unsigned place = sip_failover_number(m->attempt.places);
+	unsigned place = m->attempt.is_in_session ? m->tries : sip_failover_number(m->attempt.places);
 	MUST(!w->is_over && m->is_acked && m->is_located && !m->is_in_flight);
 	MUST(m->attempt.item.deadline_ms >= w->now + XFED_DELIVERY_SIP_LEFT_MS);
 	MUST(!m->run || m->run->has_ended || (!m->run->is_leaving && gone_ms(w, m->run) <= ATTEMPT_LINK_GONE_MS));
 	MUST(w->in_flight[m->name]++ == 0);
 	MUST(m->places != 0 || !has_older(w, m));
 	MUST(m->places == 0 || m->may_go_on);
-	MUST(place < PLACES && !(m->places & (1U << place)));
+	MUST(place < (m->attempt.is_in_session ? 2 : PLACES) && !(m->places & (1U << place)));
+	m->tries++;
 	m->places |= 1U << place;
 	m->is_in_flight = true;
 	m->may_go_on = false;
@@ -189,7 +202,8 @@ static void take(struct world *w)
 		return;
 	}
 	char name[] = "sip:a@corp.example";
-	m->name = what % NAMES;
+	m->attempt.is_in_session = what & 0x20;
+	m->name = (uint8_t)(what % NAMES + (m->attempt.is_in_session ? NAMES : 0));
 	name[4] = (char)('a' + m->name);
 	m->run = what & 0x40 ? NULL : &w->runs[(what >> 4) % RUNS];
 	m->attempt.id = ++w->last_id;
@@ -231,7 +245,7 @@ static void link_event(struct world *w, uint8_t what)
 static void respond(struct world *w, struct message *m, uint64_t id, int status)
 {
 	if (m && m->is_in_flight) {
-		m->may_go_on = status == 503;
+		m->may_go_on = status == (m->attempt.is_in_session ? 481 : 503);
 	}
 	attempts_response(w->attempts, id, status, w->now);
 }
@@ -241,7 +255,7 @@ static void broken(struct world *w, struct message *m, uint64_t id, bool was_wri
 	if (m && m->is_in_flight) {
 		m->may_go_on = !was_written;
 		m->is_unknown = was_written;
-		if (!was_written) {
+		if (!was_written && !m->attempt.is_in_session) {
 			sip_failed_add(&w->failed, sip_failover_place(m->attempt.places), w->now);
 		}
 	}
@@ -259,8 +273,8 @@ static void timeout(struct world *w, struct message *m, uint64_t id, bool was_wr
 /* The place asks for credentials; or nothing was sent, as it takes no request of that size. */
 static void once_more(struct world *w, struct message *m, uint64_t id, bool is_too_large)
 {
-	unsigned place = sip_failover_number(m->attempt.places);
-	if (is_too_large) {
+	unsigned place = m->attempt.is_in_session ? m->tries - 1 : sip_failover_number(m->attempt.places);
+	if (is_too_large && !m->attempt.is_in_session) {
 		attempts_too_large(w->attempts, id);
 		m->places = 0;
 		m->is_located = false;
@@ -269,6 +283,7 @@ static void once_more(struct world *w, struct message *m, uint64_t id, bool is_t
 		land(w, m);
 	} else if (attempts_challenged(w->attempts, id, w->now)) {
 		m->places &= ~(1U << place);
+		m->tries--;
 		m->may_go_on = true;
 		land(w, m);
 	}
@@ -276,7 +291,7 @@ static void once_more(struct world *w, struct message *m, uint64_t id, bool is_t
 
 static void event(struct world *w)
 {
-	static const int statuses[] = { 100, 180, 200, 202, 302, 404, 408, 482, 486, 500, 503, 603 };
+	static const int statuses[] = { 100, 180, 200, 202, 302, 404, 408, 481, 482, 486, 500, 503, 603 };
 	uint8_t what = byte(w);
 	uint64_t id = byte(w) % (COUNT + 1);
 	struct message *m = w->of[id];
@@ -304,13 +319,21 @@ static void event(struct world *w)
 		break;
 	case 7:
 	case 8:
-		if (is_locating) {
+		if (m && m->attempt.state == ATTEMPT_OPENING) {
+			m->is_opened = true;
+		} else if (is_locating && m->attempt.is_in_session) {
+			m->is_located = true;
+		} else if (is_locating) {
 			m->is_located = true;
 			MUST(!m->its_places && sip_failover_new(&w->where, &w->failed, w->now, &m->its_places) == XFED_OK);
 		}
 		attempts_located(w->attempts, id, m ? m->its_places : NULL, w->now);
 		break;
 	case 9:
+		if (what & 16) {
+			attempts_not_opened(w->attempts, id, what & 32 ? XFED_REASON_NONE : XFED_REASON_SIP_SESSION_UNANSWERED, 480);
+			break;
+		}
 		attempts_not_located(w->attempts, id, XFED_REASON_DNS_NAME_MISSING);
 		break;
 	case 10:
@@ -359,6 +382,8 @@ static void let_all_end(struct world *w)
 		timeout(w, w->of[id], id, true);
 		perform(w);
 		attempts_not_located(w->attempts, id, XFED_REASON_DNS_NAME_MISSING);
+		perform(w);
+		attempts_not_opened(w->attempts, id, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
 		perform(w);
 	}
 	turn(w);

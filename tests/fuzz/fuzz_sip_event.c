@@ -114,7 +114,7 @@ static void run_notifier(struct input *in)
 		}
 		bool may_hurry = (ev.kind == SIP_NOTIFIER_STATE && ev.is_urgent) || n.is_urgent || ev.kind == SIP_NOTIFIER_SUBSCRIBE ||
 				 ev.kind == SIP_NOTIFIER_ACTIVATE || ev.kind == SIP_NOTIFIER_END || ev.kind == SIP_NOTIFIER_TICK;
-		if ((ev.kind == SIP_NOTIFIER_ANSWER && ev.status >= 200) || ev.kind == SIP_NOTIFIER_NO_ANSWER) {
+		if ((ev.kind == SIP_NOTIFIER_ANSWER && ev.status >= 200) || ev.kind == SIP_NOTIFIER_UNSENT) {
 			in_flight = false;
 		}
 		sip_notifier_step(&n, &ev, now);

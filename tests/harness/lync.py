@@ -47,13 +47,10 @@ class LyncUser:
         self.on_invite = 200       # status, (status, headers), None: silence; or function(INVITE) -> these
         self.on_message = 200      # of MESSAGE in a dialog, likewise
         self.accepts = None        # the SDP of our 200; None: that of our mode
-        sip.answer = self._answer
-
-    def close(self):
-        self.sip.answer = 200
+        sip.answer = self.answer
 
     # ---- requests of the gateway ----
-    def _answer(self, m):
+    def answer(self, m):
         if m.uri("to") != self.uri:
             return 404
         if m.method == "INVITE":
@@ -129,9 +126,9 @@ class LyncUser:
         lines += ["%s: %s" % h for h in headers] + ["Content-Length: %d" % len(data)]
         return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + data, branch
 
-    def start_invite(self, to, sdp=None, headers=(), content_type=SDP, call_id=None):
+    def start_invite(self, to, sdp=None, headers=(), content_type=SDP, call_id=None, mine=None):
         """The bytes of an INVITE, what its dialog will be, and its branch."""
-        d = Dialog(call_id or token() + "x", token(), None, None, to)
+        d = Dialog(call_id or token() + "x", mine or token(), None, None, to)
         headers = [("Supported", "ms-sender"), ("Ms-Conversation-ID", "978902061"),
                    ("ms-text-format", "text/plain; charset=UTF-8" + FORMAT + ";ms-body=aGVsbG8=")] + list(headers)
         body = OFFER % (self.media, "null") if sdp is None else sdp

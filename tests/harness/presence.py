@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from .proc import wait_until
 from .sipmsg import response_to, token
 
+SHOW = "{jabber:server}show"
 PIDF = "{urn:ietf:params:xml:ns:pidf}"
 
 
@@ -62,6 +63,51 @@ class Watch:
         return self.user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == self.call_id and what(m), timeout)
 
 
+ENHANCED = ("application/msrtc-event-categories+xml, text/xml+msrtc.pidf, application/xpidf+xml, application/pidf+xml, application/rlmi+xml, "
+            "multipart/related")
+BATCH = """<batchSub xmlns="http://schemas.microsoft.com/2006/01/sip/batch-subscribe" uri="%s" name="">
+<action name="subscribe" id="63792024"><adhocList>
+<resource uri="%s"/>
+</adhocList>
+<categoryList xmlns="http://schemas.microsoft.com/2006/09/sip/categorylist">
+<category name="calendarData"/>
+<category name="contactCard"/>
+<category name="note"/>
+<category name="state"/>
+</categoryList>
+</action>
+</batchSub>
+"""
+
+
+class LyncWatch(Watch):
+    """What a client of that family sends through its front end, byte by byte as a capture has it: no Expires, a body, a Via without branch."""
+
+    def __init__(self, user, flow, target, sender, accept=ENHANCED):
+        super().__init__(user, flow, target, sender)
+        self.accept = accept
+
+    def subscribe(self, expires=None, headers=()):
+        self.cseq += 1
+        branch, tp = "z9hG4bK" + token(), self.flow.transport
+        body = BATCH % (self.sender, self.target)
+        lines = ["SUBSCRIBE %s SIP/2.0" % self.target,
+                 "Record-Route: <sip:%s:%d;transport=%s;opaque=state:Ci.R1b00;lr>" % (self.user.address, self.user.port, tp),
+                 "Via: SIP/2.0/%s %s:%d;branch=%s" % ((tp.upper(),) + self.flow.local + (branch,)),
+                 "Via: SIP/2.0/tcp 127.0.0.1:51276;ms-received-port=51276;ms-received-cid=1B00",
+                 "From: <%s>;tag=%s;epid=a92c7be9925a" % (self.sender, self.tag), "To: " + self.to, "Max-Forwards: 69",
+                 "CSeq: %d SUBSCRIBE" % self.cseq, "User-Agent: Purple/2.14.12 Sipe/1.25.0 (linux-x86_64)", "Call-ID: " + self.call_id,
+                 "Accept: " + self.accept, "Supported: ms-piggyback-first-notify", "Content-Type: application/msrtc-adrl-categorylist+xml",
+                 "Supported: ms-benotify", "Proxy-Require: ms-benotify", "Event: presence",
+                 "Contact: <%s;opaque=user:epid:409F4BD19EBE5313BDCCD7DB;gruu>" % self.sender] + (
+                     ["Expires: %d" % expires] if expires is not None else [])
+        lines += ["%s: %s" % h for h in headers] + ["Content-Length: %d" % len(body), "", body]
+        answer = self.user.ask(self.flow, "\r\n".join(lines).encode(), branch)
+        if answer is not None and answer.status < 300:
+            self.to = answer.get("to")
+        return answer
+
+
 class PresenceServer:
     """Answers the SUBSCRIBEs that come to `user`, and tells the presence of each target in NOTIFYs over a flow of its own."""
 
@@ -94,13 +140,13 @@ class PresenceServer:
 
     def wait(self, uri, timeout=10, since=0):
         """The next SUBSCRIBE to that address, when it has been answered."""
-        return self._wait(lambda m: m.start.split()[1] == uri, timeout, since)
+        return self.wait_for(lambda m: m.start.split()[1] == uri, timeout, since)
 
     def wait_inside(self, request, expires, timeout=10):
         """A further one in the dialog that `request` began."""
-        return self._wait(lambda m: m.get("call-id") == request.get("call-id") and m is not request and m.get("expires") == expires, timeout, 0)
+        return self.wait_for(lambda m: m.get("call-id") == request.get("call-id") and m is not request and m.get("expires") == expires, timeout, 0)
 
-    def _wait(self, what, timeout, since):
+    def wait_for(self, what, timeout, since):
         found = self.user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and what(m), timeout, since)
         wait_until("it is answered", lambda: found.branch in self.user.answered, timeout)
         return found
@@ -121,6 +167,60 @@ class PresenceServer:
                  "Call-ID: " + request.get("call-id"), "CSeq: %d NOTIFY" % (d["cseq"] if cseq is None else cseq), "Contact: " + self.contact(), "Event: presence",
                  "Subscription-State: " + state]
         lines += ["%s: %s" % h for h in headers]
-        lines += ["Content-Type: application/pidf+xml"] if body else []
+        lines += ["Content-Type: application/pidf+xml"] if body and "Content-Type" not in dict(headers) else []
         lines.append("Content-Length: %d" % len(data))
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + data, branch
+
+
+# ---- both ends of it ----
+
+def send_presence(partner, sender, to, kind=None, inner="", ident=None):
+    """A stanza of a partner's user, over the stream to that domain of ours."""
+    attributes = "".join(" %s='%s'" % a for a in (("type", kind), ("id", ident)) if a[1])
+    partner.send("<presence from='%s' to='%s'%s>%s</presence>" % (sender, to, attributes, inner), to.split("@")[1])
+
+
+def is_presence(sender, kind=None):
+    """Of that sender, by the full address or the bare one."""
+    return lambda s: s.tag.endswith("}presence") and s.get("type") == kind and sender in (s.get("from"), s.get("from", "").split("/")[0])
+
+
+def wait_presence(partner, sender, kind=None, since=0, what=lambda s: True, timeout=20):
+    is_it = is_presence(sender, kind)
+    return partner.inbox.wait(lambda s: is_it(s) and what(s), timeout, since)
+
+
+def show_of(s):
+    return s.find(SHOW).text if s.find(SHOW) is not None else None
+
+
+def followed(server, partner, local, remote, show="away"):
+    """A contact watches a user: the SUBSCRIBE, when the contact has been told a first state."""
+    since, told = server.user.inbox.mark(), partner.inbox.mark()
+    send_presence(partner, remote, local, "subscribe")
+    request = server.wait("sip:" + local, 20, since)
+    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", show, None))).status == 200
+    wait_presence(partner, local + "/desk", None, told)
+    return request
+
+
+def asked_anew(server, request, since, timeout=20):
+    """The SUBSCRIBE that begins another subscription to the same user."""
+    uri = request.start.split()[1]
+    return server.wait_for(lambda m: m.start.split()[1] == uri and m.get("from").split(";")[0] == request.get("from").split(";")[0] and
+                           m.get("call-id") != request.get("call-id"), timeout, since)
+
+
+def watched(partner, user, flow, local, remote, **how):
+    """A device of the user's watches the contact, who has let it."""
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local, **how)
+    since = partner.inbox.mark()
+    assert watch.subscribe().status == 200
+    wait_presence(partner, local, "subscribe", since)
+    send_presence(partner, remote, local, "subscribed")
+    watch.wait(lambda m: state_of(m) == "active", 20)
+    return watch
+
+
+def notifies_of(user, watch, since=0):
+    return [m for m in user.inbox.items[since:] if m.method == "NOTIFY" and m.get("call-id") == watch.call_id]

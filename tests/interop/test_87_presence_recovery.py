@@ -16,7 +16,7 @@ RIGHT_WITHIN_S = 90.0
 # name -> what happens, and the transport between gateway and SIP server
 SCENARIOS = {
     "kill-gateway": ("tls",), "kill-edge": ("udp",), "kill-kamailio": ("tls",), "kill-kamailio-udp": ("udp",), "kill-prosody": ("tls",),
-    "cut-s2s": ("tls",), "cut-channel": ("tls",), "cut-sip-udp": ("udp",),
+    "cut-s2s": ("tls",), "cut-channel": ("tls",), "cut-sip": ("tls",), "cut-sip-udp": ("udp",),
 }
 LEGS = {"s2s": ("edge", "wan"), "channel": ("edge", "dmz"), "sip": ("fe", "lan")}
 
@@ -65,7 +65,7 @@ def kill(story, name):
         story.change(("open", "away", "two"), ("xa", "two"))
     world.begin_again(name)
     if is_theirs:
-        wait_until("users who are back", lambda: story.dave.comeback is None and story.alice.comeback is None and story.alice.client, 30)
+        wait_until("users who are back", lambda: not story.dave.comeback.is_under_way and not story.alice.comeback.is_under_way and story.alice.client, 30)
         story.change(("open", "away", "two"), ("xa", "two"))
 
 

@@ -355,9 +355,18 @@ def test_xfedctl(xfed, partner, tools):
     assert xfed.edge.ctl(tools, "status", as_json=True)["state"] == "in-service"
     assert "partner.example" in xfed.edge.ctl(tools, "stream", "list")
     assert "partner.example" in xfed.gateway.ctl(tools, "partner", "list")
-    assert "federated" in xfed.gateway.ctl(tools, "partner", "show", "partner.example")
+    shown = xfed.gateway.ctl(tools, "partner", "show", "partner.example").splitlines()
+    assert [line.split()[1:] for line in shown if line.startswith(("type ", "presence "))] == [["federated"], ["as", "in", "gateway.yaml"]], shown
     assert json.dumps(xfed.gateway.ctl(tools, "config", "check", as_json=True))
     code, text = xfed.gateway.ctl(tools, "partner", "show", "nobody.example", check=False)
     assert code == 1 and text
     code, text = xfed.gateway.ctl(tools, "no-such-noun", check=False)
     assert code == 2 and text
+
+
+def test_what_a_partner_file_says_of_presence_is_shown(xfed, listed, tools):
+    """Its own rows, and only those."""
+    listed("mapped.example", file={"presence": {"xmpp-dnd": "none", "on-the-phone": "xa"}})
+    assert xfed.gateway.ctl(tools, "partner", "show", "mapped.example", as_json=True)["presence"] == {"on-the-phone": "xa", "xmpp-dnd": "none"}
+    assert "on-the-phone: xa, xmpp-dnd: none\n" in xfed.gateway.ctl(tools, "partner", "show", "mapped.example")
+    assert "presence" not in xfed.gateway.ctl(tools, "partner", "show", "partner.example", as_json=True)

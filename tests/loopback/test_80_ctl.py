@@ -471,6 +471,9 @@ def test_explain_access(install, started, tools, dns):
         wait_until("the gateway has lost its edge", lambda: inst.gateway.get("/readyz")[0] != 200, 10)
         status, answer = ctl(inst, tools, "explain", "alice@corp.example", "bob@partner.example")
         assert (status, answer["closed"]) == (1, "link") and gate_of(answer, "stream")["state"] == "skipped", answer
+        said = gate_of(answer, "gateway")  # in the words of status
+        shown = ctl(inst, tools, "status", as_json=False)[1]
+        assert said["state"] == "closed" and said["text"].startswith("OUT OF SERVICE") and "(gateway)" in shown and ": OUT OF SERVICE, up" in shown, (said, shown)
     finally:
         inst.stop()
 

@@ -576,7 +576,7 @@ def small(s, domain):
 
 
 REFUSED = {  # how it is made, length of the message, words of failures
-    "kinds": (kinds, 10, ["policy.kind.forbidden", "a message was refused, SIP 403", "from user@corp.example", "does not list this kind under 'kinds'"]),
+    "kinds": (kinds, 10, ["policy.kind.forbidden", "a message was refused, SIP 403", "from user@corp.example", "at fault: operator", "partner set DOMAIN kinds="]),
     "not listed": (unlisted, 10, ["policy.partner.unlisted", "a message was refused, SIP 403", "add partners.d/DOMAIN.yaml"]),
     "too long for the partner": (small, 12000, ["xmpp.size.exceeded", "a message was refused, SIP 413", "larger than the partner's server says it accepts"]),
 }

@@ -1,11 +1,11 @@
 """Presence both ways between SIP and XMPP (RFC 8048, RFC 6121 sections 3 and 4, RFC 6665)."""
 import itertools
-import sqlite3
 
 import pytest
 
 from harness.proc import wait_until
 from harness.presence import PresenceServer, Watch, basics, pidf, state_of
+from harness.store import stored
 
 numbers = itertools.count(1)
 STATUS = "{jabber:server}status"
@@ -66,6 +66,68 @@ def test_nothing_is_told_twice(xfed, partner, user, flow, names):
     watch.wait(lambda m: m.get("subscription-state").endswith("expires=500"))
     told = [m.get("subscription-state") for m in user.inbox.items if m.method == "NOTIFY" and m.get("call-id") == watch.call_id]
     assert len(told) == 3, told
+
+
+def approved(partner, user, flow, names):
+    """A watch of a contact who has agreed and is there."""
+    local, remote = names[0] + "@corp.example", names[1] + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    partner.send("<presence from='%s' to='%s' type='subscribed'/><presence from='%s/desk' to='%s'/>" % (remote, local, remote, local))
+    watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)], 20)
+    return watch, local, remote
+
+
+def told_of(user, watch):
+    """What a watch was told, NOTIFY by NOTIFY: its state, and what it shows; None: no body."""
+    return [(state_of(m), sorted(b[0] for b in basics(m).values()) if m.body else None) for m in user.inbox.items
+            if m.method == "NOTIFY" and m.get("call-id") == watch.call_id]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_nobody_is_closed_before_the_contacts_server_has_said_so(xfed, partner, user, flow, names, is_there):
+    """A new watch of a contact who has agreed before is active at once and shows nothing; then it shows what the probe is answered with."""
+    watch, local, remote = approved(partner, user, flow, names)
+    assert watch.subscribe(0).status == 200
+    partner.inbox.wait(lambda s: s.get("type") == "unavailable" and s.get("from") == local, 20)
+    since = partner.inbox.mark()
+    again = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert again.subscribe().status == 200
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    again.wait(lambda m: True, 20)
+    assert again.subscribe().status == 200  # a refresh knows no more
+    wait_until("both have been answered", lambda: len(told_of(user, again)) >= 2, 20)
+    send(partner, names[1], local, None if is_there else "unavailable", resource="desk")
+    last = "open" if is_there else "closed"
+    again.wait(lambda m: m.body and last in [b[0] for b in basics(m).values()], 20)
+    other = Watch(user, flow, "sip:" + remote, "sip:" + local)  # what is known by now is told at once
+    assert other.subscribe().status == 200
+    other.wait(lambda m: True, 20)
+    assert told_of(user, other) == [("active", [last])]
+    assert told_of(user, again) == [("active", None), ("active", None), ("active", [last])]
+
+
+def test_who_approves_and_shows_nothing_is_offline(xfed, partner, user, flow, names):
+    """A server sends who is there right behind the approval: of whom nothing comes is not there."""
+    local, remote = names[0] + "@corp.example", names[1] + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, names[1], local, "subscribed")
+    watch.wait(lambda m: m.body, 20)
+    assert told_of(user, watch) == [("pending", None), ("active", None), ("active", ["closed"])]
+
+
+def test_who_is_asked_in_vain_for_a_minute_is_offline(xfed, partner, user, flow, names):
+    watch, local, remote = approved(partner, user, flow, names)
+    assert watch.subscribe(0).status == 200
+    partner.inbox.wait(lambda s: s.get("type") == "unavailable" and s.get("from") == local, 20)
+    again = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert again.subscribe().status == 200
+    again.wait(lambda m: m.body, 120)
+    assert told_of(user, again) == [("active", None), ("active", ["closed"])]
+    assert xfed.gateway.metric("xfed_presence_drift") == 0
 
 
 def test_a_contact_refuses(xfed, partner, user, flow, names):
@@ -265,15 +327,47 @@ def test_a_restart_forgets_no_watcher(own, new_partner, users, names):
     own.unlist_partner(domain)
 
 
+def test_a_device_that_comes_back_before_the_answer_is_told_nothing_yet(own, new_partner, users, names):
+    """A gateway that starts knows nothing of the contact: what it says to a refresh may not be `closed`."""
+    watcher, contact = names
+    domain = "early%s.example" % watcher
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote = watcher + "@corp.example", "%s@%s" % (contact, domain)
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local, listens=True)
+    assert watch.subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, resource="desk")
+    watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)])
+    wait_until("both are in the store", lambda: kept(own, local) == 1 and saved(own, local) == "to", 20)
+    since = partner.inbox.mark()
+    own.gateway.process.child.kill()
+    own.gateway.process.stop()
+    before = len(told_of(user, watch))
+    own.gateway.start().wait_ready()
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    watch.flow = flow = user.dial(own.sip)
+    assert watch.subscribe().status == 200
+    wait_until("it is told something", lambda: len(told_of(user, watch)) > before, 20)
+    send(partner, contact, local, resource="desk")
+    wait_until("it is told more", lambda: len(told_of(user, watch)) > before + 1, 20)
+    assert told_of(user, watch)[before:] == [("active", None), ("active", ["open"])]
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
 def kept(inst, local):
-    with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % inst.dir, uri=True) as db:
-        return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
+    return stored(inst, "SELECT count(*) FROM watch WHERE local = ?", local)[0]
 
 
 def saved(inst, local):
-    with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % inst.dir, uri=True) as db:
-        rows = db.execute("SELECT relation FROM contact WHERE local = ?", (local,)).fetchall()
-    return rows[0][0] if rows else None
+    row = stored(inst, "SELECT relation FROM contact WHERE local = ?", local)
+    return row[0] if row else None
 
 
 def test_a_watch_is_in_the_store_behind_its_contact(own, users, names):
@@ -285,9 +379,7 @@ def test_a_watch_is_in_the_store_behind_its_contact(own, users, names):
     flow = user.dial(own.sip)
 
     def both(local):
-        with sqlite3.connect("file:%s/gateway.db?mode=ro&immutable=1" % own.dir, uri=True) as db:
-            return db.execute("SELECT (SELECT count(*) FROM watch WHERE local = ?1), (SELECT relation FROM contact WHERE local = ?1)",
-                              (local,)).fetchone()
+        return stored(own, "SELECT (SELECT count(*) FROM watch WHERE local = ?1), (SELECT relation FROM contact WHERE local = ?1)", local)
     for _ in range(5):
         local = "behind%d@corp.example" % next(numbers)
         watch = Watch(user, flow, "sip:whoever@" + domain, "sip:" + local)
@@ -348,6 +440,37 @@ def test_a_stream_that_is_lost_leaves_nobody_online(own, new_partner, users, nam
     partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
     send(partner, contact, local, resource="desk")  # the phone is not there any more
     assert watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", None, None)], 30)
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
+
+
+def test_what_is_shown_in_doubt_is_not_told_again_when_it_was_true(own, new_partner, users, names):
+    """A device that comes while the contact is asked anew is shown what was known, and hears of a change only."""
+    watcher, contact = names
+    domain = "doubt%s.example" % watcher
+    own.list_partner(domain)
+    own.reload()
+    partner = new_partner(own, domain)
+    user = users["corp.example"]
+    flow = user.dial(own.sip)
+    local, remote = watcher + "@corp.example", "%s@%s" % (contact, domain)
+    assert Watch(user, flow, "sip:" + remote, "sip:" + local).subscribe().status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, resource="desk")
+    since = partner.inbox.mark()
+    partner.out.pop("corp.example").wire.reset()
+    partner.inbox.wait(lambda s: s.get("type") == "probe" and s.get("from") == local, 20, since)
+    again = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert again.subscribe().status == 200
+    again.wait(lambda m: m.body, 20)
+    mark = own.gateway.process.mark()
+    send(partner, contact, local, resource="desk")
+    own.gateway.process.wait_line("event=delivery.delivered partner=%s " % domain, 20, mark)
+    send(partner, contact, local, inner="<show>dnd</show>", resource="desk")
+    again.wait(lambda m: m.body and list(basics(m).values()) == [("open", "dnd", None)], 20)
+    assert told_of(user, again) == [("active", ["open"])] * 2
     flow.close()
     partner.close()
     own.unlist_partner(domain)
@@ -477,3 +600,25 @@ def test_who_asks_again_is_told_again(served):
     assert partner.inbox.wait(lambda s: s.get("type") == "subscribed" and s.get("from") == local, 20, since) is not None
     shown = partner.inbox.wait(lambda s: s.get("from") == local + "/desk" and s.get("type") is None, 20, since)
     assert shown.find(SHOW).text == "away"
+
+
+def test_the_formats_of_lync_are_not_for_all(xfed, partner, user, flow, names):
+    """Without `dialect: lync` it is PIDF, whatever a client would take besides."""
+    watcher, contact = names
+    local, remote = watcher + "@corp.example", contact + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe(headers=[("Accept", "application/msrtc-event-categories+xml, text/xml+msrtc.pidf")]).status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, inner="<show>dnd</show>", resource="desk")
+    told = watch.wait(lambda m: b"<show" in m.body)
+    assert told.get("content-type") == "application/pidf+xml" and b'entity="pres:' in told.body
+
+
+def test_a_subscribe_of_a_dialog_that_is_not_there(xfed, partner, user, flow, names):
+    """481, after which a client begins a new one (RFC 6665 section 4.1.2.2); nobody is asked for anything."""
+    local, remote = names[0] + "@corp.example", names[1] + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    watch.to = "<sip:%s>;tag=ofbefore" % remote
+    assert watch.subscribe().status == 481
+    assert not [s for s in partner.inbox.items if s.get("from") == local]

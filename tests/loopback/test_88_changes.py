@@ -528,9 +528,11 @@ def test_a_rule_comes_and_goes(inst, tools):
 
 
 def test_a_switch_that_goes_off_counts_at_once(inst, tools, rule, new_partner):
-    alice, bob = "alice@corp.example", "x@partner.example"
+    alice, bob = "alice@corp.example", "x@switched.example"  # a name of its own: the DNS is everybody's
+    inst.list_partner("switched.example")
+    inst.reload()
     flow = inst.user.dial(inst.sip)
-    partner = new_partner(inst, "partner.example")
+    partner = new_partner(inst, "switched.example")
     assert inst.user.message(flow, "sip:" + bob, "may", sender="sip:" + alice, timeout=20).status in (200, 202)
     change(inst, tools, "access", "set", "FedPic", "xmpp=false")
     response = inst.user.message(flow, "sip:" + bob, "may not", sender="sip:" + alice, timeout=20)
@@ -541,6 +543,8 @@ def test_a_switch_that_goes_off_counts_at_once(inst, tools, rule, new_partner):
     assert inst.user.message(flow, "sip:" + bob, "may again", sender="sip:" + alice, timeout=20).status in (200, 202)
     flow.close()
     partner.close()
+    inst.unlist_partner("switched.example")
+    inst.reload()
 
 
 def test_who_is_revoked_is_seen_no_more(inst, tools, rule, new_partner):

@@ -10,6 +10,7 @@ import pytest
 from harness.installation import write
 from harness.presence import PresenceServer, Watch, basics, pidf, state_of
 from harness.proc import wait_until
+from harness.store import path_of, stored
 
 numbers = itertools.count(1)
 SHOW = "{jabber:server}show"
@@ -65,13 +66,8 @@ class Pair:
         return watch
 
     def saved(self, column="relation"):
-        """What the store has, which the gateway may be writing just now."""
-        with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(self.inst), uri=True) as db:
-            try:
-                rows = db.execute("SELECT %s FROM contact WHERE local = ?" % column, (self.local,)).fetchall()
-            except sqlite3.DatabaseError:
-                return "being written"
-        return rows[0][0] if rows else None
+        row = stored(self.inst, "SELECT %s FROM contact WHERE local = ?" % column, self.local)
+        return row[0] if row else None
 
     def close(self):
         self.user.answer = 200
@@ -80,12 +76,8 @@ class Pair:
         self.inst.unlist_partner(self.domain)
 
 
-def database(inst):
-    return inst.gateway_config.get("store", {}).get("sqlite", inst.dir + "/gateway.db")
-
-
 def change(inst, sql, *args):
-    with sqlite3.connect(database(inst)) as db:
+    with sqlite3.connect(path_of(inst)) as db:
         db.execute(sql, args)
     db.close()
 
@@ -147,7 +139,7 @@ def test_what_is_used_does_not_lapse(pair):
     p.server.wait(p.uri, 30, asked)
     p.send("probe")  # a use: the next lapse is counted from now
     p.send("subscribe", ident="again")
-    wait_until("its use is in the store", lambda: p.saved("used_s") not in (None, "being written") and p.saved("used_s") >= ago(1), 20)
+    wait_until("its use is in the store", lambda: p.saved("used_s") is not None and p.saved("used_s") >= ago(1), 20)
     assert p.hears("subscribed", since) is not None
     assert not [s for s in p.partner.inbox.items[since:] if s.get("type") in ("unsubscribe", "unsubscribed")]
 
@@ -204,6 +196,36 @@ def test_no_subscription_is_longer_than_it_may_be(install, started, new_partner,
         assert p.server.wait(p.uri, 20).get("expires") == "90"
         assert p.watch().subscribe(3600).get("expires") == "90"
         assert p.watch().subscribe(None).get("expires") == "90"
+    finally:
+        p.flow.close()
+        inst.stop()
+
+
+def test_a_user_has_so_many_contacts(install, started, new_partner, users, tools):
+    """Also after a restart; those there are stay, what contacts ask for does not count, and other users are not concerned."""
+    inst = install("many")
+    inst.list_partner("first.example")
+    started(inst)
+    p = Pair(inst, new_partner, users)
+    try:
+        inst.gateway.process.stop()
+        with sqlite3.connect(path_of(inst)) as db:
+            rows = [(p.local, "c%d@%s" % (i, p.domain), "to" if i % 2 else "none+pending-out", ago(0)) for i in range(4999)]
+            rows += [(p.local, "asks%d@%s" % (i, p.domain), "from", ago(0)) for i in range(9)]
+            db.executemany("INSERT INTO contact (local, remote, wrote_s, alive_s, relation, used_s, wanted_s) VALUES (?1, ?2, 0, 0, ?3, ?4, ?4)", rows)
+        db.close()
+        inst.gateway.start().wait_ready()
+        p.flow.close()
+        p.dial()
+        to = lambda name: Watch(p.user, p.flow, "sip:%s@%s" % (name, p.domain), "sip:" + p.local)
+        assert to("last").subscribe().status == 200
+        answer = to("more").subscribe()
+        assert answer.status == 480 and "delivery.queue.full" in answer.get("warning") and int(answer.get("retry-after")) > 0
+        assert to("more").subscribe(0).status == 200  # a fetch adds nobody
+        assert to("last").subscribe().status == 200 and to("c1").subscribe().status == 200 and to("c2").subscribe().status == 200
+        assert Watch(p.user, p.flow, "sip:more@" + p.domain, "sip:other." + p.local).subscribe().status == 200
+        inst.gateway.ctl(tools, "contact", "remove", p.local, "c7@" + p.domain)
+        assert to("more").subscribe().status == 200
     finally:
         p.flow.close()
         inst.stop()
@@ -275,6 +297,25 @@ def test_an_end_without_a_way_is_told_of_both_directions(pair, own, tools):
     own.edge.start().wait_ready()
     assert p.hears("unsubscribed", since, 120).get("to") == p.remote
     assert p.hears("unsubscribe", since, 120).get("to") == p.remote
+
+
+def test_a_request_that_does_not_get_there_is_made_again(own, new_partner, users):
+    """The partner's server is not there when the user asks: it is asked when it is, and the device waits."""
+    n, user = next(numbers), users["corp.example"]
+    domain, local = "away%d.example" % n, "u%d@corp.example" % n
+    own.list_partner(domain)
+    own.reload()
+    flow, mark = user.dial(own.sip), own.gateway.process.mark()
+    watch = Watch(user, flow, "sip:c@" + domain, "sip:" + local)
+    assert watch.subscribe().status == 200
+    own.gateway.process.wait_line("event=presence.undelivered local=%s .*kind=subscription" % local, 60, mark)
+    partner = new_partner(own, domain)
+    asked = partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("from") == local, 120)
+    partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (asked.get("to"), local))
+    watch.wait(lambda m: state_of(m) == "active", 20)
+    flow.close()
+    partner.close()
+    own.unlist_partner(domain)
 
 
 def test_a_fetch_waits_for_what_the_contact_says(pair):
@@ -349,6 +390,43 @@ def test_after_a_start_a_partner_gets_no_storm(pair, own):
                                                 "@" + p.domain in m.uri("from")}) == 60, 20)
 
 
+def test_a_device_whose_way_is_not_known_at_first(install, new_partner, users, dns):
+    """The name of the next hop says nothing when the gateway starts: the watch stays, and is told as soon as there is a way."""
+    user, hop = users["corp.example"], "late.corp.example"
+    dns.clear(hop)
+    dns.add(hop, "A", "127.0.0.1")
+    inst = install("late", gateway={"dns": {"servers": ["%s:%d" % dns.address[:2]]}, "domains": [
+        {"domain": "corp.example", "next_hop": "sip:%s:%d;transport=tcp" % (hop, user.port), "peer_addresses": ["127.0.0.1"]}]}).start()
+    p = Pair(inst, new_partner, users)
+    try:
+        watch = Watch(user, p.flow, "sip:" + p.remote, "sip:" + p.local, listens=True)
+        assert watch.subscribe().status == 200
+        p.hears("subscribe")
+        p.send("subscribed")
+        p.send(resource="desk")
+        watch.wait(lambda m: m.body and [b[0] for b in basics(m).values()] == ["open"], 20)
+        wait_until("both are in the store", lambda: kept(inst, p.local) == 1 and p.saved() == "to", 20)
+        inst.gateway.process.child.kill()
+        inst.gateway.process.stop()
+        dns.answer(hop, "servfail")
+        asked, told, since = len(dns.was_asked(hop)), user.inbox.mark(), p.partner.inbox.mark()
+        inst.gateway.start().wait_ready()
+        wait_until("it is looked for again and again", lambda: len(dns.was_asked(hop)) >= asked + 3, 60)
+        shown = inst.gateway.control("subscription", verb="list", user=p.local)["subscriptions"]
+        assert len(shown) <= 1 and kept(inst, p.local) == 1, shown
+        assert user.inbox.mark() == told
+        dns.clear(hop)
+        dns.add(hop, "A", "127.0.0.1")
+        p.hears("probe", since, 60)
+        p.send(resource="desk", inner="<show>dnd</show>")
+        again = user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == watch.call_id, 30, told)
+        assert [b[:2] for b in basics(again).values()] == [("open", "dnd")]
+    finally:
+        dns.clear(hop)
+        p.flow.close()
+        inst.stop()
+
+
 def on_small_disk(inst):
     """The store lies on a file system of its own, which nobody but the gateway sees."""
     directory = inst.dir + "/store"
@@ -414,11 +492,7 @@ def watched_at_a_place(p):
 
 
 def kept(inst, local):
-    with sqlite3.connect("file:%s?mode=ro&immutable=1" % database(inst), uri=True) as db:
-        try:
-            return db.execute("SELECT count(*) FROM watch WHERE local = ?", (local,)).fetchone()[0]
-        except sqlite3.DatabaseError:
-            return "being written"
+    return stored(inst, "SELECT count(*) FROM watch WHERE local = ?", local)[0]
 
 
 def killed(inst):

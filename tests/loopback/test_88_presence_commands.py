@@ -433,5 +433,10 @@ def test_many_contacts_come_in_pages(install, tools):
     assert '" partner=many.example state=to, or a higher limit=' in text, text[-300:]
     one = inst.gateway.control("contact", "list", state="waiting", limit=100)  # of one answer there is less
     assert len(one["contacts"]) < 3 and one["next"]
+    empty = inst.gateway.control("contact", "list", state="both")  # nobody, by as many looks as an answer may take: there may be more behind
+    for _ in range(2):
+        assert empty["contacts"] == [] and empty["next"]
+        empty = inst.gateway.control("contact", "list", state="both", after=empty["next"])
+    assert empty == {"contacts": []}
     assert [c["contact"] for c in ctl(inst, tools, "contact", "list", "user=user7@corp.example")[1]["contacts"]] == ["c21@many.example", "c22@many.example", "c23@many.example"]
     inst.stop()

@@ -1,5 +1,6 @@
 """Requests and answers of both directions crossing each other in every order (RFC 6121 section 3, [A11], [B5]): one contact, two directions."""
 import itertools
+import time
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_an_answer_to_nobodys_question_changes_nothing(ends):
     ends.u(None)
     assert state_of(ends.watch.wait(lambda m: True, 20)) == "pending"
     ends.c("approves")
-    assert ends.server.dialogs == {}
+    assert [d for d in ends.server.dialogs.values() if d["request"].uri("to") == ends.uri] == []  # those of others are refreshed when they like
 
 
 def refused(ends, stanza):
@@ -156,3 +157,52 @@ def test_what_is_asked_again_is_answered_again(ends):
     assert state_of(again.wait(lambda m: True, 20)) == "active"
     assert not [s for s in ends.partner.inbox.items[since:] if s.get("type") == "subscribe"]
     assert [m for m in ends.user.inbox.items[seen:] if m.method == "SUBSCRIBE" and m.start.split()[1] == ends.uri] == []
+
+
+def put_off(ends, stanza, kind, condition):
+    """The contact's server cannot answer now."""
+    ends.partner.send("<presence from='%s' to='%s' type='error' id='%s'><error type='%s'>"
+                      "<%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>" % (ends.remote, stanza.get("from"), stanza.get("id"), kind, condition))
+
+
+def asked_again(ends, kind, first):
+    """The next stanza of that type, and how long behind the first one it has come at least."""
+    since, begin = ends.partner.inbox.items.index(first) + 1, time.monotonic()
+    found = ends.partner.inbox.wait(lambda s: s.get("type") == kind and s.get("from") == ends.local, 120, since)
+    return found, time.monotonic() - begin
+
+
+def test_a_request_that_cannot_be_answered_now_is_made_again(ends):
+    """In growing pauses, while the device goes on waiting; not at once, as whoever cannot answer has enough to do."""
+    ends.u(None)
+    first = ends.hears("subscribe", ends.local)
+    put_off(ends, first, "wait", "resource-constraint")
+    second, pause = asked_again(ends, "subscribe", first)
+    assert pause > 10
+    put_off(ends, second, "cancel", "remote-server-not-found")
+    third, longer = asked_again(ends, "subscribe", second)
+    assert longer > 1.5 * pause
+    assert [state_of(m) for m in ends.user.inbox.items if m.method == "NOTIFY" and m.get("call-id") == ends.watch.call_id] == ["pending"]
+    ends.c("approves")
+
+
+def test_a_probe_that_cannot_be_answered_now_is_made_again(ends):
+    ends.u(None)
+    ends.c("approves")
+    ends.watch.wait(lambda m: m.body, 20)
+    assert ends.watch.subscribe().status == 200
+    probe = ends.hears("probe", ends.local)
+    put_off(ends, probe, "wait", "internal-server-error")
+    asked_again(ends, "probe", probe)
+    ends.partner.send("<presence from='%s/home' to='%s'/>" % (ends.remote, ends.local))
+    ends.watch.wait(lambda m: m.body and [b[0] for b in basics(m).values()] == ["open"], 20)
+
+
+def test_a_passing_error_to_something_else_asks_nobody_again(ends):
+    """As to an approval: what the user may see is not concerned."""
+    for step in "ucps":
+        getattr(ends, step)("approves")
+    before, stale = (ends.xfed.gateway.metric("xfed_dropped_total", rule="type-error"), ends.xfed.gateway.metric("xfed_presence_stale", why="put-off"))
+    put_off(ends, ends.hears("subscribed", ends.local), "wait", "resource-constraint")
+    wait_until("it is dropped", lambda: ends.xfed.gateway.metric("xfed_dropped_total", rule="type-error") == before + 1, 20)
+    assert ends.xfed.gateway.metric("xfed_presence_stale", why="put-off") <= stale  # that of others may end meanwhile

@@ -3,11 +3,11 @@ import itertools
 
 import pytest
 
-from harness.presence import PresenceServer, Watch, basics, pidf, state_of
+from harness.presence import SHOW, PresenceServer, Watch, basics, followed, is_presence, pidf, send_presence, state_of
 from harness.proc import wait_until
+from harness.sip import SipUser
 
 numbers = itertools.count(1)
-SHOW = "{jabber:server}show"
 
 
 @pytest.fixture
@@ -16,29 +16,10 @@ def names():
     return "victim%d@corp.example" % n, "hostile%d@partner.example" % n
 
 
-def send(partner, sender, to, kind=None, ident=None, inner=""):
-    partner.send("<presence from='%s' to='%s'%s%s>%s</presence>" % (
-        sender, to, " type='%s'" % kind if kind else "", " id='%s'" % ident if ident else "", inner))
-
-
-def is_presence(sender, kind=None):
-    return lambda s: s.tag.endswith("}presence") and s.get("type") == kind and sender in (s.get("from"), s.get("from", "").split("/")[0])
-
-
-def followed(server, partner, local, remote, show="away"):
-    """A contact watches a user: the SUBSCRIBE, when the contact has been told a first state."""
-    since, told = server.user.inbox.mark(), partner.inbox.mark()
-    send(partner, remote, local, "subscribe")
-    request = server.wait("sip:" + local, 20, since)
-    assert server.notify(request, "active;expires=3600", pidf("pres:" + local, ("desk", "open", show, None))).status == 200
-    partner.inbox.wait(is_presence(local + "/desk"), 20, told)
-    return request
-
-
 def shown(partner, local, remote, since=None):
     """What a probe says: the show of user/desk; None: none such."""
     mark = partner.inbox.mark()
-    send(partner, remote, local, "probe")
+    send_presence(partner, remote, local, "probe")
     found = partner.inbox.wait(lambda s: s.tag.endswith("}presence") and s.get("from", "").startswith(local) and s.get("type") != "subscribed", 20, mark)
     return found.find(SHOW).text if found.get("from") == local + "/desk" and found.find(SHOW) is not None else None
 
@@ -141,7 +122,7 @@ def test_a_flood_of_notifies(xfed, partner, server, user, names):
 def test_a_server_that_never_answers(xfed, partner, server, user, names):
     local, remote = names
     server.status["sip:" + local] = None
-    send(partner, remote, local, "subscribe")
+    send_presence(partner, remote, local, "subscribe")
     user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and m.start.split()[1] == "sip:" + local, 20)
     still_works(xfed, partner, server, names)
     assert xfed.gateway.metric("xfed_presence_subscriptions", of="watched", state="waiting") >= 1
@@ -164,7 +145,7 @@ def test_a_partner_that_asks_from_many_addresses(xfed, partner, server, user, na
     local, remote = names
     user.answer = lambda m: server.answer(m)
     for n in range(150):
-        send(partner, "many%d.%s" % (n, remote), local, "subscribe", "many%d" % n)
+        send_presence(partner, "many%d.%s" % (n, remote), local, "subscribe", ident="many%d" % n)
     condition = partner.wait_error("many149", 30)
     assert condition[0] == "resource-constraint"
     refused = {s.get("id") for s in partner.inbox.items if s.get("type") == "error" and s.get("from") == local}
@@ -176,7 +157,7 @@ def test_presence_for_users_nobody_watches(xfed, partner, server, names):
     local, remote = names
     before = xfed.gateway.metric("xfed_dropped_total", rule="presence-unwatched")
     for n in range(300):
-        send(partner, remote + "/r%d" % n, "nobody%d.%s" % (n, local))
+        send_presence(partner, remote + "/r%d" % n, "nobody%d.%s" % (n, local))
     wait_until("all are dropped by that rule", lambda: xfed.gateway.metric("xfed_dropped_total", rule="presence-unwatched") - before >= 300, 30)
     still_works(xfed, partner, server, names)
 
@@ -186,11 +167,11 @@ def test_more_resources_than_anybody_has(xfed, partner, user, flow, names):
     watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
     assert watch.subscribe().status == 200
     partner.inbox.wait(is_presence(local, "subscribe"), 20)
-    send(partner, remote, local, "subscribed")
+    send_presence(partner, remote, local, "subscribed")
     watch.wait(lambda m: state_of(m) == "active", 20)
     before = xfed.gateway.metric("xfed_dropped_total", rule="presence-devices")
     for n in range(100):
-        send(partner, remote + "/r%d" % n, local)
+        send_presence(partner, remote + "/r%d" % n, local)
     wait_until("the rest is dropped by that rule", lambda: xfed.gateway.metric("xfed_dropped_total", rule="presence-devices") - before == 84, 30)
     assert watch.wait(lambda m: m.body and len(basics(m)) == 16, 30)
 
@@ -203,12 +184,12 @@ def test_subscribe_and_unsubscribe_without_end(xfed, partner, server, user, name
         return sum(xfed.gateway.metric("xfed_presence_subscriptions", of="watched", state=s) for s in waiting)
     before = count()
     for n in range(200):
-        send(partner, remote, local, "subscribe" if n % 2 == 0 else "unsubscribe", "loop%d" % n)
+        send_presence(partner, remote, local, "subscribe" if n % 2 == 0 else "unsubscribe", ident="loop%d" % n)
     still_works(xfed, partner, server, names)
     request = followed(server, partner, local, remote)
     assert count() - before <= 2  # some of the tests before may be ending yet
     assert len({m.get("call-id") for m in user.inbox.items if m.method == "SUBSCRIBE" and "sip:" + local == m.start.split()[1]}) <= 101
-    send(partner, remote, local, "unsubscribe")
+    send_presence(partner, remote, local, "unsubscribe")
     server.wait_inside(request, "0", 20)
 
 
@@ -233,11 +214,34 @@ def test_a_state_that_no_packet_holds(xfed, partner, users, names):
     watch = Watch(user, user.dial(xfed.sip, "udp"), "sip:" + remote, "sip:" + local)
     assert watch.subscribe().status == 200
     partner.inbox.wait(is_presence(local, "subscribe"), 20)
-    partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (remote, local), "corp2.example")
+    send_presence(partner, remote, local, "subscribed")
     for status, seen in ("s" * 1000, None), ("short", "short"), ("s" * 3000, None):
-        partner.send("<presence from='%s/home' to='%s'><show>away</show><status>%s</status></presence>" % (remote, local, status), "corp2.example")
+        send_presence(partner, remote + "/home", local, None, "<show>away</show><status>%s</status>" % status)
         watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", "away", seen)], 20)
     assert watch.subscribe().status == 200
+
+
+@pytest.mark.parametrize("has_tcp", [True, False])
+def test_a_state_that_no_packet_holds_goes_by_tcp(xfed, partner, users, names, has_tcp):
+    """To whoever does not ask for UDP by name (RFC 3261 section 18.1.1); who refuses TCP is told what a packet holds, and the watch goes on."""
+    user = SipUser("corp2.example")
+    if not has_tcp:
+        user.listener.close()
+    local, remote = names[0].replace("corp.", "corp2."), names[1]
+    flow = user.dial(xfed.sip, "udp")
+    sent, contact = flow.send, ("<sip:phone@%s:%d;transport=udp>" % (user.address, user.port)).encode()
+    flow.send = lambda data: sent(data.replace(contact, contact.replace(b";transport=udp", b"")))
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local, listens=True)
+    assert watch.subscribe().status == 200
+    partner.inbox.wait(is_presence(local, "subscribe"), 20)
+    partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (remote, local), "corp2.example")
+    for show, status, seen in ("away", "s" * 1000, "s" * 1000 if has_tcp else None), ("dnd", "short", "short"), ("xa", "t" * 1000, "t" * 1000 if has_tcp else None):
+        partner.send("<presence from='%s/home' to='%s'><show>%s</show><status>%s</status></presence>" % (remote, local, show, status), "corp2.example")
+        watch.wait(lambda m: m.body and list(basics(m).values()) == [("open", show, seen)], 40)
+    by = {m.get("via").split()[0].rsplit("/", 1)[1] for m in user.inbox.items if m.method == "NOTIFY"}
+    assert by == ({"UDP", "TCP"} if has_tcp else {"UDP"})
+    assert watch.subscribe(0).status == 200
+    user.close()
 
 
 def test_more_devices_than_anybody_has(xfed, partner, user, flow, names):

@@ -31,7 +31,7 @@ def lync(install, started, certs, users, fe):
     users = dict(users)
     users["corp.example"] = fe
     fe.domain = "corp.example"
-    inst = install("ly", users=users, gateway={"im": {"session_idle": "60s"}})
+    inst = install("ly", users=users, gateway={"im": {"session_idle": "20s"}, "delivery": {"deadline": "45s"}})
     inst.gateway_config["domains"][0]["dialect"] = "lync"
     inst.write_configs()
     inst.list_partner("partner.example")
@@ -56,11 +56,13 @@ def line(lync, fe):
 @pytest.fixture
 def person(fe, line):
     """person(NAME): a user of the front end; each test has its own, so that no session is left from another."""
-    made = []
+    made = {}
 
     def make(name=None, **kwargs):
-        made.append(LyncUser(fe, line, name or words("u").replace(" ", ""), **kwargs))
-        return made[-1]
+        one = LyncUser(fe, line, name or words("u").replace(" ", ""), **kwargs)
+        made[one.uri] = one
+        fe.answer = lambda m: made[m.uri("to")].answer(m) if m.uri("to") in made else 200
+        return one
     yield make
     fe.answer = 200
 
@@ -183,6 +185,15 @@ def test_whoever_calls_refreshes(person):
     alice.bye(d)
 
 
+def test_an_idle_session_is_ended_and_opened_again(partner, person):
+    alice, one, two = person(), words("one"), words("two")
+    partner.say("bob", jid(alice), one)
+    alice.wait_text(one)
+    alice.wait("BYE", 60, what=lambda m: m.get("call-id") == alice.dialogs[0].call_id)
+    partner.say("bob", jid(alice), two)
+    assert alice.wait_text(two).get("call-id") == alice.dialogs[1].call_id
+
+
 # ---- refused ----
 
 @pytest.mark.parametrize("status, condition, code", [
@@ -267,6 +278,36 @@ def test_an_answer_that_comes_late_and_a_message_before_it(partner, person):
     assert alice.wait_text(text).get("call-id") == d.call_id
 
 
+def test_nobody_answers_and_the_answer_comes_too_late(partner, person):
+    """After delivery.deadline less Timer F the INVITE is cancelled; a 2xx that comes all the same is acknowledged and ended."""
+    alice, ids, text = person(), [words("id") for _ in range(2)], words("then")
+    alice.on_invite = None
+    for i in ids:
+        partner.say("bob", jid(alice), "nobody there", id=i)
+    invite = alice.wait("INVITE")
+    alice.sip.respond(invite, 180)
+    for i in ids:
+        error = partner.wait_error(i, 60)
+        assert error[0] == "recipient-unavailable" and "sip.session.unanswered" in error[2], error
+    alice.sip.raw.wait(lambda item: item[0].method == "CANCEL" and item[0].get("call-id") == invite.get("call-id"))
+    late = alice.answer_invite(invite, 200)
+    alice.wait("BYE", what=lambda m: m.get("call-id") == late.call_id)
+    alice.on_invite = 200
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") != late.call_id
+
+
+def test_an_answer_after_ten_seconds_is_one(partner, person):
+    alice, text = person(), words("slow")
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    t = threading.Timer(10, lambda: alice.answer_invite(invite, 200))
+    t.start()
+    assert alice.wait_text(text, 30).get("call-id") == invite.get("call-id")
+    t.join()
+
+
 def test_a_second_device_that_answers_gets_ack_and_bye(partner, person):
     alice, text = person(), words("forked")
     alice.on_invite = None
@@ -287,22 +328,41 @@ def test_an_answer_without_messages_is_ended(partner, person):
     alice.wait("BYE")
 
 
-def test_both_at_once_and_the_client_gives_up_its_own(partner, person):
+def test_both_at_once_and_a_proxy_turns_the_two_round(lync, partner, person):
+    """The BYE comes before the INVITE that it gives up."""
+    alice, text = person(), words("ours")
+    partner.say("bob", jid(alice), text)
+    alice.wait_text(text)
+    raw, d, branch = alice.start_invite(BOB)
+    bye, bye_branch = alice.request("BYE", BOB, BOB, 2, d.call_id, d.mine)
+    log, mark = lync.gateway.process.mark(), alice.flow.inbox.mark()
+    assert alice.sip.ask(alice.flow, bye, bye_branch).status == 481
+    alice.flow.send(raw)
+    lync.gateway.process.wait_line("event=session.withdrawn .*call_id=" + d.call_id, 20, log)
+    assert alice.say(alice.dialogs[0], words("own")).status == 202
+    assert not [m for m in alice.flow.inbox.items[mark:] if m and m.is_response and m.branch == branch and m.status >= 200]
+
+
+@pytest.mark.parametrize("is_answered_first", [True, False])
+def test_both_at_once_and_the_client_gives_up_its_own(partner, person, is_answered_first):
+    """Any answer to what it has given up would have it tell its user that the text was lost, and forget the dialog there is."""
     alice, text, own = person(), words("ours"), words("own")
     alice.on_invite = None
     partner.say("bob", jid(alice), text)
     invite = alice.wait("INVITE")
     raw, d, branch = alice.start_invite(BOB)
-    answers = []
-    t = threading.Thread(target=lambda: answers.append(alice.sip.ask(alice.flow, raw, branch, 30)))
-    t.start()
-    ours = alice.answer_invite(invite, 200)
+    mark = alice.flow.inbox.mark()
+    alice.flow.send(raw)
     bye, bye_branch = alice.request("BYE", BOB, BOB, 2, d.call_id, d.mine)
-    assert alice.sip.ask(alice.flow, bye, bye_branch).status in (200, 481)  # whichever comes first
-    t.join()
+    if is_answered_first:
+        ours = alice.answer_invite(invite, 200)
+    assert alice.sip.ask(alice.flow, bye, bye_branch).status == 200
+    if not is_answered_first:
+        ours = alice.answer_invite(invite, 200)
     assert alice.wait_text(text).get("call-id") == ours.call_id
     assert alice.say(ours, own).status == 202
     partner.wait_body(own)
+    assert not [m for m in alice.flow.inbox.items[mark:] if m and m.is_response and m.branch == branch and m.status >= 200]
 
 
 def test_both_at_once_and_the_client_waits(partner, person):
@@ -339,6 +399,112 @@ def test_bye_with_unanswered_messages(partner, person):
     assert alice.wait_text(text).get("call-id") != d.call_id
 
 
+# ---- bodies, typing, late failures ----
+
+STATES = "http://jabber.org/protocol/chatstates"
+MULTIPART = ("--x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n--x\r\nContent-Type: text/html\r\n\r\n<b>no</b>\r\n--x--\r\n")
+
+
+def chat_state(state):
+    return "<%s xmlns='%s'/>" % (state, STATES)
+
+
+def typing_of(stanza):
+    return next((e.tag[len(STATES) + 2:] for e in stanza if e.tag.startswith("{%s}" % STATES)), None)
+
+
+def test_bodies_of_this_dialect(partner, person):
+    alice, one, two = person(), words("markup"), words("parts")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, "<div><b>%s</b> &amp; more</div>" % one, content_type="text/html; charset=UTF-8").status == 202
+    assert partner.inbox.wait(lambda s: (child_text(s, "body") or "").startswith(one), 10)
+    assert alice.say(d, MULTIPART % two, content_type='multipart/alternative; boundary="x"').status == 202
+    partner.wait_body(two)
+
+
+def test_the_contact_types(partner, person):
+    alice, text = person(), words("typed")
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    since = alice.sip.inbox.mark()
+    partner.say("bob", jid(alice), None, inner=chat_state("composing"))
+    info = alice.wait("INFO", 10, since)
+    assert 'status="type"' in info.text and info.get("call-id") == alice.dialogs[0].call_id
+    assert info.get("content-type").split(";")[0] == "application/xml"
+    again = alice.sip.inbox.mark()
+    alice.wait("INFO", 10, again, lambda m: 'status="type"' in m.text)  # a client takes it back after 6 s
+    since = alice.sip.inbox.mark()
+    partner.say("bob", jid(alice), None, inner=chat_state("paused"))
+    alice.wait("INFO", 10, since, lambda m: 'status="idle"' in m.text)
+    partner.say("bob", jid(alice), text, inner=chat_state("active"))
+    alice.wait_text(text)
+
+
+def test_typing_before_there_is_a_session_opens_none(partner, person):
+    alice, text = person(), words("opens")
+    partner.say("bob", jid(alice), None, inner=chat_state("composing"))
+    partner.say("bob", jid(alice), text)
+    alice.wait_text(text)
+    assert len([m for m in alice.sip.inbox.items if m.method == "INVITE" and m.uri("to") == alice.uri]) == 1
+    assert not [m for m in alice.sip.inbox.items if m.method == "INFO" and m.uri("to") == alice.uri]
+
+
+def test_the_user_types(partner, person):
+    alice = person()
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d, since = alice.dialogs[0], partner.inbox.mark()
+    for _ in range(2):
+        assert alice.ask(d, "INFO", body='<?xml version="1.0"?><KeyboardActivity> <status status="type" /></KeyboardActivity>',
+                         content_type="application/xml").status == 200
+    got = partner.inbox.wait(lambda s: typing_of(s) == "composing" and s.get("from") == jid(alice), 10, since)
+    assert child_text(got, "body") is None and got.get("type") == "chat"
+    partner.inbox.wait(lambda s: typing_of(s) == "paused" and s.get("from") == jid(alice), 20, since)  # nothing more for 6 s
+    assert len([s for s in partner.inbox.items[since:] if typing_of(s) == "composing" and s.get("from") == jid(alice)]) == 1
+    assert alice.ask(d, "INFO", body="<action name='conf'/>", content_type="application/xml").status == 415
+
+
+def test_a_contact_that_says_nothing_of_typing_is_told_nothing(partner, person):
+    alice, text = person(), words("plain")
+    _, d = alice.invite(BOB)
+    since = partner.inbox.mark()
+    assert alice.ask(d, "INFO", body='<KeyboardActivity><status status="type"/></KeyboardActivity>', content_type="application/xml").status == 200
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert not [s for s in partner.inbox.items[since:] if typing_of(s)]
+
+
+@pytest.mark.parametrize("condition, status", [("item-not-found", 404), ("service-unavailable", 404), ("not-acceptable", 415),
+                                               ("policy-violation", 606), ("internal-server-error", 504)])
+def test_what_the_contacts_server_refuses_has_the_status_whose_text_is_true(partner, person, condition, status):
+    """408, 480 and 481 would end the session."""
+    alice, text = person(), words("refused")
+    _, d = alice.invite("sip:%s@partner.example" % words("c").replace(" ", ""))
+    answers = []
+    t = threading.Thread(target=lambda: answers.append(alice.say(d, text)))
+    t.start()
+    got = partner.wait_body(text)
+    partner.send("<message from='%s' to='%s' id='%s' type='error'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (
+        got.get("to"), got.get("from"), got.get("id"), condition))
+    t.join()
+    assert answers[0].status == status
+    assert (" 309 " in " " + (answers[0].get("warning") or "")) == (status == 606)
+    assert d.is_open
+
+
+def test_a_late_error_is_a_notify_in_the_session(partner, person, refusal):
+    alice, text = person(), words("lost")
+    _, d = alice.invite(BOB)
+    answer = alice.say(d, text)
+    got = partner.wait_body(text)
+    with refusal("xmpp.user.unknown"):
+        partner.send("<message from='bob@partner.example' to='%s' id='%s' type='error'><error type='cancel'>"
+                     "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (jid(alice), got.get("id")))
+        note = alice.wait("NOTIFY")
+    assert note.get("content-type") == "application/ms-imdn+xml" and note.get("event") is None
+    assert answer.get("message-id") in note.text and "<status>404</status>" in note.text and note.get("call-id") == d.call_id
+
+
 # ---- bad input ----
 
 @pytest.mark.parametrize("name, kwargs, status, code", [
@@ -362,7 +528,7 @@ def test_require(person):
 def test_what_policy_forbids_is_refused_at_the_invite(person, refusal):
     with refusal("policy.partner.unlisted"):
         answer, _ = person().invite("sip:eve@nobody.example")
-    assert answer.status == 403 or answer.status == 404
+    assert answer.status == 504 # "the service is not available"
 
 
 def test_a_message_of_no_dialog_and_one_out_of_order(partner, person):
@@ -383,11 +549,19 @@ def test_an_invite_that_is_never_acknowledged_disturbs_nobody(partner, person):
     partner.wait_body(text)
 
 
+def test_clients_that_draw_the_same_numbers(partner, person):
+    """Their Call-IDs and tags come from a generator that begins with the second of the start."""
+    people, texts = [person(), person()], [words("same"), words("same")]
+    for p, text in zip(people, texts):
+        answer, d = p.invite(BOB, call_id=texts[0].replace(" ", "-"), mine="52054781")
+        assert answer.status == 200
+        assert p.say(d, text).status == 202
+        assert partner.wait_body(text).get("from") == jid(p)
+
+
 def test_a_hundred_sessions(lync, partner, person):
     before = sessions(lync)
     people = [person() for _ in range(100)]
-    by_uri = {p.uri: p for p in people}
-    people[0].sip.answer = lambda m: by_uri[m.uri("to")]._answer(m)
     for p in people:
         partner.say("bob", jid(p), "to " + p.uri)
     for p in people:
@@ -407,8 +581,121 @@ def test_a_client_that_opens_sessions_without_end(lync, partner, person):
     assert alice.wait_text(text).get("call-id") == d.call_id
 
 
-def test_commands_and_page_mode_beside_it(lync, partner, users, line):
-    """Other domains of the same gateway go on in page mode, and an INVITE of theirs is refused as before."""
+def test_a_flood_of_texts_that_waits_for_no_answer(lync, partner, person):
+    """Each has its answer, in order of arrival at the partner; what is too much is refused, and nobody else waits for it."""
+    alice, other, text = person(), person(), words("beside")
+    _, d = alice.invite(BOB)
+    texts = [words("flood") for _ in range(400)]
+    since, mark = partner.inbox.mark(), alice.flow.inbox.mark()
+    for t in texts:
+        alice.flow.send(alice.inside(d, "MESSAGE", body=t, content_type="text/plain; charset=UTF-8")[0])
+    _, beside = other.invite(BOB)
+    assert other.say(beside, text).status == 202
+    partner.wait_body(text)
+    def finals():
+        return [m for m in alice.flow.inbox.items[mark:] if m and m.is_response and "MESSAGE" in m.get("cseq") and m.get("call-id") == d.call_id]
+    wait_until("all are answered", lambda: len(finals()) == len(texts), 60)
+    taken = sum(m.status < 300 for m in finals())
+    got = [child_text(s, "body") for s in partner.inbox.items[since:] if child_text(s, "body") in texts]
+    assert len(got) == taken and got == [t for t in texts if t in got]
+    alice.bye(d)
+
+
+def test_kill_of_the_gateway_in_the_middle(lync, partner, person):
+    """What waited for its session goes in a new one, or is told; what was under way is uncertain; the dialogs of before are unknown."""
+    alice, quiet = person(), person()
+    partner.say("bob", jid(alice), "first")
+    alice.wait_text("first")
+    old = alice.dialogs[0]
+    alice.on_message, quiet.on_invite = None, None
+    lost, waiting = words("id"), words("id")
+    partner.say("bob", jid(alice), "under way", id=lost)
+    alice.wait_text("under way")
+    text = words("waits")
+    partner.say("bob", jid(quiet), text, id=waiting)
+    quiet.wait("INVITE")
+    lync.gateway.process.child.kill()
+    lync.gateway.process.child.wait()
+    alice.on_message, quiet.on_invite, since = 200, 200, alice.sip.inbox.mark()
+    lync.gateway.start().wait_ready()
+    lync.edge.wait_ready()
+    error = partner.wait_error(lost, 60)
+    assert "may have been delivered" in error[2], error
+    quiet.wait_text(text, 60, since)
+    again = words("again")
+    partner.say("bob", jid(alice), again)
+    assert alice.wait_text(again).get("call-id") != old.call_id
+    alice.flow = alice.sip.dial(lync.sip)
+    assert alice.say(old, "into the old one").status == 481
+    alice.flow.close()
+
+
+def test_stop_ends_the_sessions(install, started, users, new_partner):
+    sip = SipUser("corp.example")
+    inst = install("ly-stop", users=dict(users, **{"corp.example": sip}))
+    inst.gateway_config["domains"][0]["dialect"] = "lync"
+    inst.write_configs()
+    inst.list_partner("stops.example")
+    started(inst)
+    try:
+        mine = new_partner(inst, "stops.example")
+        alice = LyncUser(sip, sip.dial(inst.sip))
+        mine.say("bob", jid(alice), "hello")
+        alice.wait_text("hello")
+        inst.gateway.stop()
+        alice.wait("BYE")
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_a_server_that_asks_for_a_password(install, started, users, new_partner, tmp_path):
+    """In the session too; and what is sent twice for that is one message: the session ends when it is idle."""
+    challenge = (407, [("Proxy-Authenticate", 'Digest realm="corp", nonce="n-1", algorithm=SHA-256, qop="auth"')])
+    secret = tmp_path / "secret"
+    secret.write_text("the password\n")
+    secret.chmod(0o600)
+    sip = SipUser("corp.example")
+    inst = install("ly-auth", users=dict(users, **{"corp.example": sip}), gateway={"im": {"session_idle": "5s"}})
+    inst.gateway_config["domains"][0].update(dialect="lync", auth={"username": "xfed", "password_file": str(secret)})
+    inst.write_configs()
+    inst.list_partner("asked.example")
+    started(inst)
+    try:
+        mine = new_partner(inst, "asked.example")
+        alice, nonces = LyncUser(sip, sip.dial(inst.sip)), []
+        alice.on_invite = lambda m: 200 if m.get("proxy-authorization") else challenge
+
+        def judge(m):  # another nonce for the message
+            nonces.append(m.get("proxy-authorization") or "")
+            return 200 if 'nonce="n-2"' in nonces[-1] else (407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", "n-2") + ", stale=true")])
+        alice.on_message = judge
+        mine.say("bob", jid(alice), "hello")
+        alice.wait("MESSAGE", what=lambda m: 'nonce="n-2"' in (m.get("proxy-authorization") or ""))
+        assert len(nonces) == 2
+        alice.wait("BYE", 60)
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_bye_before_a_refresh_is_answered(partner, person):
+    """Both come in one piece; neither is left without an answer."""
+    alice = person()
+    _, d = alice.invite(BOB)
+    again, one = alice.inside(d, "INVITE", body="")
+    bye, two = alice.inside(d, "BYE")
+    answers = {}
+    waits = threading.Thread(target=lambda: answers.update(bye=alice.sip.ask(alice.flow, again + bye, two)))
+    mark = alice.flow.inbox.mark()
+    waits.start()
+    final = alice.flow.inbox.wait(lambda m: m and m.is_response and m.branch == one and m.status >= 200, 20, mark)
+    waits.join()
+    assert answers["bye"].status == 200 and final.status in (200, 487)
+
+
+def test_page_mode_beside_it(lync, partner, users, line):
+    """Other domains of the same gateway go on in page mode."""
     dave, text = users["corp2.example"], words("page")
     partner.say("bob", "dave@corp2.example", text)
     assert dave.wait_text(text).start == "MESSAGE sip:dave@corp2.example SIP/2.0"

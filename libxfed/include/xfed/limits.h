@@ -220,7 +220,8 @@
 #define XFED_SIP_TIMER_F_MS	    (64 * XFED_SIP_T1_MS)
 #define XFED_SIP_TIMER_N_MS	    (64 * XFED_SIP_T1_MS) /* within this time a NOTIFY has to come (RFC 6665 section 4.1.2.4) */
 #define XFED_SIP_SUBSCRIPTION_MAX_S 86400
-#define XFED_SIP_RESUBSCRIBE_MIN_MS 30000 /* when a subscription that failed is tried again; doubled up to the maximum */
+#define XFED_SIP_RESUBSCRIBE_MIN_MS                                                                                                                  \
+	30000 /* when a subscription that failed is tried again; from the third time in a row on doubled up to the maximum */
 #define XFED_SIP_RESUBSCRIBE_MAX_MS 1800000
 #define XFED_SIP_RETRY_AFTER_MIN_MS 1000 /* what a Retry-After of a SIP server counts at least, doubled with each failure in a row; and at most: */
 #define XFED_SIP_RETRY_AFTER_MAX_S  3600

@@ -113,6 +113,9 @@ class Daemon(base.Daemon):
     def get(self, path):
         return self.net.call(self.host, http_get, HTTP[0], HTTP[1], path)
 
+    def processes(self):
+        return [self.process] if self.process is not None else []
+
 
 class Installation:
     """One edge and one gateway that federate corp.example with the lab's partners."""

@@ -30,7 +30,7 @@ HOSTS = {
     "sipua": {"lan": "10.91.3.50"},
     "dns": {"wan": "10.91.1.53", "lan": "10.91.3.53"},
 }
-WORLDS = 8
+WORLDS = 10
 ROLES = {"partner": ("wan",), "edge": ("wan", "dmz"), "fe": ("dmz", "lan"), "sip": ("lan",), "sipua": ("lan",)}
 NETS = {"wan": "10.91.1.%d", "dmz": "10.91.2.%d", "lan": "10.91.3.%d"}
 

@@ -10,6 +10,7 @@ from harness.inbox import Inbox
 from harness.proc import wait_until
 from harness.sipmsg import token
 
+from .comeback import Comeback
 from .sip_user import SipUser
 
 PIDF = "{urn:ietf:params:xml:ns:pidf}"
@@ -78,8 +79,8 @@ class SipPhone(SipUser):
         self.name = name
         self.watches = {}
         self.etag = self.document = None
-        self.comeback = self.refreshing = None
-        self.is_closing = False
+        self.refreshing = None
+        self.comeback = Comeback(aor, self._open_again)
 
     # ---- its own presence ----
     def publish(self, basic="open", activity=None, note=None):
@@ -140,7 +141,7 @@ class SipPhone(SipUser):
             if await self._subscribe(w, 600) == 481 and w.call_id == call_id:
                 w.begin()
                 await self._subscribe(w, 600)
-        if not self.is_closing and w.call_id == call_id and self.watches.get(w.uri) is w:
+        if not self.comeback.left.is_set() and w.call_id == call_id and self.watches.get(w.uri) is w:
             self.refreshing = asyncio.ensure_future(go_on())
 
     @staticmethod
@@ -161,22 +162,10 @@ class SipPhone(SipUser):
     # ---- when its connection is gone ----
     def lost(self, exc):
         super().lost(exc)
-        if not self.is_closing and self.comeback is None:
-            self.comeback = asyncio.ensure_future(self._come_back())
+        self.comeback.begin()
 
-    async def _come_back(self):
-        try:
-            while True:
-                try:
-                    await self._open()
-                    await self._begin_again()
-                    return
-                except OSError:  # nobody there yet, or gone again
-                    await asyncio.sleep(0.5)
-        finally:
-            self.comeback = None
-
-    async def _begin_again(self):
+    async def _open_again(self):
+        await self._open()
         await self._request("REGISTER", "sip:" + self.domain, "<%s>" % self.aor, [("Contact", self._contact()), ("Expires", "600")], b"",
                             self.register_id)
         if self.document:
@@ -186,5 +175,5 @@ class SipPhone(SipUser):
             w.status = await self._subscribe(w, 600)
 
     def close(self):
-        self.is_closing = True
+        self.nsloop.loop.call_soon_threadsafe(self.comeback.leave)
         super().close()

@@ -36,6 +36,7 @@ domains:
     peers: [sip.{ours}]
     peer_addresses: ["{sip[lan]}"]
     udp_trusted: true
+    dialect: {dialect}
 sip:
   listen: ["tls:{fe[lan]}:5061", "tcp:{fe[lan]}:5060", "udp:{fe[lan]}:5060"]
   advertise: fe.{ours}
@@ -60,7 +61,9 @@ dialback: false
 
 
 class World:
-    """`transport`: between gateway and SIP server, tls, tcp or udp. `servers` and `daemons` by name can be killed and started again."""
+    """`transport`: between gateway and SIP server, tls, tcp or udp. Its parts can be killed by name and started again."""
+
+    DIALECT = "standard"
 
     def __init__(self, lab, number, tools, transport="tls", on_start=lambda process: None):
         self.lab, self.number, self.net, self.tools, self.on_start = lab, number, lab.net, tools, on_start
@@ -71,7 +74,7 @@ class World:
         port = 5061 if transport == "tls" else 5060
         os.makedirs(self.dir + "/partners.d")
         os.makedirs(self.dir + "/access.d")
-        values = dict(self.at, dns=HOSTS["dns"], certs=lab.certs.dir, dir=self.dir, ours=self.ours, port=port, transport=transport,
+        values = dict(self.at, dns=HOSTS["dns"], certs=lab.certs.dir, dir=self.dir, ours=self.ours, port=port, transport=transport, dialect=self.DIALECT,
                       refresh="60s" if transport == "udp" else "8h")  # over UDP nothing else tells of a server that was quickly there again
         write(self.dir + "/edge.yaml", EDGE_YAML.format(**values))
         write(self.dir + "/gw.yaml", GATEWAY_YAML.format(**values))
@@ -81,12 +84,16 @@ class World:
         self.prosody = Prosody(self.net, self.dir + "/prosody", self.host["partner"], {self.theirs: "world-partner"},
                                [("%s@%s" % (user, self.theirs), PASSWORD) for user in ("alice", "bob")], lab.certs,
                                lab.dns.dir + "/example.key", modules=("smacks",))
-        self.kamailio = Kamailio(self.net, self.dir + "/kamailio", lab.certs, (self.at["fe"]["lan"], port, transport), self.ours,
-                                 host=self.host["sip"], certificate="world-sip")
         self.loops, self.users = {}, []
+        self.sip_server = self._make_sip_server(port, transport)
+
+    def _make_sip_server(self, port, transport):
+        self.kamailio = Kamailio(self.net, self.dir + "/kamailio", self.lab.certs, (self.at["fe"]["lan"], port, transport), self.ours,
+                                 host=self.host["sip"], certificate="world-sip")
+        return self.kamailio
 
     def start(self):
-        for part in (self.edge, self.gateway, self.prosody, self.kamailio):
+        for part in (self.edge, self.gateway, self.prosody, self.sip_server):
             self._start(part)
         self.edge.wait_ready()
         self.gateway.wait_ready()
@@ -94,7 +101,8 @@ class World:
 
     def _start(self, part):
         part.start()
-        self.on_start(part.process)
+        for process in part.processes():
+            self.on_start(process)
 
     def kill(self, name):
         """SIGKILL for a part and all its processes."""
@@ -137,13 +145,13 @@ class World:
     def stop(self):
         for user in self.users:
             user.close()
-        for loop in self.loops.values():
-            loop.close()
         try:
             self.gateway.stop()
         finally:
             try:
                 self.edge.stop()
             finally:
-                self.kamailio.stop()
+                self.sip_server.stop()
                 self.prosody.stop()
+                for loop in self.loops.values():
+                    loop.close()

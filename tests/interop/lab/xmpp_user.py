@@ -11,7 +11,10 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from harness.inbox import Inbox
 
+from .comeback import Comeback
+
 CLIENT = "{jabber:client}"
+CHAT_STATES = "http://jabber.org/protocol/chatstates"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -29,6 +32,7 @@ class Message:
     condition: Optional[str] = None  # of an error
     error_type: Optional[str] = None
     text: Optional[str] = None
+    state: Optional[str] = None      # XEP-0085
 
 
 @dataclasses.dataclass
@@ -56,6 +60,7 @@ def parse_presence(xml):
 def parse_message(xml):
     m = Message(xml.get("from"), xml.get("to"), xml.get("id"), xml.get("type"), xml.get(XML_LANG),
                 child_text(xml, "body"), child_text(xml, "subject"), child_text(xml, "thread"))
+    m.state = next((e.tag[len(CHAT_STATES) + 2:] for e in xml if e.tag.startswith("{%s}" % CHAT_STATES)), None)
     error = xml.find(CLIENT + "error")
     if error is not None:
         m.error_type = error.get("type")
@@ -77,11 +82,11 @@ class XmppUser:
 
     def __init__(self, nsloop, jid, password, host, comes_back=False):
         self.nsloop, self.jid, self.host = nsloop, jid, host
-        self.password, self.comes_back = password, comes_back
+        self.password = password
         self.shown = (None, None)    # show and status of the last presence for all
         self.inbox = Inbox(jid)
         self.presences = Inbox(jid)  # of others; emptied at each login
-        self.comeback = None
+        self.comeback = Comeback(jid, self._login_again) if comes_back else None
         self.client = None
         self.count = 0
 
@@ -120,25 +125,20 @@ class XmppUser:
         await online
 
     def _lost(self, client):
-        if client is self.client and self.comes_back and self.comeback is None:
-            self.comeback = asyncio.ensure_future(self._come_back())
+        if client is self.client and self.comeback is not None:
+            self.comeback.begin()
 
-    async def _come_back(self):
+    async def _login_again(self):
+        old, self.client = self.client, None
+        if old is not None:
+            old.abort()
         try:
-            while self.comes_back:
-                old, self.client = self.client, None
-                if old is not None:
-                    old.abort()
-                try:
-                    await asyncio.wait_for(self._login(), 10)
-                    return
-                except (OSError, asyncio.TimeoutError):
-                    await asyncio.sleep(0.5)
-        finally:
-            self.comeback = None
+            await asyncio.wait_for(self._login(), 10)
+        except asyncio.TimeoutError:
+            raise ConnectionError("no answer to a login") from None
 
-    def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None):
-        """Sends one message and gives back its id."""
+    def send(self, to, body, subject=None, thread=None, lang=None, type="chat", id=None, state=None):
+        """Sends one message and gives back its id. `state`: whether one types (XEP-0085)."""
         self.count += 1
         id = id or "%s-%d" % (self.jid.split("@")[0], self.count)
         xml = "<message to=%s id=%s%s%s>" % (
@@ -147,6 +147,8 @@ class XmppUser:
         for name, value in (("subject", subject), ("body", body), ("thread", thread)):
             if value is not None:
                 xml += "<%s>%s</%s>" % (name, clear_text(value), name)
+        if state is not None:
+            xml += "<%s xmlns=%s/>" % (state, quoteattr(CHAT_STATES))
         self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</message>")
         return id
 
@@ -185,9 +187,11 @@ class XmppUser:
 
     def logout(self, timeout=5):
         async def leave():
-            await self.client.disconnect(wait=1.0)
-        self.comes_back = False
-        if self.client is not None:
+            if self.comeback is not None:
+                self.comeback.leave()
+            if self.client is not None:
+                await self.client.disconnect(wait=1.0)
+        if self.client is not None or self.comeback is not None:
             self.nsloop.run(leave(), timeout)
             self.client = None
 

@@ -393,6 +393,55 @@ static void authorisations_and_who_is_there_outlive_a_restart(void **state)
 	unlink(store_path);
 }
 
+static void on_strange_written(struct store_batch *b)
+{
+	assert_int_equal(b->written, XFED_OK);
+}
+
+/* Rows that somebody has written, or a clock that was wrong. What lies ahead may be right, as our own clock may be behind. */
+static void times_that_cannot_be(void **state)
+{
+	const int64_t soon = wall_s + 365 * 86400, strange[] = { INT64_MAX, INT64_MIN, -1, 1700000000LL * 1000, soon };
+	struct life l;
+	struct store_batch batch;
+	char name[40];
+	unlink(store_path);
+	begin(&l);
+	store_batch_init(&batch, on_strange_written);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(strange); i++) {
+		snprintf(name, sizeof(name), "strange%zu@partner.example", i);
+		struct store_contact row = { .local = DAVE,
+			.remote = xfed_span_str(name),
+			.wrote_s = strange[i],
+			.alive_s = strange[i],
+			.relation = XFED_SPAN("to+pending-in"),
+			.asked_s = strange[i],
+			.used_s = strange[i],
+			.wanted_s = strange[i] };
+		assert_int_equal(store_put_contact(&batch, &row), XFED_OK);
+	}
+	store_submit(l.store, &batch);
+	finish(&l);
+	store_batch_deinit(&batch);
+	begin(&l);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(strange); i++) {
+		snprintf(name, sizeof(name), "strange%zu@partner.example", i);
+		struct contact *k = contacts_find(l.c, DAVE, xfed_span_str(name));
+		int64_t then_s = strange[i] == soon ? soon : strange[i] > 0 ? wall_s : 0;
+		assert_non_null(k);
+		assert_int_equal(contact_used_s(k), then_s);
+		assert_int_equal(contact_wanted_s(k), then_s);
+		assert_int_equal(contact_asked_s(k), strange[i] == soon ? soon : wall_s); /* without a time it waits from now on */
+		struct contact_facts f = facts(l.c, DAVE, xfed_span_str(name), l.now);
+		assert_int_equal(f.is_written_to, strange[i] > 0);
+		assert_int_equal(f.is_alive, strange[i] > 0);
+		f = facts(l.c, DAVE, xfed_span_str(name), l.now + CONTACT_KEEP_MS + 1000);
+		assert_false(f.is_written_to || f.is_alive);
+	}
+	finish(&l);
+	unlink(store_path);
+}
+
 /* A user who writes all day costs a row an hour. */
 static void the_store_is_written_to_once_an_hour(void **state)
 {
@@ -741,6 +790,7 @@ int main(void)
 		cmocka_unit_test(a_pair_written_in_long_ago_is_one_of_a_stranger),
 		cmocka_unit_test(what_is_held_is_not_forgotten),
 		cmocka_unit_test(authorisations_and_who_is_there_outlive_a_restart),
+		cmocka_unit_test(times_that_cannot_be),
 		cmocka_unit_test(the_store_is_written_to_once_an_hour),
 		cmocka_unit_test(relations_outlive_a_restart_and_everybody_else),
 		cmocka_unit_test(who_is_still_to_be_told_is_kept),

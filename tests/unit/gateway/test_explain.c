@@ -34,11 +34,12 @@ static struct explain_facts open_out(void)
 		.edges = { { .name = "edge1",
 			.is_up = true,
 			.has_answered = true,
-			.is_in_service = true,
+			.service = "in-service",
 			.has_revision = true,
 			.is_ready = true,
 			.pair_state = "ready" } },
 		.edge_count = 1,
+		.service = "in-service",
 	};
 }
 
@@ -164,10 +165,15 @@ static void hop_unknown(struct explain_facts *f)
 }
 static void draining(struct explain_facts *f)
 {
-	f->is_draining = true;
+	f->service = "draining";
+}
+static void out_of_service(struct explain_facts *f)
+{
+	f->service = "out-of-service";
 }
 static void no_link(struct explain_facts *f)
 {
+	out_of_service(f);
 	f->edges[0] = (struct explain_edge){ .name = "edge1", .link_reason = XFED_REASON_CHANNEL_PEER_UNTRUSTED, .link_text = "look at ca" };
 }
 static void never_linked(struct explain_facts *f)
@@ -196,7 +202,7 @@ static void edge_silent(struct explain_facts *f)
 }
 static void edge_out(struct explain_facts *f)
 {
-	f->edges[0].is_in_service = false;
+	f->edges[0].service = "out-of-service";
 }
 
 static void backing_off(struct explain_facts *f)
@@ -245,7 +251,7 @@ static void second_edge_has_it(struct explain_facts *f)
 {
 	backing_off(f);
 	f->edges[1] = (struct explain_edge){
-		.name = "edge2", .is_up = true, .has_answered = true, .is_in_service = true, .has_revision = true, .is_ready = true
+		.name = "edge2", .is_up = true, .has_answered = true, .service = "in-service", .has_revision = true, .is_ready = true
 	};
 	f->edge_count = 2;
 }
@@ -334,7 +340,8 @@ static const struct {
 	{ "next hop refuses one", true, hop_refused_one, NONE, XFED_REASON_NONE, NULL },
 	{ "next hop not used yet", true, hop_unknown, NONE, XFED_REASON_NONE, NULL },
 	{ "the next hop is not on the way out", false, hop_down, NONE, XFED_REASON_NONE, NULL },
-	{ "draining", true, draining, EXPLAIN_GATEWAY, XFED_REASON_SERVICE_LEAVING, NULL },
+	{ "draining", true, draining, EXPLAIN_GATEWAY, XFED_REASON_SERVICE_LEAVING, "draining" },
+	{ "out of service", false, out_of_service, EXPLAIN_GATEWAY, XFED_REASON_CHANNEL_DOWN, "OUT OF SERVICE" },
 	{ "link down", false, no_link, EXPLAIN_LINK, XFED_REASON_CHANNEL_PEER_UNTRUSTED, "edge1: look at ca" },
 	{ "never linked", false, never_linked, EXPLAIN_LINK, XFED_REASON_CHANNEL_DOWN, "edge1" },
 	{ "edge leaving", false, edge_leaving, EXPLAIN_LINK, XFED_REASON_SERVICE_LEAVING, NULL },
@@ -342,7 +349,7 @@ static const struct {
 	{ "policy on its way", false, policy_pending, EXPLAIN_POLICY, XFED_REASON_CHANNEL_POLICY_DRIFT, "on its way" },
 	{ "another policy", true, policy_other, EXPLAIN_POLICY, XFED_REASON_CHANNEL_POLICY_DRIFT, "edge1" },
 	{ "edge does not answer", false, edge_silent, EXPLAIN_EDGE, XFED_REASON_CHANNEL_TIMEOUT, NULL },
-	{ "edge out of service", false, edge_out, EXPLAIN_EDGE, XFED_REASON_CHANNEL_DOWN, "edge1" },
+	{ "edge out of service", false, edge_out, EXPLAIN_EDGE, XFED_REASON_CHANNEL_DOWN, "edge1: OUT OF SERVICE" },
 	{ "waiting after a failure", false, backing_off, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "for 4000 ms" },
 	{ "failed, may try again", false, failed_before, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED, "makes another" },
 	{ "failed, with words", false, failed_since, EXPLAIN_STREAM, XFED_REASON_TLS_CERT_EXPIRED,

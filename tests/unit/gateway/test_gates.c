@@ -127,6 +127,7 @@ static char explained(const struct policy_facts *f, enum policy_kind kind)
 		.partner_file = "/p/fabrikam.example.yaml",
 		.ours = "example.com",
 		.why_not_partner = "no file in /p covers fabrikam.example",
+		.service = "in-service",
 	};
 	struct explain_gate g[EXPLAIN_GATE_COUNT];
 	enum explain_gate_id closed = explain_gates(&x, is_message ? EXPLAIN_OF_MESSAGE : EXPLAIN_OF_SUBSCRIPTION, g);

@@ -536,6 +536,25 @@ static void ascii_is_the_full_path(void **state)
 	}
 }
 
+/* Of what is normalised: the first "@" ends the localpart, a resource may have anything. */
+static void the_domain_of_a_text(void **state)
+{
+	static const struct {
+		const char *jid, *domain;
+	} rows[] = {
+		{ "alice@a.example", "a.example" },
+		{ "a.example", "a.example" },
+		{ "alice@a.example/desk@b.example/x", "a.example" },
+		{ "a.example/alice@b.example", "a.example" },
+		{ "", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		assert_true(xfed_span_is(xfed_jid_domain_part(span(rows[i].jid)), rows[i].domain));
+	}
+	assert_int_equal(xfed_jid_domain_part(xfed_span_make(NULL, 0)).len, 0);
+}
+
 static void utf8(void **state)
 {
 	(void)state;
@@ -635,6 +654,7 @@ int main(void)
 		cmocka_unit_test(long_domains_cost_nothing),
 		cmocka_unit_test_setup_teardown(joining_and_comparing, setup, teardown),
 		cmocka_unit_test_setup_teardown(ascii_is_the_full_path, setup, teardown),
+		cmocka_unit_test(the_domain_of_a_text),
 		cmocka_unit_test(utf8),
 		cmocka_unit_test(allocation_sweep),
 	};

@@ -244,7 +244,7 @@ static json_t *fitting(const struct rt_command *c)
 	for (const struct rt_command_arg *a = c->args; a->key; a++) {
 		bool is_string = rt_arg_info(a->kind)->type == JSON_STRING;
 		if (a->place == RT_ARG_NEEDED) {
-			json_object_set_new(args, a->key, is_string ? json_string("x") : json_integer(1));
+			json_object_set_new(args, a->key, is_string ? json_string(rt_arg_has_word(a->kind, "x") ? "x" : "debug") : json_integer(1));
 		}
 	}
 	return args;
@@ -308,6 +308,31 @@ static void what_does_not_fit_is_refused(void **state)
 	}
 }
 
+/* What is one of a few words is checked, explained and offered by the same list. */
+static void words_of_a_few(void **state)
+{
+	static const char *const states[] = {
+#define WORD(id, word, ...) word,
+		XFED_RELATIONS(WORD)
+#undef WORD
+	};
+	struct rt_reply reply = { keep_code, NULL };
+	const char *said = rt_arg_info(RT_ARG_RELATION)->what;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(states); i++) {
+		assert_true(rt_arg_has_word(RT_ARG_RELATION, states[i]));
+		assert_non_null(strstr(said, states[i]));
+	}
+	assert_true(rt_arg_has_word(RT_ARG_RELATION, "waiting") && rt_arg_has_word(RT_ARG_RELATION, "asked"));
+	assert_non_null(strstr(said, "waiting, asked, none, "));
+	has(text_of(fopen(BUILD_ROOT "/packaging/man/xfedctl.8", "r"), fclose), "state is one of ", said, "; ", "xfedctl.8");
+	for (size_t i = 0; i < 2; i++) {
+		json_t *args = json_pack("{s:s}", "state", i == 0 ? "to+pending-in" : "loud");
+		rt_command_run(&table, &rt_commands[ROW_contact_list], false, args, reply, NULL);
+		assert_string_equal(code, i == 0 ? "ok" : "bad-request");
+		json_decref(args);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +343,7 @@ int main(void)
 		cmocka_unit_test(completion_has_each),
 		cmocka_unit_test(completion_knows_arguments),
 		cmocka_unit_test(who_may),
+		cmocka_unit_test(words_of_a_few),
 		cmocka_unit_test(what_does_not_fit_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

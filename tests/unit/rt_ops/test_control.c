@@ -217,7 +217,7 @@ static void requests_and_answers(void **state)
 		{ "{\"noun\":\"status\",\"args\":{\"domain\":\"\"}}\n", "domain is a string: a domain such as fabrikam.example\"}}" },
 		{ "{\"noun\":\"reload\",\"args\":{\"limit\":\"1\"}}\n", "limit is a number: a number from 1\"}}" },
 		{ "{\"noun\":\"reload\",\"args\":{\"limit\":0}}\n", "limit is a number: a number from 1\"}}" },
-		{ "{\"noun\":\"log\",\"verb\":\"level\"}\n", "log level needs level, error, warning, info or debug\"}}" },
+		{ "{\"noun\":\"log\",\"verb\":\"level\"}\n", "log level needs level, error, warning, info, debug\"}}" },
 		{ "{\"noun\":\"partner\",\"verb\":\"list\"}\n", /* no handler: of another service */
 			"{\"ok\":false,\"error\":{\"code\":\"unknown-command\",\"text\":\"this service has no such command\"}}" },
 	};
@@ -574,7 +574,7 @@ static void log_level(void **state)
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"debug\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"debug\"}}");
 	assert_int_equal(rt_log_level_now(), RT_LOG_DEBUG);
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"loud\"}}\n",
-		"{\"ok\":false,\"error\":{\"code\":\"bad-request\",\"text\":\"level is error, warning, info or debug\"}}");
+		"{\"ok\":false,\"error\":{\"code\":\"bad-request\",\"text\":\"level is one of error, warning, info, debug\"}}");
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"info\"}}\n", "{\"ok\":true,\"result\":{\"level\":\"info\"}}");
 	exchange("{\"noun\":\"log\",\"verb\":\"level\",\"args\":{\"level\":\"debug\",\"domain\":\"a.example\"}}\n",
 		"{\"ok\":true,\"result\":{\"level\":\"debug\",\"domain\":\"a.example\"}}");

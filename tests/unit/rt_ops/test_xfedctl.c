@@ -178,7 +178,7 @@ static const struct {
 	{ "partners", { "partner", "list" }, "{\"partners\":[{" PARTNER "}]}",
 		"DOMAIN            TYPE       TLS       SASL      DIALBACK  METHODS                 DESCRIPTION\n"
 		"fabrikam.example  federated  required  optional  yes       external, dialback-tls  -\n", "", 0 },
-	{ "partner", { "partner", "show", "fabrikam.example" }, "{" PARTNER ",\"streams\":[]}",
+	{ "partner", { "partner", "show", "fabrikam.example" }, "{" PARTNER ",\"presence\":{\"on-the-phone\":\"dnd\",\"xmpp-dnd\":\"none\"},\"streams\":[]}",
 		"domain              fabrikam.example\n"
 		"description         -\n"
 		"additional domains  *.it.fabrikam.example\n"
@@ -192,6 +192,7 @@ static const struct {
 		"keepalive           true\n"
 		"limits, per edge    20 connections, 200 stanzas per second, 65536 bytes a stanza\n"
 		"kinds               message, iq\n"
+		"presence            on-the-phone: dnd, xmpp-dnd: none\n"
 		"own authorities     no\n"
 		"pins                -\n"
 		"dane                off\n"
@@ -391,7 +392,10 @@ static const struct {
 	{ "explain asks of one kind", { "--json", "explain", "a@example.com", "b@a.example", "--kind", "presence" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\",\n    \"kind\": \"presence\"\n  }\n}\n", "", 0 },
 	{ "a kind that is none", { "explain", "a@example.com", "b@a.example", "kind=calls" }, "{}", "",
-		"xfedctl: \"kind=calls\": kind is message, presence or subscription\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
+		"xfedctl: \"kind=calls\": kind is message, presence, subscription\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
+	{ "a state that is none", { "contact", "list", "state=loud" }, "{}", "",
+		"xfedctl: \"state=loud\": state is waiting, asked, none, none+pending-out, none+pending-in, none+pending-out+in, to, to+pending-in, from, "
+		"from+pending-out, both\nusage: xfedctl contact list [user=USER] [partner=DOMAIN] [state=STATE] [limit=N] [after=WHERE]\n", 2 },
 	{ "explain asks with both", { "--json", "explain", "a@example.com", "b@a.example" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
 	{ "what only services are asked", { "change", "files" }, "{}", "", "xfedctl: there is no command \"change files\"; xfedctl --help lists them\n", 2 },
@@ -493,7 +497,7 @@ static const struct {
 		"{\"host\":\"gw1.example\",\"transport\":\"tcp\",\"port\":5060,\"certificate\":null,\"sections\":[],\"problems\":[\"no tls\"]}",
 		"# gateway: gw1.example, port 5060, tcp\n# PROBLEM: no tls\n", "", 1 },
 	{ "routes for what is none", { "partner", "routes", "for=asterisk" }, "{}", "",
-		"xfedctl: \"for=asterisk\": for is lync, skype, kamailio or opensips\nusage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
+		"xfedctl: \"for=asterisk\": for is lync, skype, kamailio, opensips\nusage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
 		"usage: xfedctl partner add DOMAIN [KEY=VALUE...] [--dry-run]\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n"
 		"usage: xfedctl partner remove DOMAIN [--dry-run]\n"
@@ -510,7 +514,7 @@ static const struct {
 	{ "a stream that is none", { "stream", "close", "edge1/" }, "{}", "",
 		"xfedctl: \"edge1/\": [EDGE/]ID is the number of a stream as stream list shows it: 7, or edge1/7\nusage: xfedctl stream close [EDGE/]ID\n", 2 },
 	{ "a level that is none", { "log", "level", "loud" }, "{}", "",
-		"xfedctl: \"loud\": LEVEL is error, warning, info or debug\nusage: xfedctl log level LEVEL [DOMAIN]\n", 2 },
+		"xfedctl: \"loud\": LEVEL is error, warning, info, debug\nusage: xfedctl log level LEVEL [DOMAIN]\n", 2 },
 	{ "a command with two forms", { "explain" }, "{}", "",
 		"xfedctl: FROM is missing: an address, user@domain or sip:user@domain\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "help with a noun", { "help", "stream" }, "{}",

@@ -245,6 +245,16 @@ static const struct row merged[] = {
 	{ 2, REQUEST, "MESSAGE", "z9hG4bKb3", 2, "request MESSAGE" },
 };
 
+#define ALIKE(name, branch)                                                                                                                          \
+	"MESSAGE sip:x@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=" branch "\r\nMax-Forwards: 70\r\nFrom: <sip:" name                          \
+	"@b>;tag=1\r\nTo: sip:c@d\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n"
+/* Two users whose clients have drawn the same numbers. */
+static const struct row alike[] = {
+	{ 0, RAW, ALIKE("alice", B1), .want = "request MESSAGE" },
+	{ 1, RAW, ALIKE("carol", B2), .want = "request MESSAGE" },
+	{ 2, RAW, ALIKE("alice", "z9hG4bKb3"), .want = "send 482" },
+};
+
 #define CONTACT "Contact: <sip:dave@192.0.2.9>\r\n"
 /* Section 17.2.1: G doubles to T2, H ends it; ACK stops it, I absorbs its copies. */
 static const struct row timer_g_and_h[] = {
@@ -463,6 +473,7 @@ static const struct scenario scenarios[] = {
 	SCENARIO(stream_server, SIP_TLS),
 	SCENARIO(late_answer, SIP_UDP),
 	SCENARIO(merged, SIP_UDP),
+	SCENARIO(alike, SIP_UDP),
 	SESSION(timer_g_and_h, SIP_UDP),
 	SESSION(timer_i, SIP_UDP),
 	SESSION(invite_stream, SIP_TCP),

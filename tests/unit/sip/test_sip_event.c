@@ -182,8 +182,8 @@ static void subscriber(void **state)
 		TICK(701, "refresh 800"), OK(702, 400, ""), NOTIFY(702, "active;expires=400", ""), TICK(1052, "refresh 800"));
 	RUN_S("NOTIFY before the answer", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), NOTIFY(1, "pending;expires=800", "pending"), OK(2, 800, ""),
 		NOTIFY(3, "active;expires=800", "active"));
-	RUN_S("no NOTIFY comes", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), TICK(32, "terminated"), TICK(62, "SUBSCRIBE 800"),
-		SILENCE(94, "terminated"), TICK(154, "SUBSCRIBE 800"));
+	RUN_S("no NOTIFY comes", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), TICK(32, "terminated"), TICK(32, "SUBSCRIBE 800"),
+		SILENCE(64, "terminated"), TICK(64, "SUBSCRIBE 800"), SILENCE(96, "terminated"), TICK(124, "SUBSCRIBE 800"));
 	RUN_S("longer is asked for", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL_MORE(1, 423, 600, -1, "SUBSCRIBE 600"),
 		FAIL_MORE(2, 423, 900, -1, "terminated"));
 	RUN_S("final answers", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL(1, 403, "terminated"), TICK(9999, ""));
@@ -199,10 +199,16 @@ static void subscriber(void **state)
 	RUN_S("the peer forgot it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), TICK(701, "refresh 800"),
 		FAIL(702, 481, "terminated, SUBSCRIBE 800"));
 	RUN_S("a refresh fails, the rest is left", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
-		TICK(701, "refresh 800"), FAIL(702, 500, ""), TICK(732, "refresh 800"), FAIL(733, 500, ""), TICK(793, "refresh 800"),
-		FAIL(794, 500, ""), TICK(801, "terminated timeout, SUBSCRIBE 800"));
+		TICK(701, "refresh 800"), FAIL(702, 500, ""), TICK(732, "refresh 800"), FAIL(733, 500, ""), TICK(763, "refresh 800"),
+		FAIL(764, 500, ""), TICK(801, "terminated timeout, SUBSCRIBE 800"));
 	RUN_S("408 of a refresh ends it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), TICK(701, "refresh 800"),
-		SILENCE(733, "terminated"), TICK(763, "SUBSCRIBE 800"));
+		SILENCE(733, "terminated"), TICK(733, "SUBSCRIBE 800"));
+	RUN_S("no NOTIFY follows a refresh", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
+		DOUBT(5, "refresh 800"), OK(6, 800, ""), TICK(37, ""), TICK(37, "refresh 800"), OK(38, 800, ""), TICK(69, ""),
+		TICK(69, "refresh 800"), OK(70, 800, ""), TICK(101, ""), TICK(129, "refresh 800"), OK(130, 800, ""), NOTIFY(130, "active", ""),
+		TICK(830, "refresh 800"));
+	RUN_S("... nor an answer in time", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), DOUBT(5, "refresh 800"),
+		TICK(37, ""), SILENCE(38, "terminated"), TICK(38, "SUBSCRIBE 800"));
 	RUN_S("its end is asked for", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"), STOP(5, "refresh 0"),
 		OK(6, 0, ""), NOTIFY(6, "terminated;reason=timeout", "terminated timeout"), TICK(9999, ""));
 	RUN_S("... before the answer", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), STOP(1, ""), OK(2, 800, "refresh 0"), TICK(34, "terminated"));
@@ -222,8 +228,8 @@ static void subscriber(void **state)
 	RUN_S("... or is not there, and comes back", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
 		DOUBT(5, "refresh 800"), SILENCE(37, "terminated"), DOUBT(40, "SUBSCRIBE 800"));
 	RUN_S("... and what failed before says nothing of the way there is now", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), FAIL(1, 500, "terminated"),
-		TICK(31, "SUBSCRIBE 800"), FAIL(32, 500, "terminated"), DOUBT(40, "SUBSCRIBE 800"), FAIL(41, 500, "terminated"),
-		TICK(71, "SUBSCRIBE 800"));
+		TICK(30, "SUBSCRIBE 800"), FAIL(31, 500, "terminated"), DOUBT(40, "SUBSCRIBE 800"), FAIL(41, 500, "terminated"),
+		TICK(70, "SUBSCRIBE 800"));
 	RUN_S("... which changes nothing where it is not wanted, or refused for good", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), FAIL(1, 403, "terminated"),
 		DOUBT(2, ""), SUBSCRIBE(3, 800, "SUBSCRIBE 800"), STOP(3, ""), DOUBT(3, ""), FAIL(4, 500, "terminated"), DOUBT(5, ""));
 	RUN_S("a NOTIFY shortens it, and never lengthens it", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 400, ""),
@@ -233,7 +239,7 @@ static void subscriber(void **state)
 		TICK(801, "terminated timeout, SUBSCRIBE 800"));
 	RUN_S("wanted once more before it is to be tried again", SUBSCRIBE(0, 800, "SUBSCRIBE 800"), OK(1, 800, ""), NOTIFY(1, "active", "active"),
 		NOTIFY(2, "terminated;reason=probation;retry-after=600", "terminated probation"), SUBSCRIBE(3, 800, ""), TICK(601, ""),
-		TICK(602, "SUBSCRIBE 800"), FAIL(603, 500, "terminated"), SUBSCRIBE(604, 800, ""), TICK(662, ""), TICK(663, "SUBSCRIBE 800"));
+		TICK(602, "SUBSCRIBE 800"), FAIL(603, 500, "terminated"), SUBSCRIBE(604, 800, ""), TICK(631, ""), TICK(632, "SUBSCRIBE 800"));
 	RUN_S("behind its end", SUBSCRIBE(0, 60, "SUBSCRIBE 60"), FAIL(1, 404, "terminated"), NOTIFY(2, "active", ""), OK(3, 60, ""), STOP(4, ""));
 }
 
@@ -365,10 +371,6 @@ static void run_notifier(const char *name, bool is_pending, const struct row *ro
 	{                                                                                                                                            \
 		t, SIP_NOTIFIER_DOUBT, NULL, 0, -1, -1, -1, w                                                                                        \
 	}
-#define N_SILENCE(t, w)                                                                                                                              \
-	{                                                                                                                                            \
-		t, SIP_NOTIFIER_NO_ANSWER, NULL, 0, -1, -1, -1, w                                                                                    \
-	}
 #define N_ACTIVATE(t, w)                                                                                                                             \
 	{                                                                                                                                            \
 		t, SIP_NOTIFIER_ACTIVATE, NULL, 0, -1, -1, -1, w                                                                                     \
@@ -409,7 +411,7 @@ static void notifier(void **state)
 		N_SUB(500, 600, "200 600, NOTIFY active;expires=600"), N_OK(500, ""), N_TICK(600, ""),
 		N_TICK(1100, "NOTIFY terminated;reason=timeout"));
 	RUN_N("nobody there", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(1, 481, "gone"), N_STATE(2, 1, ""), N_OK(3, ""));
-	RUN_N("silence", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_SILENCE(32, "gone"));
+	RUN_N("silence", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_FAIL(32, 408, "gone"));
 	RUN_N("a passing failure: it is told later", false, N_SUB(0, 600, "200 600, NOTIFY active;expires=600"), N_OK(0, ""),
 		N_STATE(1, 0, "NOTIFY active;expires=599"), N_FAIL(2, 500, ""), N_STATE(3, 0, ""), N_TICK(7, "NOTIFY active;expires=593"),
 		N_FAIL(7, 503, ""), N_TICK(17, "NOTIFY active;expires=583"), N_OK(17, ""), N_TICK(100, ""));

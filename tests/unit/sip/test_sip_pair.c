@@ -765,6 +765,37 @@ static void a_connection_closes_under_dialogs(void **state)
 	finish(1, 1);
 }
 
+/* A place that A has chosen, whose server sends its NOTIFY over a connection of its own: what it says in Via of itself is not the place. */
+static void the_chosen_place_outlives_the_connection_of_the_server(void **state)
+{
+	struct sip_target way;
+	bool is_ours = false;
+	begin_over(SIP_TLS);
+	strcpy(ends[A].extra, "Event: presence\r\nExpires: 3600\r\n");
+	struct sip_layer_request rq = request_of(A, "SUBSCRIBE");
+	rq.target.port = 5099;
+	strcpy(rq.target.tls_name, "sip.example.net");
+	assert_int_equal(sip_layer_request(ends[A].layer, &rq, now, &ends[A].call), XFED_OK);
+	drain(&ends[A]);
+	run_for(10);
+	assert_int_equal(answer(B, 200), XFED_OK);
+	run_for(10);
+	assert_int_equal(notify(B, "active;expires=3600"), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(A, 200), XFED_OK);
+	run_for(10);
+	for (int closed = 0; closed < 2; closed++) {
+		assert_true(sip_layer_dialog_way(ends[A].layer, ends[A].dialog, &way, &is_ours));
+		assert_true(is_ours);
+		assert_string_equal(way.ip, ips[B]);
+		assert_string_equal(way.tls_name, "sip.example.net");
+		assert_int_equal(way.port, 5099);
+		assert_int_equal(way.flow, closed ? 0 : 1);
+		close_flow(A, 1);
+	}
+	finish(1, 1);
+}
+
 /* The connection over which a refresh was answered is the one that counts from then on. */
 static void a_connection_closes_behind_a_refresh(void **state)
 {
@@ -965,6 +996,7 @@ int main(void)
 		cmocka_unit_test(refusals_inside_and_outside),
 		cmocka_unit_test(a_subscription),
 		cmocka_unit_test(a_connection_closes_under_dialogs),
+		cmocka_unit_test(the_chosen_place_outlives_the_connection_of_the_server),
 		cmocka_unit_test(a_connection_closes_behind_a_refresh),
 		cmocka_unit_test(what_has_ended_is_not_in_doubt),
 		cmocka_unit_test(notify_before_the_2xx),

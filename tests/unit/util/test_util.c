@@ -449,6 +449,13 @@ static void reasons_are_sound(void **state)
 		if (len < 20 || info->remedy[len - 1] != '.') {
 			fail_msg("%s: the remedy is no sentence: %s", info->code, info->remedy);
 		}
+		/* What files of ours alone decide nobody else can change. */
+		static const char *const ours[] = { "policy.partner.", "policy.access.", "policy.kind." };
+		for (size_t i = 0; i < XFED_ARRAY_LEN(ours); i++) {
+			if (strncmp(info->code, ours[i], strlen(ours[i])) == 0 && info->side != XFED_SIDE_OPERATOR) {
+				fail_msg("%s: at fault is %s", info->code, xfed_side_name(info->side));
+			}
+		}
 	}
 	assert_string_equal(xfed_reason_code(XFED_REASON_NONE), "none");
 	assert_string_equal(xfed_reason_code((enum xfed_reason)XFED_REASON_COUNT), "none");

@@ -37,7 +37,7 @@
  *   id is a string: "7", or "edge1/7" as numbers are an edge's own; a gateway with several edges takes the second form only.
  *
  * partner list  {}          {"partners": [PARTNER]}
- * partner show  {"domain"}  PARTNER, with "streams": [as in stream list]
+ * partner show  {"domain"}  PARTNER, with "streams": [as in stream list], and "presence"?: {KEY: WORD}, what its own file says there
  *   PARTNER = {"domain", "description"?, "additional_domains": [..], "partner_type", "tls", "sasl", "dialback": bool,
  *              "connect_to"?, "keepalive": bool, "limits": {"connections", "stanzas_per_second", "stanza_size"},
  *              "kinds": [..], "refused"?: true where its file is broken, "dane", "trust": {"ca": bool, "pins": [..]},
@@ -59,7 +59,7 @@
  *   {"from", "to", "direction"?: "to_sip"|"to_xmpp", "others": [JUDGED], and JUDGED of what "kind" names, of a message where it is absent}
  *   JUDGED = {"kind", "ok": bool, "closed"?: the first closed gate,
  *             "gates": [{"gate", "state": "ok"|"closed"|"skipped", "text", "reason"?, "side"?, "remedy"?}]}     in their order:
- *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, gateway, link, policy,
+ *   addresses, direction, partner, kinds, access, contact, mapping, sender, next-hop, link, gateway, policy,
  *   edge, stream. presence: TO is shown that of FROM; subscription: FROM asks to see that of TO
  *
  * test im        {"to", "from"?, "wait"? (1 to 600)}     gateway, admin: sends a real message to a partner's user; each step is told in a line of
@@ -78,7 +78,7 @@
  *   CONTACT = {"user", "contact", "state": a word of RFC 6121 such as "both" or "none+pending-in", "user_sees": "yes"|"asked"|"no",
  *              "contact_sees": as user_sees, "approved": bool, the user's consent by contact approve, "subscriptions": how many there are now,
  *              "asked"?: since when the contact waits for an answer, "used"?: when it was last of use}     times: seconds since 1970 UTC
- *   partner is one domain as it stands in addresses; state a word, or "waiting": one of the two has asked
+ *   partner is one domain as it stands in addresses; state a word, or "waiting" or "asked": one of the two has asked and waits
  * contact show    {"user", "contact"}     CONTACT with "live": [SUBSCRIPTION], "written_to": bool, within a day, "added": bool, the user sees it, or
  *   has asked to, "wanted"?: when the user last did anything for it
  * contact approve {"user", "contact"}     CONTACT     admin. failed: users of that partner need no approval; not-found: no partner
@@ -134,8 +134,22 @@
 #include <jansson.h>
 
 #include "xfed/base.h"
+#include "xfed/relation.h"
 
 /* ---- the list ---- */
+
+/*
+ * The words of arguments that are one of a few, X(id, word, ...): the check, the help, the manual page and the text of an error are made of
+ * these. FIRST is for the first, NEXT for the others.
+ */
+#define RT_LEVEL_WORDS(FIRST, NEXT)    FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
+#define RT_KIND_WORDS(FIRST, NEXT)     FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
+#define RT_PRODUCT_WORDS(FIRST, NEXT)  FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
+#define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
+
+#define RT_WORDS_FIRST(id, word, ...) word
+#define RT_WORDS_NEXT(id, word, ...)  ", " word
+#define RT_WORDS(list)		      list(RT_WORDS_FIRST, RT_WORDS_NEXT) /* a literal: "error, warning, info, debug" */
 
 /* Kinds of arguments: name, JSON type, and the text for a word that does not fit. */
 #define RT_ARG_KINDS(X)                                                                                                                              \
@@ -143,17 +157,17 @@
 	X(ADDRESS, STRING, "an address, user@domain or sip:user@domain")                                                                             \
 	X(STREAM, STRING, "the number of a stream as stream list shows it: 7, or edge1/7")                                                           \
 	X(EDGE, STRING, "the name of an edge")                                                                                                       \
-	X(LEVEL, STRING, "error, warning, info or debug")                                                                                            \
+	X(LEVEL, STRING, RT_WORDS(RT_LEVEL_WORDS))                                                                                                   \
 	X(FAILURE, INTEGER, "the number of a failure, as failures list shows it")                                                                    \
 	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
 	X(SUBSCRIPTION, INTEGER, "the number of a subscription, as subscription list shows it")                                                      \
-	X(RELATION, STRING, "waiting, asked, none, to, from, both")                                                                                  \
+	X(RELATION, STRING, RT_WORDS(RT_RELATION_WORDS))                                                                                             \
 	X(CURSOR, STRING, "where a list ended, as it says itself")                                                                                   \
 	X(SECONDS, INTEGER, "seconds, from 1 to 600")                                                                                                \
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
-	X(KIND, STRING, "message, presence or subscription")                                                                                         \
-	X(PRODUCT, STRING, "lync, skype, kamailio or opensips")                                                                                      \
+	X(KIND, STRING, RT_WORDS(RT_KIND_WORDS))                                                                                                     \
+	X(PRODUCT, STRING, RT_WORDS(RT_PRODUCT_WORDS))                                                                                               \
 	X(FILE, STRING, "a file")                                                                                                                    \
 	X(RULE, STRING, "the name of an access rule")                                                                                                \
 	X(USER, STRING, "an address of a user such as alice@example.com")                                                                            \
@@ -176,6 +190,7 @@ struct rt_arg_info {
 	const char *what;
 };
 const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind);
+bool rt_arg_has_word(enum rt_arg_kind kind, const char *word); /* true for a kind that is not one of a few words */
 
 enum rt_arg_place {
 	RT_ARG_NEEDED,
@@ -218,6 +233,9 @@ const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WOR
 
 /* The first needed argument that `args` has in none of its readings; NULL: there is none. */
 const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args);
+
+/* The "state" of `status` for people: "in service", "OUT OF SERVICE", "draining". Another word is returned as it is. */
+const char *rt_command_state_words(const char *state);
 
 /* ---- serving them ---- */
 
