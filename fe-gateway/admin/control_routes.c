@@ -192,7 +192,7 @@ void command_partner_routes(struct rt_reply reply, const json_t *args, void *use
 		only = policy_partner(ad->policy, normal);
 	}
 	if (!word || !product_by_word(word, &p)) {
-		rt_reply_fail(reply, "bad-request", "say for which product: --for lync, skype, kamailio or opensips");
+		rt_reply_fail(reply, "bad-request", "say for which product: --for " RT_WORDS(RT_PRODUCT_WORDS));
 	} else if (domain && !only) {
 		rt_reply_fail(reply, "not-found", "%.200s is no partner that is listed", domain);
 	} else {

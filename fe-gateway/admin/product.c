@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *const words[PRODUCT_COUNT] = {
 #define WORD(id, word, ...) word,
-static const char *const words[PRODUCT_COUNT] = { RT_PRODUCT_WORDS(WORD, WORD) };
+	RT_PRODUCT_WORDS(WORD, WORD)
 #undef WORD
+};
 
 bool product_by_word(const char *word, enum product *out)
 {

@@ -2,14 +2,16 @@
 #ifndef GATEWAY_ADMIN_PRODUCT_H
 #define GATEWAY_ADMIN_PRODUCT_H
 
-#include "xfed/rt/command.h"
 #include <jansson.h>
 
-#include "xfed/base.h"
+#include "xfed/rt/command.h"
 
-#define PRODUCT_ID(id, word, ...) PRODUCT_##id,
-enum product { RT_PRODUCT_WORDS(PRODUCT_ID, PRODUCT_ID) PRODUCT_COUNT };
-#undef PRODUCT_ID
+enum product {
+#define PRODUCT(id, word, ...) PRODUCT_##id,
+	RT_PRODUCT_WORDS(PRODUCT, PRODUCT)
+#undef PRODUCT
+		PRODUCT_COUNT
+};
 
 /* "lync", "skype", "kamailio", "opensips". False: none of them. */
 bool product_by_word(const char *word, enum product *out);

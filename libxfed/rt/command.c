@@ -25,8 +25,8 @@ bool rt_arg_has_word(enum rt_arg_kind kind, const char *word)
 {
 	const char *const *words = kind == RT_ARG_LEVEL	     ? levels
 				   : kind == RT_ARG_KIND     ? kinds
-				   : kind == RT_ARG_RELATION ? relations
 				   : kind == RT_ARG_PRODUCT  ? products
+				   : kind == RT_ARG_RELATION ? relations
 							     : NULL;
 	if (!words) {
 		return true;
