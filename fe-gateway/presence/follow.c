@@ -1,9 +1,9 @@
 /* The contact watches the user: we are the subscriber (RFC 6665 section 4.1, RFC 8048 section 5.2). */
 #include "presence/follow.h"
+#include "presence/format.h"
 #include "presence/rights.h"
 
 #include "interwork/errors.h"
-#include "interwork/pidf.h"
 #include "xfed/rt/log.h"
 
 static bool is_watched(const struct pair *pair)
@@ -304,11 +304,29 @@ void follow_free(struct follow *f)
 
 /* ---- NOTIFY ---- */
 
+/* A note that changed is told alone: the devices stay as they were told. */
+static enum iw_pidf_result keep_devices(const struct follow *f, struct xfed_arena *a, struct iw_presence *p)
+{
+	struct iw_device *list = xfed_arena_alloc(a, f->told.count * sizeof(*list));
+	if (!list) {
+		return IW_PIDF_NO_MEMORY;
+	}
+	for (size_t i = 0; i < f->told.count; i++) {
+		iw_device_assign(&list[i], f->told.list[i]);
+		list[i].notes = p->person.notes;
+	}
+	p->devices = list;
+	p->count = f->told.count;
+	return IW_PIDF_OK;
+}
+
 static enum xfed_reason read_state(struct follow *f, const struct sip_message *m, struct xfed_arena *a, struct iw_presence *out)
 {
 	const struct pair *pair = f->party.pair;
 	const struct config_domain *d = follow_domain(pair);
-	enum iw_pidf_result rc = iw_pidf_read(a, m->body, m->content_language, out);
+	bool has_state;
+	enum iw_pidf_result rc = format_read(a, m, out, &has_state);
+	rc = rc == IW_PIDF_OK && !has_state ? keep_devices(f, a, out) : rc;
 	if (rc == IW_PIDF_OK && d) {
 		struct iw_presence_map map;
 		policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);

@@ -408,6 +408,7 @@ static struct trunk_user trunk_user_of(struct presence *p)
 			.data = p,
 			.methods = SIP_METHOD_BIT(SUBSCRIBE),
 			.inside = SIP_METHOD_BIT(NOTIFY) | SIP_METHOD_BIT(SUBSCRIBE),
+			.anew = SIP_METHOD_BIT(SUBSCRIBE),
 			.accept = "application/pidf+xml",
 			.events = "presence",
 			.request = on_request,

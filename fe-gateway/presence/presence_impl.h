@@ -2,6 +2,7 @@
 #ifndef GATEWAY_PRESENCE_PRESENCE_IMPL_H
 #define GATEWAY_PRESENCE_PRESENCE_IMPL_H
 
+#include "interwork/msrtc.h"
 #include "presence/known.h"
 #include "presence/presence.h"
 #include "sip/event.h"
@@ -47,9 +48,10 @@ struct watch {
 	struct party party;	   /* first */
 	struct watch *prev, *next; /* of the pair */
 	struct sip_notifier machine;
-	struct sip_sub_value value;	     /* state of the NOTIFY to be sent: */
-	bool has_notify, is_gone, is_untold; /* untold: resumed from the store, and not notified by this process yet */
-	bool is_fetch, shows;		     /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
+	struct sip_sub_value value, last; /* state of the NOTIFY to be sent; last: with which it ends when it has been told offline: */
+	bool has_notify, is_gone, is_untold, is_leaving, is_leave_sent; /* untold: resumed from the store, and not notified by this process yet */
+	bool is_fetch, shows;	     /* shows: NOTIFYs may have a body. A fetch waits for the answer to its probe until: */
+	enum iw_msrtc_format format; /* of its NOTIFYs (format.c) */
 	uint64_t wait_ms;
 	struct kept *kept;   /* its stored row, until its next hop is resolved (keep.c) */
 	uint64_t told, sent; /* digests of the state in the last accepted NOTIFY, and in the one under way (drift.c) */
@@ -80,19 +82,17 @@ struct pair {
 	struct known known;	 /* available resources of the contact */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way;			/* under_way: stanzas to the contact without a fate yet */
-	enum presence_doubt why : 8;			/* why the contact's state may be out of date (resync.c) */
-	bool is_listed : 1, is_asked : 1, is_heard : 1; /* in presence.stale; probed; answered */
-	bool is_second : 1, must_tell : 1;		/* second probe; to be told again */
+	unsigned trials, under_way;						      /* under_way: stanzas to the contact without a fate yet */
+	enum presence_doubt why : 8;						      /* why the contact's state may be out of date (resync.c) */
+	bool is_listed : 1, is_asked : 1, is_heard : 1, is_second : 1, must_tell : 1; /* in stale; probed; answered; second probe; told again */
 	bool is_saving : 1, is_tallied : 1; /* to be told that it may see the user when that is in the store; in presence.pending, under: */
 	uint8_t unsaid[2];		    /* enum xfed_stanza_type: of each direction the last word that did not get there; NONE: none */
 	uint64_t pending_key;
 	uint64_t asked_ms, pause_ms, probed_ms;
 	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
 	struct xfed_heap_item due; /* time-out of the probe, sweep after its answer, or the next probe */
-	struct pair *stale_prev, *stale_next;
-	struct pair **bucket, *bucket_prev, *bucket_next; /* list of one hash bucket of partners' domains */
-	struct pair *prev, *next;			  /* in presence.pairs */
+	struct pair **bucket, *bucket_prev, *bucket_next;   /* list of one hash bucket of partners' domains */
+	struct pair *stale_prev, *stale_next, *prev, *next; /* in presence.stale; in presence.pairs */
 };
 
 /* An answer to a request, sent at the end of the turn. */

@@ -1,4 +1,5 @@
 /* A device of the user's watches the contact: we are the notifier (RFC 6665 section 4.2, RFC 3856 section 6). */
+#include "presence/format.h"
 #include "presence/keep.h"
 #include "presence/rights.h"
 #include "presence/stale.h"
@@ -7,8 +8,6 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
-#include "interwork/pidf.h"
-#include "sip/lex.h"
 #include "xfed/limits.h"
 #include "xfed/rt/log.h"
 
@@ -65,25 +64,6 @@ static void count_notify(const struct presence *p, const char *result)
 	rt_metric_add(p->core->d.metrics, RT_M_PRESENCE_NOTIFICATIONS, 1, RT_LABELS(XFED_SPAN("out"), xfed_span_str(result)));
 }
 
-void watch_answered(struct watch *w, const struct sip_message *m)
-{
-	int status = m ? m->status : 408;
-	if (m && trunk_send_challenged(&w->party.send, m)) {
-		w->has_notify = true;
-		party_queue(&w->party);
-		return;
-	}
-	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
-	w->told = status < 300 ? w->sent : w->told;
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
-}
-
-void watch_unsent(struct watch *w)
-{
-	count_notify(w->party.pair->presence, "unsent");
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
-}
-
 void watch_doubt(struct watch *w)
 {
 	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_DOUBT });
@@ -122,16 +102,64 @@ void watches_approved(struct pair *pair)
 	}
 }
 
+/* A client of Lync keeps what it was told last, whatever ends the subscription: it is told that the contact is offline first. */
+static void end(struct watch *w, enum sip_end_reason reason, int64_t retry_after_s)
+{
+	const struct pair *pair = w->party.pair;
+	const struct config_domain *d = config_domain(policy_config(pair->presence->policy), pair_local_domain(pair));
+	bool is_shown = w->machine.state == SIP_SUB_ACTIVE && w->shows;
+	if (w->is_leaving) {
+		return;
+	}
+	if (d && d->dialect == CONFIG_DIALECT_LYNC && is_shown) {
+		w->is_leaving = true;
+		w->last = (struct sip_sub_value){ .state = SIP_SUB_TERMINATED, .reason = reason, .retry_after_s = retry_after_s };
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_STATE, .is_urgent = true });
+		return;
+	}
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = retry_after_s });
+}
+
+/* The NOTIFY before the last has its answer, or none. */
+static void end_left(struct watch *w)
+{
+	if (w->is_leave_sent) {
+		w->is_leave_sent = false;
+		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = w->last.reason, .retry_after_s = w->last.retry_after_s });
+	}
+}
+
+void watch_answered(struct watch *w, const struct sip_message *m)
+{
+	int status = m ? m->status : 408;
+	if (m && trunk_send_challenged(&w->party.send, m)) {
+		w->has_notify = true;
+		party_queue(&w->party);
+		return;
+	}
+	count_notify(w->party.pair->presence, status < 300 ? "taken" : m ? "refused" : "unanswered");
+	w->told = status < 300 ? w->sent : w->told;
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_ANSWER, .status = status, .retry_after_s = m ? m->retry_after_s : -1 });
+	end_left(w);
+}
+
+void watch_unsent(struct watch *w)
+{
+	count_notify(w->party.pair->presence, "unsent");
+	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_UNSENT });
+	end_left(w);
+}
+
 void watch_end(struct watch *w, enum sip_end_reason reason)
 {
-	step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = -1 });
+	end(w, reason, -1);
 }
 
 void watches_end(struct pair *pair, enum sip_end_reason reason, int64_t retry_after_s)
 {
 	struct watch *w;
 	DL_FOREACH(pair->watches, w) {
-		step(w, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_END, .reason = reason, .retry_after_s = retry_after_s });
+		end(w, reason, retry_after_s);
 	}
 }
 
@@ -241,23 +269,6 @@ static void respond(struct watch *w, const struct sip_incoming *rq)
 	}
 }
 
-static bool accepts_pidf(const struct sip_message *m)
-{
-	const struct sip_header *h = sip_message_header(m, SIP_HEADER_ACCEPT, NULL);
-	bool is_listed = h == NULL;
-	for (; h && !is_listed; h = sip_message_header(m, SIP_HEADER_ACCEPT, h)) {
-		struct xfed_span rest = h->value, element;
-		bool bad = false;
-		while (!is_listed && sip_list_next(&rest, &element, &bad)) {
-			size_t end = sip_find_outside(element, ';');
-			struct xfed_span type = sip_trim(xfed_span_make(element.data, end == SIZE_MAX ? element.len : end));
-			is_listed = xfed_span_eq_nocase(type, XFED_SPAN("application/pidf+xml")) ||
-				    xfed_span_eq_nocase(type, XFED_SPAN("application/*")) || xfed_span_is(type, "*/*");
-		}
-	}
-	return is_listed;
-}
-
 static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 {
 	int64_t most_s = policy_config(pair->presence->policy)->presence.refresh_ms / 1000;
@@ -277,6 +288,7 @@ static struct watch *watch_new(struct pair *pair, const struct config_domain *d)
 	}
 	DL_APPEND(pair->watches, w);
 	w->shows = iw_relation_is_to(contact_relation(pair->contact).state);
+	w->format = format_of_resumed(d);
 	sip_notifier_init(&w->machine, &(struct sip_notifier_config){ .expires_default_s = most_s < EXPIRES_DEFAULT_S ? most_s : EXPIRES_DEFAULT_S,
 					       .expires_min_s = EXPIRES_MIN_S,
 					       .expires_max_s = most_s,
@@ -351,6 +363,7 @@ static void begin(struct presence *p, const struct sip_incoming *rq, const struc
 	}
 	if (w) {
 		w->party.transport = rq->flow->transport;
+		format_asked(rq->message, who->domain, &w->format);
 		party_dialog(&w->party, rq->dialog);
 		sip_notifier_step(&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires },
 			presence_now(p));
@@ -380,7 +393,8 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 		refuse(p, rq, &who, XFED_REASON_DELIVERY_QUEUE_FULL);
 		return;
 	}
-	if (!accepts_pidf(rq->message)) {
+	enum iw_msrtc_format f;
+	if (!format_asked(rq->message, who.domain, &f)) {
 		refuse(p, rq, &who, XFED_REASON_SIP_ACCEPT_UNSUPPORTED);
 		return;
 	}
@@ -395,9 +409,30 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 	}
 }
 
+/*
+ * A SUBSCRIBE inside a dialog that is not there, as after a restart. Other clients begin a new one after 481 (RFC 6665 section 4.1.2.2); one of
+ * Lync would show what it was told last until its user signs on again: for that the subscription begins in the dialog the request describes.
+ */
+static bool is_lost(const struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
+{
+	struct xfed_jid from;
+	enum xfed_reason why;
+	if (rq->id != 0 || !rq->message->to.tag.data) {
+		return false;
+	}
+	bool is_user = iw_sip_to_jid(a, rq->message->from.uri, &from, &why) == XFED_OK;
+	const struct config_domain *d = is_user ? config_domain(policy_config(p->policy), from.domain) : NULL;
+	return !d || d->dialect != CONFIG_DIALECT_LYNC;
+}
+
 void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfed_arena *a)
 {
 	struct party *t = NULL;
+	if (is_lost(p, rq, a)) {
+		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .expires_s = -1, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
+		return;
+	}
 	if (rq->id == 0) {
 		begin_new(p, rq, a);
 		return;
@@ -408,30 +443,16 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 		return;
 	}
 	struct watch *w = (struct watch *)t;
+	const struct config_domain *d = config_domain(policy_config(p->policy), pair_local_domain(w->party.pair));
+	if (d && sip_message_header(rq->message, SIP_HEADER_ACCEPT, NULL)) {
+		format_asked(rq->message, d, &w->format);
+	}
 	sip_notifier_step(
 		&w->machine, &(struct sip_notifier_event){ .kind = SIP_NOTIFIER_SUBSCRIBE, .expires_s = rq->message->expires }, presence_now(p));
 	respond(w, rq);
 }
 
 /* ---- NOTIFY ---- */
-
-static int write_body(struct xfed_arena *a, const struct pair *pair, const struct config_domain *d, struct xfed_buf *out)
-{
-	struct iw_device list[16];
-	struct iw_presence state = { .devices = list };
-	struct iw_presence_map map;
-	struct xfed_jid contact;
-	struct iw_pidf_addresses to;
-	for (size_t i = 0; i < pair->known.count && i < XFED_ARRAY_LEN(list); i++) {
-		iw_device_assign(&list[state.count++], pair->known.list[i]);
-	}
-	int rc = xfed_jid_parse(a, contact_remote(pair->contact), &contact);
-	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, NULL, &to.contact) : rc;
-	rc = rc == XFED_OK ? iw_jid_to_sip(a, &contact, &(struct iw_address_options){ .scheme = IW_SCHEME_PRES }, &to.entity) : rc;
-	policy_presence_map(pair->presence->policy, d, pair_remote_domain(pair), &map);
-	iw_presence_map_to_sip(&map, &state);
-	return rc == XFED_OK ? iw_pidf_write(out, &state, &to) : rc;
-}
 
 /* `most`: of the document, which leaves out notes and then devices beyond it. */
 static int send_bounded(struct watch *w, struct xfed_arena *a, size_t most)
@@ -446,12 +467,13 @@ static int send_bounded(struct watch *w, struct xfed_arena *a, size_t most)
 	bool has_body = most > 0;
 	struct xfed_buf body;
 	xfed_buf_init(&body, most);
-	rc = d && has_body ? write_body(a, pair, d, &body) : rc;
+	rc = d && has_body ? format_write(a, w, d, &body) : rc;
 	if (rc != XFED_OK || !d) {
 		xfed_buf_deinit(&body);
 		return rc == XFED_OK ? XFED_ERR_NOT_FOUND : rc;
 	}
 	w->sent = pair_digest(pair);
+	w->is_leave_sent = w->is_leaving;
 	sip_sub_value_print(&w->value, state);
 	snprintf(lines, sizeof(lines), "Event: presence\r\nSubscription-State: %s\r\n", state);
 	struct sip_layer_request rq = {
@@ -464,7 +486,7 @@ static int send_bounded(struct watch *w, struct xfed_arena *a, size_t most)
 			.contact = xfed_span_str(trunk_contact(p->trunk, w->party.transport, contact)),
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
 			.extra = xfed_span_str(lines),
-			.content_type = has_body ? XFED_SPAN("application/pidf+xml") : xfed_span_make(NULL, 0),
+			.content_type = has_body ? xfed_span_str(iw_msrtc_type(w->format)) : xfed_span_make(NULL, 0),
 			.body = has_body ? xfed_buf_span(&body) : xfed_span_make(NULL, 0),
 		},
 	};

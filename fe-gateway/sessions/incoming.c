@@ -11,6 +11,7 @@
 #include "interwork/typing.h"
 #include "interwork/warning.h"
 #include "sip/lex.h"
+#include "xfed/limits.h"
 #include "xfed/text.h"
 
 #define ARENA_BYTES   (256 * 1024)
@@ -190,6 +191,14 @@ static enum xfed_reason take_call(const struct asked *q, const struct deliver_re
 		xfed_free(answer);
 		return rc == XFED_ERR_LIMIT ? XFED_REASON_SIP_SESSION_LIMIT : XFED_REASON_STREAM_INTERNAL;
 	}
+	if (s->given_up == hash_of_invite(q->m) && sessions_now(q->ss) < s->given_up_ms + XFED_SIP_SESSION_HOLD_MS) {
+		rt_log(RT_LOG_INFO, "session.withdrawn", RT_KV_ADDRESS("local", local), RT_KV_ADDRESS("partner", remote),
+			RT_KV("call_id", q->m->call_id), RT_END);
+		trunk_dialog_end(q->ss->below.trunk, q->rq->dialog); /* no answer, as in give_up() */
+		xfed_free(answer);
+		session_settle(s);
+		return XFED_REASON_NONE;
+	}
 	unsigned number = sip_session_free_call(&s->machine);
 	struct call *c = number != SIP_SESSION_NO_CALL ? call_new(s, number, false) : NULL;
 	if (!c) {
@@ -323,8 +332,8 @@ static void informed(const struct asked *q, struct call *c)
 
 /* ---- BYE ---- */
 
-/* The call of an INVITE with the same Call-ID and From tag. NULL: there is none. */
-static struct call *call_of_peer(const struct asked *q)
+/* The session of the two whom a request outside of a dialog is of and for. NULL: there is none, or its sender may not send. */
+static struct session *session_of_peer(const struct asked *q)
 {
 	struct xfed_jid from, to;
 	enum xfed_reason why;
@@ -336,7 +345,12 @@ static struct call *call_of_peer(const struct asked *q)
 	from.domain = xfed_span_str(d->domain);
 	from.resource = to.resource = xfed_span_make(NULL, 0);
 	struct xfed_span local = xfed_jid_bare(q->a, &from), remote = xfed_jid_bare(q->a, &to);
-	struct session *s = local.data && remote.data ? session_find(q->ss, local, remote) : NULL;
+	return local.data && remote.data ? session_find(q->ss, local, remote) : NULL;
+}
+
+/* The call of an INVITE with the same Call-ID and From tag. NULL: there is none. */
+static struct call *call_of_peer(const struct asked *q, const struct session *s)
+{
 	for (unsigned i = 0; s && i < SIP_SESSION_CALLS; i++) {
 		struct call *c = s->calls[i];
 		if (c && !c->is_ours && c->invite == hash_of_invite(q->m)) {
@@ -347,19 +361,25 @@ static struct call *call_of_peer(const struct asked *q)
 }
 
 /*
- * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows). It may have been accepted
- * meanwhile.
+ * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows), when ours has crossed it. It may
+ * have been accepted meanwhile. One that has not been gets no answer for now (the layer gives it 408 at last): whatever the client hears of
+ * it then, it takes for an answer in our session, tells its user that the text was lost, and forgets our dialog. So it sends the text there.
+ * A proxy may let it overtake the INVITE.
  */
 static void give_up(const struct asked *q)
 {
-	struct call *c = call_of_peer(q);
+	struct session *s = session_of_peer(q);
+	struct call *c = call_of_peer(q, s);
 	if (!c) {
+		if (s) {
+			s->given_up = hash_of_invite(q->m);
+			s->given_up_ms = sessions_now(q->ss);
+		}
 		refuse_inside(q, NULL, XFED_REASON_SIP_DIALOG_UNKNOWN, xfed_span_make(NULL, 0));
 		return;
 	}
 	sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
 	if (c->is_in_txns) {
-		sessions_reply(q->ss, c->txn, 487, NULL, "");
 		call_withdrawn(c);
 	} else {
 		call_step(c, SIP_SESSION_ENDED, 0);

@@ -49,10 +49,11 @@ struct session {
 	uint64_t waiter; /* of sessions_want() */
 	uint64_t share;	 /* keys of the tallies */
 	uint64_t user;
-	struct session_failure why; /* of the event that is being stepped */
-	uint64_t until_ms;	    /* of the last sessions_want() */
-	bool must_tell_open;	    /* the waiter, when the call has been accepted in fact */
-	bool must_want_again;	    /* as it will not be */
+	struct session_failure why;	/* of the event that is being stepped */
+	uint64_t until_ms;		/* of the last sessions_want() */
+	bool must_tell_open;		/* the waiter, when the call has been accepted in fact */
+	bool must_want_again;		/* as it will not be */
+	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
 	char conversation[SESSION_CONVERSATION_SIZE];
 	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
 	struct {

@@ -276,6 +276,7 @@ int sip_dialog_of_request(const struct sip_message *request, struct xfed_span lo
 	if (rc == XFED_OK) {
 		(*out)->remote_cseq = request->cseq;
 		(*out)->has_remote_cseq = true;
+		(*out)->local_cseq += request->to.tag.data ? SIP_DIALOG_CSEQ_AHEAD : 0;
 	}
 	return rc;
 }

@@ -52,7 +52,8 @@ struct sip_dialog_start {
 };
 
 /*
- * For a request of the peer that we answer with `local_tag` in To (section 12.1.1). OK: the caller releases `*out` with sip_dialog_free().
+ * For a request of the peer that we answer with `local_tag` in To (section 12.1.1). If the request has a To tag, it is of a dialog that a
+ * process before had, and our numbers begin far behind (SIP_DIALOG_CSEQ_AHEAD). OK: the caller releases `*out` with sip_dialog_free().
  * INVALID: there is not exactly one Contact with a SIP URI (RFC 3261 section 8.1.1.8): answer 400. NOMEM.
  */
 int sip_dialog_of_request(const struct sip_message *request, struct xfed_span local_tag, struct sip_dialog **out);

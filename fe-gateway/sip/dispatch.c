@@ -243,12 +243,13 @@ struct sip_verdict sip_dispatch(const struct sip_users *u, const struct sip_mess
 	if (method == SIP_METHOD_OPTIONS) {
 		return refuses(u, method, m, &v) ? v : answer(u, method, row->outside, row->line);
 	}
+	const struct sip_user *user = taker_of(u, method, m);
 	if (m->to.tag.data) {
 		v = answer(u, method, row->inside, row->inside == row->outside ? row->line : NONE);
 		v.disposition = row->inside == 481 ? SIP_DISPOSE_DIALOG : SIP_DISPOSE_ANSWER;
+		v.user = user && user->anew & 1U << method ? user : NULL;
 		return v;
 	}
-	const struct sip_user *user = taker_of(u, method, m);
 	if (!user) {
 		return answer(u, method, row->outside, row->line);
 	}

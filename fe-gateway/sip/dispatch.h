@@ -27,7 +27,7 @@ void sip_users_init(struct sip_users *u);
 
 enum sip_disposition {
 	SIP_DISPOSE_USER,   /* a REQUEST action for `user` */
-	SIP_DISPOSE_DIALOG, /* the same for the user of the dialog; `status` is the response where the dialog does not exist */
+	SIP_DISPOSE_DIALOG, /* the same for the user of the dialog; where that does not exist for `user`, and without one the response is `status` */
 	SIP_DISPOSE_ANSWER, /* respond with `status` and `extra` */
 	SIP_DISPOSE_ABSORB, /* an ACK, which is never answered */
 	SIP_DISPOSE_CANCEL, /* a CANCEL, for the transaction it names */

@@ -432,7 +432,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 	char tag[SIP_TO_TAG_LEN];
 	struct sip_dialog *d;
 	sip_to_tag(&l->secret, m, tag);
-	int rc = sip_dialog_of_request(m, xfed_span_make(tag, sizeof(tag)), &d);
+	int rc = sip_dialog_of_request(m, m->to.tag.data ? m->to.tag : xfed_span_make(tag, sizeof(tag)), &d);
 	if (rc != XFED_OK) {
 		return rc;
 	}

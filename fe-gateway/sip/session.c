@@ -78,10 +78,26 @@ static void failed(struct sip_session *s, int status)
 	}
 }
 
+/* Accepts the call that is held, if there is one. It becomes current where no other call is. */
+static void accept_held(struct sip_session *s, uint64_t now_ms)
+{
+	struct sip_call *held = find_in(s, SIP_CALL_HELD);
+	s->hold_ms = NEVER;
+	if (held) {
+		held->state = SIP_CALL_OPEN;
+		held->used_ms = now_ms;
+		act(held, SIP_SESSION_ACCEPT);
+		s->current = s->current == SIP_SESSION_NO_CALL ? number_of(s, held) : s->current;
+	}
+}
+
 static void want(struct sip_session *s, uint64_t until_ms, uint64_t now_ms)
 {
 	bool is_first = s->wanted_ms == NEVER;
 	s->wanted_ms = is_first || s->wanted_ms < until_ms ? until_ms : s->wanted_ms;
+	if (s->current == SIP_SESSION_NO_CALL && !find_in(s, SIP_CALL_INVITING)) {
+		accept_held(s, now_ms);
+	}
 	if (s->current != SIP_SESSION_NO_CALL) {
 		opened(s);
 		return;
@@ -97,25 +113,11 @@ static void want(struct sip_session *s, uint64_t until_ms, uint64_t now_ms)
 
 /* ---- INVITE ---- */
 
-/* Accepts the call that is held, if there is one. It becomes current where no other call is. */
-static void accept_held(struct sip_session *s, uint64_t now_ms)
-{
-	struct sip_call *held = find_in(s, SIP_CALL_HELD);
-	s->hold_ms = NEVER;
-	if (held) {
-		held->state = SIP_CALL_OPEN;
-		held->used_ms = now_ms;
-		act(held, SIP_SESSION_ACCEPT);
-		s->current = s->current == SIP_SESSION_NO_CALL ? number_of(s, held) : s->current;
-	}
-}
-
 static void accepted(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 {
 	c->state = SIP_CALL_OPEN;
 	c->used_ms = c->ours_ms = now_ms;
 	s->current = number_of(s, c);
-	accept_held(s, now_ms);
 	opened(s);
 }
 
@@ -131,6 +133,16 @@ static void gave_up(struct sip_session *s, struct sip_call *c, enum sip_session_
 	}
 }
 
+static bool has_crossed(struct sip_session *s, uint64_t now_ms)
+{
+	bool is_crossed = find_in(s, SIP_CALL_INVITING) != NULL;
+	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+		const struct sip_call *c = &s->calls[i];
+		is_crossed |= c->state == SIP_CALL_OPEN && c->ours_ms != 0 && now_ms < c->ours_ms + XFED_SIP_SESSION_HOLD_MS;
+	}
+	return is_crossed;
+}
+
 static void invited(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 {
 	struct sip_call *held = find_in(s, SIP_CALL_HELD);
@@ -138,7 +150,7 @@ static void invited(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 		end(s, c, SIP_SESSION_DECLINE);
 		return;
 	}
-	if (find_in(s, SIP_CALL_INVITING)) {
+	if (has_crossed(s, now_ms)) {
 		if (held) {
 			end(s, held, SIP_SESSION_DECLINE);
 		}
@@ -146,16 +158,16 @@ static void invited(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 		s->hold_ms = held ? s->hold_ms : now_ms + XFED_SIP_SESSION_HOLD_MS;
 		return;
 	}
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
-		struct sip_call *open = &s->calls[i];
-		bool is_crossed = open->ours_ms != 0 && now_ms < open->ours_ms + XFED_SIP_SESSION_HOLD_MS;
-		if (open->state == SIP_CALL_OPEN && !is_crossed) {
-			finish(s, open);
-		}
+	if (held) {
+		end(s, held, SIP_SESSION_DECLINE);
+		s->hold_ms = NEVER;
+	}
+	for (struct sip_call *open; (open = find_in(s, SIP_CALL_OPEN));) {
+		finish(s, open);
 	}
 	begin(c, SIP_CALL_OPEN, now_ms);
 	act(c, SIP_SESSION_ACCEPT);
-	s->current = s->current == SIP_SESSION_NO_CALL ? number_of(s, c) : s->current;
+	s->current = number_of(s, c);
 }
 
 /* ---- MESSAGE ---- */
@@ -191,6 +203,8 @@ static void tick(struct sip_session *s, uint64_t idle_ms, uint64_t now_ms)
 	struct sip_call *ours = find_in(s, SIP_CALL_INVITING);
 	if (ours && now_ms >= (s->wanted_ms < s->hold_ms ? s->wanted_ms : s->hold_ms)) {
 		gave_up(s, ours, SIP_SESSION_CANCEL, 480, now_ms);
+	} else if (now_ms >= s->hold_ms) {
+		accept_held(s, now_ms);
 	}
 	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
 		struct sip_call *c = &s->calls[i];

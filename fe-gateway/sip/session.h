@@ -5,14 +5,15 @@
  *   call      one INVITE and its dialog, ours or the peer's. A session has several only for a while: both ends have called at once, or one
  *             call takes the place of another
  *               NONE -invite-> INVITING -2xx-> OPEN              ours
- *               NONE -INVITE-> OPEN | HELD -> OPEN               the peer's; held while one of ours is INVITING
+ *               NONE -INVITE-> OPEN | HELD -> OPEN               the peer's; held where it has crossed one of ours
  *               OPEN -idle, replaced, failed-> ENDING -last answer, BYE-> NONE
  *   current   the open call in which messages of ours are sent. Messages of the peer are taken in any call
  *   under way a MESSAGE without a final response, ours or the peer's. No BYE overtakes one: the peer would take it for undelivered
  *
  * Both call at once: clients of the Lync family accept ours and give up theirs, but others may not, or may wait for us. So the peer's call
- * is held until ours has its answer, for XFED_SIP_SESSION_HOLD_MS at most: where ours is accepted both are open, and ours is current. So it is
- * where the peer's INVITE comes within that time after the answer to ours, which may have overtaken it. Later ones replace the call there is.
+ * is held for XFED_SIP_SESSION_HOLD_MS, unless it is withdrawn or ours fails. Then it is accepted: beside ours, which stays current, or in its
+ * place where that has no answer. An INVITE that comes within that time after the answer to ours may have been overtaken by it, and is held
+ * too. Later ones replace the call there is.
  *
  * Call step, then take the actions with ..._next() until it returns false, then set the timer from ..._deadline(). A step before all
  * actions are taken fails XFED_REQUIRE. Each call ends with exactly one of CANCEL, DECLINE, BYE and FORGET; its number may be used again

@@ -382,7 +382,7 @@ static int receive_inside(struct sip_layer *l, const struct sip_message *m, cons
 		return rc == XFED_ERR_INVALID ? sip_server_answer(l, m, 400, NULL, XFED_SPAN("")) : rc;
 	}
 	if (!leg) {
-		return refuse_by(l, m, v);
+		return v->user && l->flow.is_known && m->to.tag.len > 0 ? deliver(l, m, key, v, now_ms) : refuse_by(l, m, v);
 	}
 	struct sip_verdict inner = sip_dispatch_inside(&l->users, leg->user, m);
 	if (inner.disposition == SIP_DISPOSE_ANSWER) {

@@ -23,9 +23,10 @@ struct sip_incoming {
 
 struct sip_user {
 	void *data;
-	unsigned methods;      /* bits: methods it takes outside dialogs */
-	unsigned inside;       /* further methods it takes in its own dialogs */
-	const char *accept;    /* media types, such as "text/plain"; NULL: none */
+	unsigned methods;   /* bits: methods it takes outside dialogs */
+	unsigned inside;    /* further methods it takes in its own dialogs */
+	unsigned anew;	    /* of its methods those that begin a dialog anew, under the To tag they have, where that dialog is not there (any more) */
+	const char *accept; /* media types, such as "text/plain"; NULL: none */
 	const char *supported; /* option tags; NULL: none */
 	const char *events;    /* packages of SUBSCRIBE it takes; NULL: none */
 

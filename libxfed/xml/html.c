@@ -262,7 +262,7 @@ static void end(struct writing *w, const struct tag *t)
 static struct xfed_span word(struct xfed_span *s)
 {
 	size_t n = 0;
-	while (n < s->len && !is_blank(s->data[n]) && !strchr("=>/", s->data[n])) {
+	while (n < s->len && !is_blank(s->data[n]) && !memchr("=>/", s->data[n], 3)) {
 		n++;
 	}
 	struct xfed_span w = xfed_span_make(s->data, n);

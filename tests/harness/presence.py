@@ -62,6 +62,51 @@ class Watch:
         return self.user.inbox.wait(lambda m: m.method == "NOTIFY" and m.get("call-id") == self.call_id and what(m), timeout)
 
 
+ENHANCED = ("application/msrtc-event-categories+xml, text/xml+msrtc.pidf, application/xpidf+xml, application/pidf+xml, application/rlmi+xml, "
+            "multipart/related")
+BATCH = """<batchSub xmlns="http://schemas.microsoft.com/2006/01/sip/batch-subscribe" uri="%s" name="">
+<action name="subscribe" id="63792024"><adhocList>
+<resource uri="%s"/>
+</adhocList>
+<categoryList xmlns="http://schemas.microsoft.com/2006/09/sip/categorylist">
+<category name="calendarData"/>
+<category name="contactCard"/>
+<category name="note"/>
+<category name="state"/>
+</categoryList>
+</action>
+</batchSub>
+"""
+
+
+class LyncWatch(Watch):
+    """What a client of that family sends through its front end, byte by byte as a capture has it: no Expires, a body, a Via without branch."""
+
+    def __init__(self, user, flow, target, sender, accept=ENHANCED):
+        super().__init__(user, flow, target, sender)
+        self.accept = accept
+
+    def subscribe(self, expires=None, headers=()):
+        self.cseq += 1
+        branch, tp = "z9hG4bK" + token(), self.flow.transport
+        body = BATCH % (self.sender, self.target)
+        lines = ["SUBSCRIBE %s SIP/2.0" % self.target,
+                 "Record-Route: <sip:%s:%d;transport=%s;opaque=state:Ci.R1b00;lr>" % (self.user.address, self.user.port, tp),
+                 "Via: SIP/2.0/%s %s:%d;branch=%s" % ((tp.upper(),) + self.flow.local + (branch,)),
+                 "Via: SIP/2.0/tcp 127.0.0.1:51276;ms-received-port=51276;ms-received-cid=1B00",
+                 "From: <%s>;tag=%s;epid=a92c7be9925a" % (self.sender, self.tag), "To: " + self.to, "Max-Forwards: 69",
+                 "CSeq: %d SUBSCRIBE" % self.cseq, "User-Agent: Purple/2.14.12 Sipe/1.25.0 (linux-x86_64)", "Call-ID: " + self.call_id,
+                 "Accept: " + self.accept, "Supported: ms-piggyback-first-notify", "Content-Type: application/msrtc-adrl-categorylist+xml",
+                 "Supported: ms-benotify", "Proxy-Require: ms-benotify", "Event: presence",
+                 "Contact: <%s;opaque=user:epid:409F4BD19EBE5313BDCCD7DB;gruu>" % self.sender] + (
+                     ["Expires: %d" % expires] if expires is not None else [])
+        lines += ["%s: %s" % h for h in headers] + ["Content-Length: %d" % len(body), "", body]
+        answer = self.user.ask(self.flow, "\r\n".join(lines).encode(), branch)
+        if answer is not None and answer.status < 300:
+            self.to = answer.get("to")
+        return answer
+
+
 class PresenceServer:
     """Answers the SUBSCRIBEs that come to `user`, and tells the presence of each target in NOTIFYs over a flow of its own."""
 
@@ -121,6 +166,6 @@ class PresenceServer:
                  "Call-ID: " + request.get("call-id"), "CSeq: %d NOTIFY" % (d["cseq"] if cseq is None else cseq), "Contact: " + self.contact(), "Event: presence",
                  "Subscription-State: " + state]
         lines += ["%s: %s" % h for h in headers]
-        lines += ["Content-Type: application/pidf+xml"] if body else []
+        lines += ["Content-Type: application/pidf+xml"] if body and "Content-Type" not in dict(headers) else []
         lines.append("Content-Length: %d" % len(data))
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + data, branch

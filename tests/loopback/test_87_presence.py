@@ -477,3 +477,25 @@ def test_who_asks_again_is_told_again(served):
     assert partner.inbox.wait(lambda s: s.get("type") == "subscribed" and s.get("from") == local, 20, since) is not None
     shown = partner.inbox.wait(lambda s: s.get("from") == local + "/desk" and s.get("type") is None, 20, since)
     assert shown.find(SHOW).text == "away"
+
+
+def test_the_formats_of_lync_are_not_for_all(xfed, partner, user, flow, names):
+    """Without `dialect: lync` it is PIDF, whatever a client would take besides."""
+    watcher, contact = names
+    local, remote = watcher + "@corp.example", contact + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe(headers=[("Accept", "application/msrtc-event-categories+xml, text/xml+msrtc.pidf")]).status == 200
+    presence_of(partner, local, "subscribe")
+    send(partner, contact, local, "subscribed")
+    send(partner, contact, local, inner="<show>dnd</show>", resource="desk")
+    told = watch.wait(lambda m: b"<show" in m.body)
+    assert told.get("content-type") == "application/pidf+xml" and b'entity="pres:' in told.body
+
+
+def test_a_subscribe_of_a_dialog_that_is_not_there(xfed, partner, user, flow, names):
+    """481, after which a client begins a new one (RFC 6665 section 4.1.2.2); nobody is asked for anything."""
+    local, remote = names[0] + "@corp.example", names[1] + "@partner.example"
+    watch = Watch(user, flow, "sip:" + remote, "sip:" + local)
+    watch.to = "<sip:%s>;tag=ofbefore" % remote
+    assert watch.subscribe().status == 481
+    assert not [s for s in partner.inbox.items if s.get("from") == local]

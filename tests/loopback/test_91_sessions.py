@@ -328,22 +328,41 @@ def test_an_answer_without_messages_is_ended(partner, person):
     alice.wait("BYE")
 
 
-def test_both_at_once_and_the_client_gives_up_its_own(partner, person):
+def test_both_at_once_and_a_proxy_turns_the_two_round(lync, partner, person):
+    """The BYE comes before the INVITE that it gives up."""
+    alice, text = person(), words("ours")
+    partner.say("bob", jid(alice), text)
+    alice.wait_text(text)
+    raw, d, branch = alice.start_invite(BOB)
+    bye, bye_branch = alice.request("BYE", BOB, BOB, 2, d.call_id, d.mine)
+    log, mark = lync.gateway.process.mark(), alice.flow.inbox.mark()
+    assert alice.sip.ask(alice.flow, bye, bye_branch).status == 481
+    alice.flow.send(raw)
+    lync.gateway.process.wait_line("event=session.withdrawn .*call_id=" + d.call_id, 20, log)
+    assert alice.say(alice.dialogs[0], words("own")).status == 202
+    assert not [m for m in alice.flow.inbox.items[mark:] if m and m.is_response and m.branch == branch and m.status >= 200]
+
+
+@pytest.mark.parametrize("is_answered_first", [True, False])
+def test_both_at_once_and_the_client_gives_up_its_own(partner, person, is_answered_first):
+    """Any answer to what it has given up would have it tell its user that the text was lost, and forget the dialog there is."""
     alice, text, own = person(), words("ours"), words("own")
     alice.on_invite = None
     partner.say("bob", jid(alice), text)
     invite = alice.wait("INVITE")
     raw, d, branch = alice.start_invite(BOB)
-    answers = []
-    t = threading.Thread(target=lambda: answers.append(alice.sip.ask(alice.flow, raw, branch, 30)))
-    t.start()
-    ours = alice.answer_invite(invite, 200)
+    mark = alice.flow.inbox.mark()
+    alice.flow.send(raw)
     bye, bye_branch = alice.request("BYE", BOB, BOB, 2, d.call_id, d.mine)
-    assert alice.sip.ask(alice.flow, bye, bye_branch).status in (200, 481)  # whichever comes first
-    t.join()
+    if is_answered_first:
+        ours = alice.answer_invite(invite, 200)
+    assert alice.sip.ask(alice.flow, bye, bye_branch).status == 200
+    if not is_answered_first:
+        ours = alice.answer_invite(invite, 200)
     assert alice.wait_text(text).get("call-id") == ours.call_id
     assert alice.say(ours, own).status == 202
     partner.wait_body(own)
+    assert not [m for m in alice.flow.inbox.items[mark:] if m and m.is_response and m.branch == branch and m.status >= 200]
 
 
 def test_both_at_once_and_the_client_waits(partner, person):

@@ -6,7 +6,7 @@ from harness import daemon as base
 from harness.http import http_get
 from harness.proc import wait_until
 
-from .domains import ASKING, DOMAINS, served_by
+from .domains import ASKING, DOMAINS, LYNC, served_by
 from .net import HOSTS
 
 HTTP = ("127.0.0.1", 9560)  # inside each daemon's own namespace
@@ -68,6 +68,12 @@ ASKING_DOMAIN = """  - domain: {domain}
     peer_addresses: ["{sip[lan]}"]
     auth: {{username: xfed, password_file: {dir}/sip.secret}}
 """
+LYNC_DOMAIN = """  - domain: {domain}
+    next_hop: "sip:{sip[lan]}:5080;transport=tcp"
+    peer_addresses: ["{sip[lan]}"]
+    dialect: lync
+"""
+SPECIAL = {ASKING: ASKING_DOMAIN, LYNC: LYNC_DOMAIN}
 SIP_PASSWORD = "the password"
 PARTNER_YAML = """domain: {domain}
 description: partner of the interop lab
@@ -128,7 +134,7 @@ class Installation:
         more = {name: DOMAINS[name].certificate for name in served_by("edge") if name.endswith(".corp.example")}
         self.set_sip_password(SIP_PASSWORD)
         values = dict(HOSTS, certs=certs.dir, dir=directory,
-                      more_domains="".join((ASKING_DOMAIN if name == ASKING else MORE_DOMAIN).format(domain=name, dir=directory, **HOSTS)
+                      more_domains="".join(SPECIAL.get(name, MORE_DOMAIN).format(domain=name, dir=directory, **HOSTS)
                                            for name in more),
                       more_certificates="".join(MORE_CERTIFICATE.format(chain=certs.chain(c), key=certs.key(c))
                                                 for c in more.values() if c))

@@ -14,6 +14,7 @@ VARIANTS = {
 }
 GOOD = ["xmpp:{domain}"]
 ASKING = "asks.corp.example"  # ours, behind a SIP server that asks for a password
+LYNC = "lync.corp.example"  # ours, of users with clients of the Lync family
 BAD = ("wrongname", "expired", "selfsigned", "foreign")
 THEIRS = BAD + ("serverauth",)
 OURS = THEIRS + ("xmppaddr",)
@@ -62,6 +63,7 @@ def _domains():
         domain = variant + ".corp.example"
         found[domain] = Domain("edge") if variant == "wrongname" else _leaf("edge", domain, variant)
     found[ASKING] = _leaf("edge", ASKING)
+    found[LYNC] = _leaf("edge", LYNC)
     return found
 
 

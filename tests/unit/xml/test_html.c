@@ -105,6 +105,18 @@ static void time_is_linear(void **state)
 	}
 }
 
+/* A NUL is a character like others, within a tag and without. */
+static void with_nul(void **state)
+{
+	(void)state;
+	static const char in[] = "a\0b<i\0 \0=\0 c>d</i\0>&\0;";
+	struct xfed_buf out;
+	xfed_buf_init(&out, 256);
+	assert_int_equal(xfed_html_text(&out, xfed_span_make(in, sizeof(in) - 1)), XFED_OK);
+	assert_true(xfed_span_eq(xfed_buf_span(&out), XFED_SPAN("a\0bd&\0;")));
+	xfed_buf_deinit(&out);
+}
+
 static void bounded(void **state)
 {
 	(void)state;
@@ -124,6 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts),
 		cmocka_unit_test(time_is_linear),
+		cmocka_unit_test(with_nul),
 		cmocka_unit_test(bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
