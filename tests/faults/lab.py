@@ -10,6 +10,7 @@ from harness import wire
 from harness.daemon import SANITIZER
 from harness.evloop import Loop
 from harness.evproxy import Faults, TcpProxy, UdpProxy
+from harness.evsession import EvFrontEnd, Habits
 from harness.evsip import ABSORBS, TIMER_F, EvSip
 from harness.evxmpp import EvPartner
 from harness.firewall import Firewall, Watch
@@ -25,6 +26,7 @@ from .scenarios import LEGS, SCENARIOS
 
 PARTNER = "partner.example"
 DOMAINS = {"corp.example": "tcp", "corp2.example": "udp"}
+LYNC = "corp3.example"  # its messages go in sessions
 REFUSALS = (403, 404, 480, 486, 500, 603)
 SETTLES = 66.0  # seconds after the last message in which everything has its fate: the deadline is 60 s
 NOTICED_WITHIN = 40.0  # seconds until a connection is closed whose other side acknowledges nothing
@@ -37,13 +39,13 @@ Message = collections.namedtuple("Message", "number way sender recipient domain"
 class Plan:
     """Who writes to whom, when, and how SIP answers: the seed decides."""
 
-    def __init__(self, rng, messages, users):
-        self.rng = rng
+    def __init__(self, rng, messages, users, domains, first=1):
+        self.rng, self.domains = rng, domains
         self.messages = {"to_sip": {}, "to_xmpp": {}}
         self.early = messages  # so many are under way when the fault strikes; a quarter more follows
         self.answers = {}
         busy = {way: [self._pair(users) for _ in range(users * pairs)] for way, pairs in (("to_sip", 2), ("to_xmpp", rng.choice((2, 10))))}
-        numbers = range(1, messages * 5 // 4 + 1)
+        numbers = range(first, first + messages * 5 // 4)
         for way in self.messages:
             for number in numbers:
                 sender, recipient, domain = rng.choice(busy[way])
@@ -55,7 +57,7 @@ class Plan:
         self.strikes = rng.uniform(0.3, 2.0)
 
     def _pair(self, users):
-        domain = self.rng.choice(list(DOMAINS))
+        domain = self.rng.choice(self.domains)
         return "u%d" % self.rng.randrange(users), "u%d" % self.rng.randrange(users), domain
 
     def times(self, until):
@@ -72,18 +74,23 @@ class Plan:
 
 class Lab:
     def __init__(self, directory, tools, certs, scenario, seed, sm, messages=1000, users=100, log="info", ports=(15000, 32000),
-                 watches=150):
+                 watches=150, sessions=0):
         self.name, self.seed, self.sm = scenario, seed, sm
         self.users, self.watches = users, watches
         self.rng = random.Random("%s %d %s" % (scenario, seed, sm))
-        self.plan = Plan(self.rng, messages, users)
+        self.plan = Plan(self.rng, messages, users, list(DOMAINS))
+        rng = random.Random("sessions %s %d %s" % (scenario, seed, sm))  # the plan of page mode is the same without
+        self.talks = Plan(rng, sessions, users, [LYNC], messages * 5 // 4 + 1)
+        self.habits = Habits(rng)
+        self.messages = {way: {**self.plan.messages[way], **self.talks.messages[way]} for way in self.plan.messages}
         self.loop = Loop()
         self.faults = {leg: Faults(self.rng) for leg in LEGS}
         wire.PORTS = ports
         os.makedirs(directory)
         self.dns = MockDns()
-        ports_of = {domain: wire.free_port() for domain in DOMAINS}
-        fronts = {domain: type("Front", (), {"port": ports_of[domain]}) for domain in DOMAINS}
+        self.domains = list(DOMAINS) + ([LYNC] if sessions else [])
+        ports_of = {domain: wire.free_port() for domain in self.domains}
+        fronts = {domain: type("Front", (), {"port": ports_of[domain]}) for domain in self.domains}
         self.inst = Installation(directory, tools, certs, self.dns, fronts, edge={"log": {"level": log}}, gateway={
             "log": {"level": log}, "sip": {"answer_within": "10s", "error_hold": "1s"}})
         self.proxies = {leg: [] for leg in LEGS}
@@ -125,6 +132,17 @@ class Lab:
             self.sip[domain] = sip
             self._proxy("sip", (HOST, sip.port), (HOST, ports_of[domain]))
             self.udp.append(UdpProxy(self.loop, (HOST, sip.port), self.faults["sip"], (HOST, ports_of[domain])))
+        if LYNC in ports_of:
+            self._make_front_end(to_gateway.address, ports_of[LYNC])
+
+    def _make_front_end(self, gateway, port):
+        rng = self.habits.rng
+        config = next(d for d in self.inst.gateway_config["domains"] if d["domain"] == LYNC)
+        config.clear()
+        config.update({"domain": LYNC, "dialect": "lync", "next_hop": "sip:%s:%d;transport=tcp" % (HOST, port), "peer_addresses": [HOST]})
+        self.inst.gateway_config["im"] = {"session_idle": rng.choice(("5s", "10m"))}
+        self.sip[LYNC] = EvFrontEnd(self.loop, LYNC, gateway, self.talks.answers.__getitem__, self.habits, port, rng.choice((1, 1, 3)))
+        self._proxy("sip", (HOST, self.sip[LYNC].port), (HOST, port))
 
     # ---- what a fault does ----
     def daemon(self, name):
@@ -178,35 +196,37 @@ class Lab:
             proxy.touch()
 
     # ---- what is said ----
+    def _body(self, m):
+        return (self.talks if m.domain == LYNC else self.plan).body()
+
     def _raw(self, m):
-        return message("%s@%s/r" % (m.sender, PARTNER), "%s@%s" % (m.recipient, m.domain), "x%d %s" % (m.number, self.plan.body()),
+        return message("%s@%s/r" % (m.sender, PARTNER), "%s@%s" % (m.recipient, m.domain), "x%d %s" % (m.number, self._body(m)),
                        id="x%d" % m.number).encode("utf-8")
 
     def hand_in(self, way, number):
-        m = self.plan.messages[way][number]
+        m = self.messages[way][number]
         if way == "to_sip":
             self.partner.hand_in(m.domain, [(number, self._raw(m))])
             return
         sip = self.sip[m.domain]
-        sip.hand_in(sip.request(number, "%s@%s" % (m.sender, m.domain), "%s@%s" % (m.recipient, PARTNER), self.plan.body()))
+        sip.hand_in(sip.request(number, "%s@%s" % (m.sender, m.domain), "%s@%s" % (m.recipient, PARTNER), self._body(m)))
 
     # ---- what is known ----
     def open_ones(self):
         """How many of each direction nobody has a word of yet."""
-        p, sips = self.partner.log, self.sip.values()
-        to_sip = sum(1 for n, m in self.plan.messages["to_sip"].items() if n not in p.errors and n not in p.bounced and not (
+        p = self.partner.log
+        to_sip = sum(1 for n, m in self.messages["to_sip"].items() if n not in p.errors and n not in p.bounced and not (
             n in self.sip[m.domain].log.received and 200 <= self.sip[m.domain].log.answers[n] < 300))
-        to_xmpp = sum(1 for n, m in self.plan.messages["to_xmpp"].items()
+        to_xmpp = sum(1 for n, m in self.messages["to_xmpp"].items()
                       if n not in self.sip[m.domain].log.finals and n not in self.sip[m.domain].log.local)
-        assert len(sips) == len(DOMAINS)
         return to_sip, to_xmpp
 
-    def _unanswered(self):
+    def _unanswered(self, plan):
         """In flight at this moment: handed in, and no answer was given yet."""
         p = self.partner.log
-        to_sip = sum(1 for n, m in self.plan.messages["to_sip"].items()
+        to_sip = sum(1 for n, m in plan.messages["to_sip"].items()
                      if n in p.handed and n not in p.errors and n not in self.sip[m.domain].log.answered)
-        to_xmpp = sum(1 for n, m in self.plan.messages["to_xmpp"].items()
+        to_xmpp = sum(1 for n, m in plan.messages["to_xmpp"].items()
                       if n in self.sip[m.domain].log.handed and n not in self.sip[m.domain].log.finals)
         return to_sip, to_xmpp
 
@@ -220,12 +240,13 @@ class Lab:
         rng = random.Random("presence %s %d %s" % (self.name, self.seed, self.sm))  # the messages' plan is the same without
         plan = PresencePlan(rng, self.users, self.watches, self.plan.strikes, until, PARTNER, list(DOMAINS))
         grants = {domain: rng.choice((60, 3600)) if transport == "tcp" else 60 for domain, transport in DOMAINS.items()}
-        self.presence = Presence(self.loop, plan, self.partner, self.sip, self.fronts, grants)
+        sips = {domain: self.sip[domain] for domain in DOMAINS}
+        self.presence = Presence(self.loop, plan, self.partner, sips, self.fronts, grants)
 
     # ---- the run ----
     def _strike(self, fault):
         self.struck = self.loop.now()
-        self.in_flight = self._unanswered()
+        self.in_flight = [self._unanswered(plan) for plan in (self.plan, self.talks)]
         for sip in self.sip.values():
             sip.absorbs = TIMER_F if "sip" in fault.where else ABSORBS
         for seconds, do in fault.steps:
@@ -234,14 +255,14 @@ class Lab:
     def _warm_up(self):
         """One message each way through each domain, so that streams and connections are there; they count like all others."""
         first = []
-        for way, messages in self.plan.messages.items():
-            for domain in DOMAINS:
+        for way, messages in self.messages.items():
+            for domain in self.domains:
                 first.append(next(((way, n) for n, m in messages.items() if m.domain == domain), None))
         for way, number in filter(None, first):
             self.hand_in(way, number)
 
         def all_there():
-            return all(n in (self.partner.log.received if way == "to_xmpp" else self.sip[self.plan.messages[way][n].domain].log.received)
+            return all(n in (self.partner.log.received if way == "to_xmpp" else self.sip[self.messages[way][n].domain].log.received)
                        for way, n in filter(None, first))
         assert self.loop.run(all_there, 20), "the first messages did not get through: %s" % self.partner.log.strange
         return set(filter(None, first))
@@ -272,10 +293,11 @@ class Lab:
     def run(self):
         self._start()
         done = self._warm_up()
+        self.habits.is_on = True
         fault = SCENARIOS[self.name](self, self.rng)
         until = max(4.0, self.plan.strikes + fault.length + 2.0)
         early = self._begin_presence(until) if self.watches else []
-        for seconds, way, number in self.plan.times(until):
+        for seconds, way, number in [*self.plan.times(until), *self.talks.times(until)]:
             if (way, number) not in done:
                 self.loop.after(seconds, lambda w=way, n=number: self.hand_in(w, n))
         self.loop.after(self.plan.strikes, lambda: self._strike(fault))
@@ -299,23 +321,28 @@ class Lab:
 
     def _judge(self, fault, waited, early, shown):
         logs = [s.log for s in self.sip.values()]
-        has_sm = self.sm and self.partner.log.sm_streams > 0  # a side that does not offer it is served without
-        verdicts = {"to_sip": oracle.judge_to_sip(self.plan.messages["to_sip"], self.partner.log, logs, fault, self.struck, has_sm),
-                    "to_xmpp": oracle.judge_to_xmpp(self.plan.messages["to_xmpp"], self.partner.log, logs, fault, self.struck, has_sm)}
         problems = early + self._stop_daemons() + (self.watch.late(self.struck + fault.length, NOTICED_WITHIN) if self.watch else [])
         result = {"scenario": self.name, "seed": self.seed, "sm": self.sm, "sm_streams": self.partner.log.sm_streams, "fault": fault.words,
-                  "strikes_s": round(self.plan.strikes, 2), "in_flight": self.in_flight, "settled_s": round(waited, 1), "problems": problems,
+                  "strikes_s": round(self.plan.strikes, 2), "in_flight": self.in_flight[0], "settled_s": round(waited, 1), "problems": problems,
                   "strange": self.partner.log.strange[:10] + [s for log in logs for s in log.strange[:5]],
                   "notes": sum(len(log.notes) for log in logs), "note_examples": [n[1:] for log in logs for n in log.notes[:2]]}
-        for way, v in verdicts.items():
-            result[way] = dict(v.counts)
-            result[way]["examples"] = {k: e for k, e in v.examples.items()}
-            result[way]["told"] = dict(v.reasons.most_common(12))
-            result[way]["violations"] = [c for c in oracle.BAD if v.counts[c]]
+        result.update(self._fates(self.plan, fault))
+        result["sessions"] = {"in_flight": self.in_flight[1], "opened": dict(self.sip[LYNC].opened), **self._fates(self.talks, fault)} \
+            if LYNC in self.sip else {}
         result["presence"] = shown
         is_stale = any(shown[way][c] for way in ("to_sip", "to_xmpp") for c in PRESENCE_BAD) if shown else False
-        result["is_bad"] = bool(problems) or is_stale or any(v.is_bad for v in verdicts.values())
+        result["is_bad"] = bool(problems) or is_stale or any(
+            found[way]["violations"] for found in (result, result["sessions"]) if found for way in ("to_sip", "to_xmpp"))
         return result
+
+    def _fates(self, plan, fault):
+        """Way -> what became of the messages of a plan."""
+        partner, logs = self.partner.log, [s.log for domain, s in self.sip.items() if domain in plan.domains]
+        has_sm = self.sm and partner.sm_streams > 0  # a side that does not offer it is served without
+        verdicts = {"to_sip": oracle.judge_to_sip(plan.messages["to_sip"], partner, logs, fault, self.struck, has_sm),
+                    "to_xmpp": oracle.judge_to_xmpp(plan.messages["to_xmpp"], partner, logs, fault, self.struck, has_sm)}
+        return {way: {**v.counts, "examples": dict(v.examples), "told": dict(v.reasons.most_common(12)),
+                      "violations": [c for c in oracle.BAD if v.counts[c]]} for way, v in verdicts.items()}
 
     def _stop_daemons(self):
         """A daemon that was not killed on purpose ends cleanly, no sanitizer has spoken in any run, no edge has refused a peer by policy."""

@@ -47,8 +47,8 @@ def judge_order(v, order, local, message_of):
     """The first receipts of a pair come in the order they were sent; those its own server has given up do not count."""
     last, seen = {}, set()
     for number in order:
-        m = message_of[number]
-        if number in seen or number in local:
+        m = message_of.get(number)  # the partner receives those of other plans too
+        if m is None or number in seen or number in local:
             continue
         seen.add(number)
         pair = pair_of(m)

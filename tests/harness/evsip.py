@@ -208,12 +208,12 @@ class EvSip:
         else:
             self._answer(raw, branch, status, reply, number)
 
-    def _answer(self, raw, branch, status, reply, number=None, headers=b"", tag=None):
+    def _answer(self, raw, branch, status, reply, number=None, headers=b"", tag=None, body=b""):
         to = TO.search(raw).group(0)
         if b";tag=" not in to:
             to += b";tag=%s" % (tag.encode() if tag else b"u%d" % next(self.numbers))
         response = (b"SIP/2.0 %d Answer\r\n" % status + b"".join(COPIED.findall(raw[:raw.find(b"\r\n\r\n") + 2])) + to +
-                    b"\r\n" + headers + b"Content-Length: 0\r\n\r\n")
+                    b"\r\n" + headers + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         self.answered[branch] = response
         self.last_copy[branch] = self.loop.now()
         if number is not None:

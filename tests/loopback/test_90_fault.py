@@ -17,6 +17,7 @@ from faults.presence import Truth, judge_phone, judge_seen
 from faults.scenarios import Fault
 from harness.evloop import Loop
 from harness.evproxy import Faults, TcpProxy
+from harness.evsession import EvFrontEnd
 from harness.evsip import SipLog
 from harness.evxmpp import ASK, Conn, EvPartner, Outgoing, PartnerLog
 from harness.proc import clean_environment
@@ -24,7 +25,7 @@ from harness.xmpp import message
 
 FAULT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fault")
 SCENARIOS = ("kill9-edge", "kill9-gateway", "cut-5s", "cut-40s", "stop-edge", "stop-gateway", "reset-partner", "reset-sip", "rechunk-channel")
-SEED, MESSAGES, USERS, WATCHES, LONGEST = 1, 300, 60, 60, 400
+SEED, MESSAGES, USERS, WATCHES, SESSIONS, LONGEST = 1, 300, 60, 60, 120, 400
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def results(directory, tools):
     path = directory + "/fault.json"
     build = os.path.dirname(os.path.dirname(tools["xfed-edge"]))
     words = [sys.executable, "-B", FAULT, "--scenario", *SCENARIOS, "--seed", str(SEED), "--messages", str(MESSAGES), "--users", str(USERS),
-             "--presence", str(WATCHES), "--jobs", str(len(SCENARIOS)), "--build", build, "--json", path, "--keep", directory + "/fault"]
+             "--presence", str(WATCHES), "--sessions", str(SESSIONS), "--jobs", str(len(SCENARIOS)), "--build", build, "--json", path,
+             "--keep", directory + "/fault"]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LONGEST, env=clean_environment(), check=False)
     assert done.returncode in (0, 1) and os.path.exists(path), done.stdout
     with open(path, encoding="utf-8") as f:
@@ -52,6 +54,19 @@ def test_every_message_has_one_true_fate(results, name):
         wrong = found["violations"]
         assert not wrong, "%s %s: %s; again: tests/fault --scenario %s --seed %d --messages %d --users %d\n%s" % (
             name, way, wrong, name, SEED, MESSAGES, USERS, json.dumps(found["examples"], indent=1))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_message_in_a_session_has_one_true_fate(results, name):
+    result = results[name]["sessions"]
+    assert result["opened"]["ours"] > 0 and result["opened"]["theirs"] > 0
+    for way in ("to_sip", "to_xmpp"):
+        found = result[way]
+        assert found["sent"] == SESSIONS * 5 // 4
+        assert found["delivered"] > 0
+        wrong = found["violations"]
+        assert not wrong, "%s %s: %s; again: tests/fault --scenario %s --seed %d --messages %d --users %d --sessions %d\n%s" % (
+            name, way, wrong, name, SEED, MESSAGES, USERS, SESSIONS, json.dumps(found["examples"], indent=1))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -113,6 +128,30 @@ def test_the_scripted_partner_does_not_ask_in_circles(monkeypatch):
     assert asks(out.take_ack, 3) == 0
     assert asks(out.take_ack, 4) == 0
     assert partner.log.acked == {1, 2, 3, 4} and not partner.log.strange
+
+
+def test_scripted_front_ends_keep_each_others_messages():
+    """Two of them, each the other's gateway, with a few of their habits: each message is there once, or was refused for a reason."""
+    loop, rng = Loop(), random.Random(1)
+    habits = types.SimpleNamespace(invited=lambda: (200, rng.choice((0, 0.02))), forgets=lambda: rng.random() < 0.1,
+                                   leaves=lambda: rng.random() < 0.2, yields=lambda: rng.random() < 0.5)
+    here, there = (EvFrontEnd(loop, domain, None, lambda _: (200, rng.choice((0, 0.01))), habits, 5060) for domain in ("a.example", "b.example"))
+    here.gateway, there.gateway = ("127.0.0.1", there.port), ("127.0.0.1", here.port)
+    try:
+        for n in range(1, 201):
+            one, other = (here, there) if n % 2 else (there, here)
+            request = one.request(n, *("u%d@%s" % (n // 2 % 4, side.domain) for side in (one, other)), "words")
+            loop.after(n * 0.002, lambda o=one, r=request: o.hand_in(r))
+        assert loop.run(lambda: len(here.log.finals) + len(there.log.finals) == 200, 60), (here.log.finals, there.log.finals)
+        assert not here.log.local and not there.log.local
+        for sender, receiver, first in ((here, there, 1), (there, here, 2)):
+            for n in range(first, 201, 2):
+                statuses = [status for _, status, _ in sender.log.finals[n]]
+                assert statuses in ([200], [481]) and len(receiver.log.received.get(n, ())) == (statuses == [200])
+            assert sender.opened["ours"] > 4 and sum(s == 481 for f in sender.log.finals.values() for _, s, _ in f) > 0
+    finally:
+        here.close()
+        there.close()
 
 
 # ---- the judge itself ----
