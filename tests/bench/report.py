@@ -59,6 +59,7 @@ TITLES = {
     "bounds": ("Those that do not take", plain),
     "subscriptions": ("Presence: 100,000 subscriptions of 10,000 users", tables),
     "contacts": ("A message where there are 100,000 contacts", plain),
+    "sessions": ("A message in one of 20,000 open sessions, and what a session takes", tables),
 }
 
 
