@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from harness.daemon import Refusal
-from harness.lync import AUDIO, LyncUser
+from harness.lync import AUDIO, OFFER, SDP, LyncUser, tag_of, uri_of
 from harness.proc import wait_until
 from harness.sip import SipUser
+from harness.sipmsg import token
 from harness.xmpp import child_text
 
 numbers = itertools.count(1)
@@ -699,3 +700,18 @@ def test_page_mode_beside_it(lync, partner, users, line):
     dave, text = users["corp2.example"], words("page")
     partner.say("bob", "dave@corp2.example", text)
     assert dave.wait_text(text).start == "MESSAGE sip:dave@corp2.example SIP/2.0"
+
+
+def test_an_invite_in_a_session_that_is_not_accepted_yet(partner, person):
+    """It is no refresh: what waits goes on waiting for the client's answer to ours."""
+    alice, text, mine = person(), words("early"), token()
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    contact, theirs = uri_of(invite.get("contact")), tag_of(invite.get("from"))
+    raw, branch = alice.request("INVITE", contact, invite.uri("from"), 1, invite.get("call-id"), mine, theirs, body=OFFER % ("message", "null"),
+                                content_type=SDP)
+    assert alice.sip.ask(alice.flow, raw, branch).status == 491
+    alice.flow.send(alice.request("ACK", contact, invite.uri("from"), 1, invite.get("call-id"), mine, theirs, branch=branch)[0])
+    alice.answer_invite(invite, 200, alice.dialog_of(invite, mine))
+    assert alice.wait_text(text).get("call-id") == invite.get("call-id")
