@@ -496,6 +496,35 @@ static void another_fork_is_acknowledged_and_ended(void **state)
 	finish(0, 0);
 }
 
+/* Each 2xx may name another device: neither the table of transactions nor memory is for that. */
+static void forks_without_end(void **state)
+{
+	char text[1024];
+	begin();
+	struct sip_layer_request rq = request_of(A, "INVITE");
+	rq.branch = XFED_SPAN("fork");
+	assert_int_equal(sip_layer_request(ends[A].layer, &rq, now, &ends[A].call), XFED_OK);
+	drain(&ends[A]);
+	run_for(10);
+	assert_int_equal(answer(B, 200), XFED_OK);
+	run_for(10);
+	for (int i = 1; i <= 1000; i++) {
+		snprintf(text, sizeof(text),
+			"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKfork\r\nFrom: <sip:me-a@example.net>;tag=tag-of-mine\r\n"
+			"To: <sip:peer@example.net>;tag=other%d\r\nCall-ID: call@pair\r\nCSeq: 1 INVITE\r\nContact: <sip:me@198.51.100.9>\r\n"
+			"Content-Length: 0\r\n\r\n",
+			i);
+		receive(A, text, strlen(text));
+		assert_int_equal(ends[A].sent_acks, 1 + i);
+		run_for(1);
+	}
+	assert_true(stats(A).clients <= 1 + XFED_SIP_FORKS_MAX);
+	assert_string_equal(ends[A].log, "200");
+	sip_layer_dialog_end(ends[A].layer, ends[A].dialog);
+	sip_layer_dialog_end(ends[B].layer, ends[B].dialog);
+	finish(0, 0);
+}
+
 /* A 2xx that makes no dialog, as it names no Contact: each copy is acknowledged, the user hears of it once. */
 static void a_2xx_without_contact(void **state)
 {
@@ -1020,6 +1049,7 @@ int main(void)
 		cmocka_unit_test(a_session_over_a_bad_wire),
 		cmocka_unit_test(a_2xx_without_ack_is_given_up_with_bye),
 		cmocka_unit_test(another_fork_is_acknowledged_and_ended),
+		cmocka_unit_test(forks_without_end),
 		cmocka_unit_test(a_2xx_without_contact),
 		cmocka_unit_test(an_early_dialog_goes_on),
 		cmocka_unit_test(cancel_and_its_race_with_200),
