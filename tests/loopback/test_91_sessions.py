@@ -1,11 +1,13 @@
 """IM sessions of the Lync dialect, with a scripted client that does what captures of a real one show (proto/delivery.md, Sessions)."""
 import itertools
+import os
 import threading
 
 import pytest
 
 from harness.daemon import Refusal
-from harness.lync import AUDIO, OFFER, SDP, LyncUser, tag_of, uri_of
+from harness.installation import write
+from harness.lync import AUDIO, OFFER, SDP, TYPING, LyncUser, tag_of, uri_of
 from harness.proc import wait_until
 from harness.sip import SipUser
 from harness.sipmsg import token
@@ -715,3 +717,25 @@ def test_an_invite_in_a_session_that_is_not_accepted_yet(partner, person):
     alice.flow.send(alice.request("ACK", contact, invite.uri("from"), 1, invite.get("call-id"), mine, theirs, branch=branch)[0])
     alice.answer_invite(invite, 200, alice.dialog_of(invite, mine))
     assert alice.wait_text(text).get("call-id") == invite.get("call-id")
+
+
+def test_who_may_not_write_any_more_does_not_type_either(lync, partner, person):
+    """In a session that is open already."""
+    alice, path, since = person(), lync.dir + "/access.d/none.yaml", partner.inbox.mark()
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d = alice.dialogs[0]
+    write(path, "name: None\nscope: user\nallowed: true\ngranted_to: [dave@corp2.example]\n")
+    lync.reload()
+    try:
+        with Refusal(lync, "policy.access.user"):
+            assert alice.say(d, "not from you").status == 504
+        with Refusal(lync, "policy.access.user"):
+            assert alice.ask(d, "INFO", body=TYPING % "type", content_type="application/xml").status == 504
+    finally:
+        os.unlink(path)
+        lync.reload()
+    text = words("again")
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert not [s for s in partner.inbox.items[since:] if typing_of(s) and s.get("from") == jid(alice)]
