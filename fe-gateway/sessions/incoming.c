@@ -308,16 +308,23 @@ static bool is_aside(const struct asked *q, struct call *c)
 	return true;
 }
 
+/* The gates are asked again for whatever the user says: access may have been taken back, or the partner removed, since the INVITE. */
+static enum xfed_reason judge_inside(const struct asked *q, const struct call *c, struct deliver_request *who)
+{
+	if (fill_who(q, c->session, who) != XFED_OK) {
+		return XFED_REASON_STREAM_INTERNAL;
+	}
+	bool may_send = who->domain && trunk_may_send(q->ss->below.trunk, who->domain, q->rq->flow);
+	return may_send ? deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE) : XFED_REASON_SIP_SENDER_UNTRUSTED;
+}
+
 static void take_message(const struct asked *q, struct call *c)
 {
 	struct session_message message = { .call = c->id };
-	if (fill_who(q, c->session, &message.who) != XFED_OK) {
-		refuse_inside(q, NULL, XFED_REASON_STREAM_INTERNAL, xfed_span_make(NULL, 0));
-		return;
-	}
-	bool may_send = message.who.domain && trunk_may_send(q->ss->below.trunk, message.who.domain, q->rq->flow);
-	message.reason = may_send ? deliver_judge_pair(q->ss->below.deliver, &message.who, POLICY_MESSAGE) : XFED_REASON_SIP_SENDER_UNTRUSTED;
-	if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
+	message.reason = judge_inside(q, c, &message.who);
+	if (message.reason == XFED_REASON_STREAM_INTERNAL) {
+		refuse_inside(q, NULL, message.reason, xfed_span_make(NULL, 0));
+	} else if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
 		q->ss->user->message(q->ss->user->data, q->rq, &message);
 	}
 }
@@ -325,7 +332,11 @@ static void take_message(const struct asked *q, struct call *c)
 /* Documents of another kind are about conferences. */
 static void informed(const struct asked *q, struct call *c)
 {
-	if (!is_aside(q, c)) {
+	struct deliver_request who = { 0 };
+	enum xfed_reason reason = judge_inside(q, c, &who);
+	if (reason != XFED_REASON_NONE) {
+		refuse_inside(q, c, reason, xfed_span_make(NULL, 0));
+	} else if (!is_aside(q, c)) {
 		refuse_inside(q, c, XFED_REASON_SIP_CONTENT_UNSUPPORTED, q->m->media_type);
 	}
 }

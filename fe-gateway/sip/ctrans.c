@@ -142,6 +142,7 @@ static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct
 	(*out)->dialog = leg ? leg->number : 0;
 	if (made) {
 		made->maker = (*out)->id;
+		made->ours = xfed_span_is(rq->request.method, "INVITE") ? (*out)->id : 0; /* its early dialog takes no other offer meanwhile */
 	}
 	return XFED_OK;
 }

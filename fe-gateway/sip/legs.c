@@ -233,22 +233,24 @@ static int send_ack(struct sip_layer *l, const struct sip_trans *t, const struct
 	return rc == XFED_OK ? sip_layer_send(l, &t->target, size) : rc;
 }
 
-/* Nobody is told the response. A BYE that is already running is not sent a second time. */
-static void send_bye(struct sip_layer *l, const struct sip_target *target, struct sip_dialog *d, uint64_t now_ms)
+/* True: sent. Nobody is told the response. A BYE that is already running is not sent a second time. */
+static bool send_bye(struct sip_layer *l, const struct sip_target *target, struct sip_dialog *d, uint64_t now_ms)
 {
 	char branch[BRANCH_SIZE];
 	struct sip_request rq = { .method = XFED_SPAN("BYE") };
 	struct sip_trans *t;
 	size_t size;
 	if (!sip_dialog_request(d, rq.method, &rq)) {
-		return;
+		return false;
 	}
 	struct xfed_span b = write_branch(l, d, 'b', 0, branch);
 	struct sip_via_out via = sip_client_via(l, target, b);
-	if (sip_print_request(&rq, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, &size) == XFED_OK &&
-		sip_client_launch(l, target, b, rq.method, size, now_ms, &t) == XFED_OK) {
+	bool is_sent = sip_print_request(&rq, &via, l->scratch, XFED_SIP_MESSAGE_BYTES, &size) == XFED_OK &&
+		       sip_client_launch(l, target, b, rq.method, size, now_ms, &t) == XFED_OK;
+	if (is_sent) {
 		t->is_silent = true;
 	}
+	return is_sent;
 }
 
 /* An ACK for a 2xx without usable Contact, which makes no dialog; it stops the retransmissions of the 2xx. */
@@ -318,8 +320,11 @@ static int bind(struct sip_layer *l, struct sip_leg *leg, const struct sip_messa
 	return rc == XFED_OK ? adopt(l, leg, d) : rc;
 }
 
-/* A 2xx of another fork, or to an INVITE that was given up: acknowledged, and its dialog ended with BYE. */
-static int refuse_fork(struct sip_layer *l, const struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m, uint64_t now_ms)
+/*
+ * A 2xx of another fork, or to an INVITE that was given up: acknowledged, and its dialog ended with BYE. Of forks without end, whose BYEs would
+ * fill the table, the first are.
+ */
+static int refuse_fork(struct sip_layer *l, struct sip_trans *t, const struct sip_message *invite, const struct sip_message *m, uint64_t now_ms)
 {
 	struct sip_dialog_start start = start_of(invite);
 	struct sip_dialog *d;
@@ -328,8 +333,8 @@ static int refuse_fork(struct sip_layer *l, const struct sip_trans *t, const str
 		return rc == XFED_ERR_INVALID ? send_bare_ack(l, t, invite, m) : rc;
 	}
 	rc = send_ack(l, t, invite, d, m->cseq);
-	if (rc == XFED_OK) {
-		send_bye(l, &t->target, d, now_ms);
+	if (rc == XFED_OK && t->forks < XFED_SIP_FORKS_MAX && !sip_layer_is_full(l)) {
+		t->forks += send_bye(l, &t->target, d, now_ms);
 	}
 	sip_dialog_free(d);
 	return rc;

@@ -65,6 +65,7 @@ struct sip_trans {
 	bool is_written;		/* client: some of it has been sent, and may have been read */
 	bool is_lost;			/* client: its connection has closed */
 	bool is_silent;			/* client: a CANCEL or BYE made by the layer, whose outcome nobody is told */
+	uint8_t forks;			/* client: dialogs of its INVITE that were ended with BYE */
 	bool is_cancelled, must_cancel; /* client: CANCEL has been sent, or is to be sent after the first provisional response */
 	struct sip_trans *pace_next, *pace_prev, *dead_next;
 	struct sip_pace *pace; /* client, UDP: it waits there to be sent; NULL: it does not */

@@ -181,7 +181,7 @@ def test_a_request_that_cannot_be_answered_now_is_made_again(ends):
     assert pause > 10
     put_off(ends, second, "cancel", "remote-server-not-found")
     third, longer = asked_again(ends, "subscribe", second)
-    assert longer > 1.5 * pause
+    assert longer > 1.2 * pause
     assert [state_of(m) for m in ends.user.inbox.items if m.method == "NOTIFY" and m.get("call-id") == ends.watch.call_id] == ["pending"]
     ends.c("approves")
 

@@ -1,13 +1,16 @@
 """IM sessions of the Lync dialect, with a scripted client that does what captures of a real one show (proto/delivery.md, Sessions)."""
 import itertools
+import os
 import threading
 
 import pytest
 
 from harness.daemon import Refusal
-from harness.lync import AUDIO, LyncUser
+from harness.installation import write
+from harness.lync import AUDIO, OFFER, SDP, TYPING, LyncUser, tag_of, uri_of
 from harness.proc import wait_until
 from harness.sip import SipUser
+from harness.sipmsg import token
 from harness.xmpp import child_text
 
 numbers = itertools.count(1)
@@ -699,3 +702,40 @@ def test_page_mode_beside_it(lync, partner, users, line):
     dave, text = users["corp2.example"], words("page")
     partner.say("bob", "dave@corp2.example", text)
     assert dave.wait_text(text).start == "MESSAGE sip:dave@corp2.example SIP/2.0"
+
+
+def test_an_invite_in_a_session_that_is_not_accepted_yet(partner, person):
+    """It is no refresh: what waits goes on waiting for the client's answer to ours."""
+    alice, text, mine = person(), words("early"), token()
+    alice.on_invite = None
+    partner.say("bob", jid(alice), text)
+    invite = alice.wait("INVITE")
+    contact, theirs = uri_of(invite.get("contact")), tag_of(invite.get("from"))
+    raw, branch = alice.request("INVITE", contact, invite.uri("from"), 1, invite.get("call-id"), mine, theirs, body=OFFER % ("message", "null"),
+                                content_type=SDP)
+    assert alice.sip.ask(alice.flow, raw, branch).status == 491
+    alice.flow.send(alice.request("ACK", contact, invite.uri("from"), 1, invite.get("call-id"), mine, theirs, branch=branch)[0])
+    alice.answer_invite(invite, 200, alice.dialog_of(invite, mine))
+    assert alice.wait_text(text).get("call-id") == invite.get("call-id")
+
+
+def test_who_may_not_write_any_more_does_not_type_either(lync, partner, person):
+    """In a session that is open already."""
+    alice, path, since = person(), lync.dir + "/access.d/none.yaml", partner.inbox.mark()
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d = alice.dialogs[0]
+    write(path, "name: None\nscope: user\nallowed: true\ngranted_to: [dave@corp2.example]\n")
+    lync.reload()
+    try:
+        with Refusal(lync, "policy.access.user"):
+            assert alice.say(d, "not from you").status == 504
+        with Refusal(lync, "policy.access.user"):
+            assert alice.ask(d, "INFO", body=TYPING % "type", content_type="application/xml").status == 504
+    finally:
+        os.unlink(path)
+        lync.reload()
+    text = words("again")
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert not [s for s in partner.inbox.items[since:] if typing_of(s) and s.get("from") == jid(alice)]

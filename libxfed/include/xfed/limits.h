@@ -241,6 +241,7 @@
 #define XFED_SIP_MAX_REQUEST		      (15 * 1024)
 #define XFED_SIP_SESSION_HOLD_MS	      3000   /* how long an INVITE waits for the answer to one of ours to the same user */
 #define XFED_SIP_ROUTES_MAX		      16     /* proxies on the way of a dialog */
+#define XFED_SIP_FORKS_MAX		      32     /* 2xx of other devices to one INVITE whose dialogs are ended with BYE */
 #define XFED_SIP_DIALOGS_MAX		      500000 /* subscriptions, of which presence bounds its own, and sessions, in both directions */
 #define XFED_SIP_TRANSACTIONS_MAX	      65536
 #define XFED_SIP_SERVER_BYTES		      (128 * 1024 * 1024) /* memory of transactions of peers */

@@ -496,6 +496,35 @@ static void another_fork_is_acknowledged_and_ended(void **state)
 	finish(0, 0);
 }
 
+/* Each 2xx may name another device: neither the table of transactions nor memory is for that. */
+static void forks_without_end(void **state)
+{
+	char text[1024];
+	begin();
+	struct sip_layer_request rq = request_of(A, "INVITE");
+	rq.branch = XFED_SPAN("fork");
+	assert_int_equal(sip_layer_request(ends[A].layer, &rq, now, &ends[A].call), XFED_OK);
+	drain(&ends[A]);
+	run_for(10);
+	assert_int_equal(answer(B, 200), XFED_OK);
+	run_for(10);
+	for (int i = 1; i <= 1000; i++) {
+		snprintf(text, sizeof(text),
+			"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKfork\r\nFrom: <sip:me-a@example.net>;tag=tag-of-mine\r\n"
+			"To: <sip:peer@example.net>;tag=other%d\r\nCall-ID: call@pair\r\nCSeq: 1 INVITE\r\nContact: <sip:me@198.51.100.9>\r\n"
+			"Content-Length: 0\r\n\r\n",
+			i);
+		receive(A, text, strlen(text));
+		assert_int_equal(ends[A].sent_acks, 1 + i);
+		run_for(1);
+	}
+	assert_true(stats(A).clients <= 1 + XFED_SIP_FORKS_MAX);
+	assert_string_equal(ends[A].log, "200");
+	sip_layer_dialog_end(ends[A].layer, ends[A].dialog);
+	sip_layer_dialog_end(ends[B].layer, ends[B].dialog);
+	finish(0, 0);
+}
+
 /* A 2xx that makes no dialog, as it names no Contact: each copy is acknowledged, the user hears of it once. */
 static void a_2xx_without_contact(void **state)
 {
@@ -877,6 +906,39 @@ static void a_request_before_the_2xx_of_an_invite(void **state)
 	}
 }
 
+#define EARLY_INVITE(tag, cseq)                                                                                                                      \
+	"INVITE sip:me@contact-a.example.net SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKinvite" cseq "\r\n"                            \
+	"Max-Forwards: 70\r\nFrom: <sip:peer@example.net>;tag=" tag "\r\nTo: <sip:me-a@example.net>;tag=tag-of-mine\r\n"                             \
+	"Call-ID: call@pair\r\nCSeq: " cseq " INVITE\r\nContact: <sip:peer@192.0.2.2>\r\nContent-Length: 0\r\n\r\n"
+
+/* RFC 3261 section 14.2: whoever has not accepted an INVITE refreshes nothing. The user would take it for one in a session that there is not. */
+static void an_invite_before_the_2xx_of_an_invite(void **state)
+{
+	for (int is_early = 0; is_early < 2; is_early++) {
+		begin();
+		assert_int_equal(ask(A, "INVITE"), XFED_OK);
+		run_for(10);
+		if (is_early) {
+			assert_int_equal(answer(B, 183), XFED_OK);
+			run_for(10);
+			assert_true(ends[A].dialog != 0);
+		}
+		char text[1024], tag[64] = "early";
+		if (is_early) {
+			struct xfed_span of_b = sip_dialog_text(sip_layer_dialog(ends[A].layer, ends[A].dialog), SIP_DIALOG_REMOTE_TAG);
+			snprintf(tag, sizeof(tag), "%.*s", (int)of_b.len, of_b.data);
+		}
+		snprintf(text, sizeof(text), EARLY_INVITE("%s", "1"), tag);
+		receive(A, text, strlen(text));
+		assert_null(strstr(ends[A].log, "INVITE"));
+		assert_int_equal(answer_to(B, ends[B].invite, 200), XFED_OK);
+		run_for(10);
+		assert_non_null(strstr(ends[A].log, "200"));
+		hang_up(A);
+		finish(0, 0);
+	}
+}
+
 /* RFC 6665 section 8.2.1: a NOTIFY without Subscription-State makes no dialog. */
 static void a_notify_without_its_state(void **state)
 {
@@ -987,6 +1049,7 @@ int main(void)
 		cmocka_unit_test(a_session_over_a_bad_wire),
 		cmocka_unit_test(a_2xx_without_ack_is_given_up_with_bye),
 		cmocka_unit_test(another_fork_is_acknowledged_and_ended),
+		cmocka_unit_test(forks_without_end),
 		cmocka_unit_test(a_2xx_without_contact),
 		cmocka_unit_test(an_early_dialog_goes_on),
 		cmocka_unit_test(cancel_and_its_race_with_200),
@@ -1001,6 +1064,7 @@ int main(void)
 		cmocka_unit_test(what_has_ended_is_not_in_doubt),
 		cmocka_unit_test(notify_before_the_2xx),
 		cmocka_unit_test(a_request_before_the_2xx_of_an_invite),
+		cmocka_unit_test(an_invite_before_the_2xx_of_an_invite),
 		cmocka_unit_test(a_notify_without_its_state),
 		cmocka_unit_test(packages_nobody_takes),
 		cmocka_unit_test(a_subscription_over_a_bad_wire),
