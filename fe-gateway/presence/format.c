@@ -58,6 +58,12 @@ static int write_lync(
 	return iw_msrtc_write(out, f, state, &of);
 }
 
+/* A reload may have changed the dialect since it was asked for. */
+enum iw_msrtc_format format_of(const struct watch *w, const struct config_domain *d)
+{
+	return d->dialect == CONFIG_DIALECT_LYNC ? (enum iw_msrtc_format)w->format : IW_MSRTC_PIDF;
+}
+
 int format_write(struct xfed_arena *a, const struct watch *w, const struct config_domain *d, struct xfed_buf *out)
 {
 	const struct pair *pair = w->party.pair;
@@ -74,7 +80,7 @@ int format_write(struct xfed_arena *a, const struct watch *w, const struct confi
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	return d->dialect == CONFIG_DIALECT_LYNC ? write_lync(a, w->format, &contact, &state, out) : write_pidf(a, &contact, &state, out);
+	return d->dialect == CONFIG_DIALECT_LYNC ? write_lync(a, format_of(w, d), &contact, &state, out) : write_pidf(a, &contact, &state, out);
 }
 
 enum iw_pidf_result format_read(struct xfed_arena *a, const struct sip_message *m, struct iw_presence *out, bool *has_state)

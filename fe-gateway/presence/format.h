@@ -13,6 +13,7 @@ bool format_asked(const struct sip_message *m, const struct config_domain *d, en
 /* That of a watch of which only the store knows, until its next SUBSCRIBE says which: what every client of the dialect takes. */
 enum iw_msrtc_format format_of_resumed(const struct config_domain *d);
 
+enum iw_msrtc_format format_of(const struct watch *w, const struct config_domain *d); /* what format_write() writes */
 /* Appends what the watch is to be told. OK, LIMIT, NOMEM, INVALID. */
 int format_write(struct xfed_arena *a, const struct watch *w, const struct config_domain *d, struct xfed_buf *out);
 

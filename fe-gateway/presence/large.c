@@ -42,7 +42,7 @@ static int send_bounded(struct watch *w, struct xfed_arena *a, size_t most)
 			.contact = xfed_span_str(trunk_contact(p->trunk, w->party.transport, contact)),
 			.user_agent = XFED_SPAN(SIP_USER_AGENT),
 			.extra = xfed_span_str(lines),
-			.content_type = has_body ? xfed_span_str(iw_msrtc_type(w->format)) : xfed_span_make(NULL, 0),
+			.content_type = has_body ? xfed_span_str(iw_msrtc_type(format_of(w, d))) : xfed_span_make(NULL, 0),
 			.body = has_body ? xfed_buf_span(&body) : xfed_span_make(NULL, 0),
 		},
 	};

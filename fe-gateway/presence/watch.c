@@ -463,7 +463,7 @@ static bool is_lost(const struct presence *p, const struct sip_incoming *rq, str
 		return false;
 	}
 	bool is_user = iw_sip_to_jid(a, rq->message->from.uri, &from, &why) == XFED_OK;
-	const struct config_domain *d = is_user ? config_domain(policy_config(p->policy), from.domain) : NULL;
+	const struct config_domain *d = is_user ? config_inside(policy_config(p->policy), from.domain) : NULL;
 	return !d || d->dialect != CONFIG_DIALECT_LYNC;
 }
 

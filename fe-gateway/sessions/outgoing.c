@@ -257,10 +257,17 @@ static void answer_invite(struct call *c)
 	int rc = trunk_answer(ss->below.trunk, c->txn, &r, c->id);
 	xfed_free(c->answer);
 	c->answer = NULL;
+	if (rc != XFED_OK) { /* the peer has given up, or there is no room for it */
+		core_count_refusal(ss->below.core, XFED_REASON_STREAM_INTERNAL, XFED_SIDE_US);
+		rt_log(RT_LOG_INFO, "session.unanswered", RT_KV_REASON(XFED_REASON_STREAM_INTERNAL), RT_KV_U64("call", c->id), RT_END);
+		sessions_reply(ss, c->txn, 500, NULL, "");
+	}
 	if (c->is_up) {
 		return; /* a refresh */
 	}
-	if (rc != XFED_OK) { /* the peer has given up, or there is no memory for it: it hears nothing, and repeats or gives up */
+	if (rc != XFED_OK) { /* what waits for this call wants another */
+		s->must_want_again |= s->must_tell_open;
+		s->must_tell_open = false;
 		call_step(c, SIP_SESSION_ENDED, 0);
 		return;
 	}

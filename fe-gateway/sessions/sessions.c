@@ -309,7 +309,7 @@ static bool perform(struct session *s, const struct sip_session_action *a, struc
 		}
 		break;
 	case SIP_SESSION_OPENED:
-		s->must_tell_open = c->todo == CALL_ACCEPT;
+		s->must_tell_open = c->todo == CALL_ACCEPT && !c->is_up; /* what is answered of one that is open is a refresh */
 		*news = (struct news){ .is_open = !s->must_tell_open, .call = c->id, .waiter = s->waiter };
 		break;
 	case SIP_SESSION_FAILED:

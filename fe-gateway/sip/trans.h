@@ -62,11 +62,10 @@ struct sip_trans {
 	uint64_t resend_ms, expire_ms; /* monotonic time; UINT64_MAX: never */
 	uint64_t interval_ms;	       /* to the next retransmission */
 	unsigned sends;
-	bool is_written;		/* client: some of it has been sent, and may have been read */
-	bool is_lost;			/* client: its connection has closed */
-	bool is_silent;			/* client: a CANCEL or BYE made by the layer, whose outcome nobody is told */
-	uint8_t forks;			/* client: dialogs of its INVITE that were ended with BYE */
-	bool is_cancelled, must_cancel; /* client: CANCEL has been sent, or is to be sent after the first provisional response */
+	bool is_written;		  /* client: some of it has been sent, and may have been read */
+	bool is_lost;			  /* client: its connection has closed */
+	uint8_t is_silent : 1, forks : 7; /* client: made by the layer, nobody is told its outcome; dialogs of its INVITE ended with BYE */
+	bool is_cancelled, must_cancel;	  /* client: CANCEL has been sent, or is to be sent after the first provisional response */
 	struct sip_trans *pace_next, *pace_prev, *dead_next;
 	struct sip_pace *pace; /* client, UDP: it waits there to be sent; NULL: it does not */
 	unsigned returned;     /* client, UDP: how many of its datagrams did not arrive */

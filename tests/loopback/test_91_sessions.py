@@ -10,7 +10,7 @@ from harness.installation import write
 from harness.lync import AUDIO, OFFER, SDP, TYPING, LyncUser, tag_of, uri_of
 from harness.proc import wait_until
 from harness.sip import SipUser
-from harness.sipmsg import token
+from harness.sipmsg import response_to, token
 from harness.xmpp import child_text
 
 numbers = itertools.count(1)
@@ -176,6 +176,30 @@ def test_a_re_invite_and_an_update_are_answered(partner, person):
     alice.flow.send(alice.request("ACK", d.contact, d.peer, d.cseq, d.call_id, d.mine, d.theirs)[0])
     assert alice.say(d, text).status == 202
     partner.wait_body(text)
+
+
+def test_a_refresh_in_the_moment_of_an_answer(partner, person):
+    """The client answers a text, and refreshes with the same packet: the next text of the contact does not wait for anything."""
+    alice, one, two = person(), words("one"), words("two")
+    answered = []
+
+    def answer(m):
+        if m.method != "MESSAGE" or answered or one not in m.text:
+            return 200
+        answered.append(m)
+        return None
+    partner.say("bob", jid(alice), "first")
+    alice.wait_text("first")
+    alice.on_message = answer
+    partner.say("bob", jid(alice), one)
+    partner.say("bob", jid(alice), two)
+    wait_until("the text that is not answered yet", lambda: answered, 20)
+    d = alice.dialogs[0]
+    raw, _ = alice.inside(d, "INVITE", body="")
+    with alice.sip.lock:
+        flow = alice.sip.held[answered[0].branch]
+    flow.send(response_to(answered[0], 200, "OK") + raw)
+    assert alice.wait_text(two, 30).get("call-id") == d.call_id
 
 
 def test_whoever_calls_refreshes(person):
