@@ -58,14 +58,13 @@ struct sip_trans {
 	size_t head_len, last_len, weight;	  /* `weight`: of a server transaction, counted in `server_bytes` */
 	const struct sip_user *user;
 	uint64_t id_of_user;
-	uint64_t dialog;	       /* the dialog it makes or belongs to; 0: none */
-	uint64_t resend_ms, expire_ms; /* monotonic time; UINT64_MAX: never */
-	uint64_t interval_ms;	       /* to the next retransmission */
-	unsigned sends;
+	uint64_t dialog;		/* the dialog it makes or belongs to; 0: none */
+	uint64_t resend_ms, expire_ms;	/* monotonic time; UINT64_MAX: never */
+	uint64_t interval_ms;		/* to the next retransmission */
+	unsigned sends, forks;		/* forks, client: dialogs of its INVITE that were ended with BYE */
 	bool is_written;		/* client: some of it has been sent, and may have been read */
 	bool is_lost;			/* client: its connection has closed */
 	bool is_silent;			/* client: a CANCEL or BYE made by the layer, whose outcome nobody is told */
-	uint8_t forks;			/* client: dialogs of its INVITE that were ended with BYE */
 	bool is_cancelled, must_cancel; /* client: CANCEL has been sent, or is to be sent after the first provisional response */
 	struct sip_trans *pace_next, *pace_prev, *dead_next;
 	struct sip_pace *pace; /* client, UDP: it waits there to be sent; NULL: it does not */
