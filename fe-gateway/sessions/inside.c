@@ -7,6 +7,7 @@
 #include "interwork/imdn.h"
 
 #define TYPING_EVERY_MS 5000  /* a client takes it back after 6 s unless it is told again */
+#define TYPING_LEAST_MS 1000  /* between two beginnings: a contact may flood us, and not the user's client */
 #define TYPING_MOST_MS	60000 /* of a contact who says it once and never takes it back */
 
 /* ---- sending ---- */
@@ -117,6 +118,14 @@ static void say_typing(struct session *s, enum iw_chat_state state)
 	}
 }
 
+static void say_paused(struct session *s)
+{
+	if (s->typing.is_told) {
+		s->typing.is_told = false;
+		say_typing(s, IW_CHAT_PAUSED);
+	}
+}
+
 void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state)
 {
 	struct session *s = session_find(ss, local, remote);
@@ -130,11 +139,12 @@ void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_sp
 		s->typing.until_ms = now + TYPING_MOST_MS;
 	}
 	if (state == IW_CHAT_COMPOSING && !was_typing && current_call(s)) {
-		s->typing.again_ms = now + TYPING_EVERY_MS;
-		say_typing(s, state);
+		bool is_soon = s->typing.said_ms != 0 && now < s->typing.said_ms + TYPING_LEAST_MS;
+		s->typing.again_ms = is_soon ? s->typing.said_ms + TYPING_LEAST_MS : now; /* said by the tick */
+		session_typing_tick(s);
 	} else if (state != IW_CHAT_COMPOSING && was_typing) {
 		s->typing.again_ms = 0;
-		say_typing(s, IW_CHAT_PAUSED);
+		say_paused(s);
 	}
 	session_settle(s);
 }
@@ -174,7 +184,13 @@ void session_typing_tick(struct session *s)
 	if (s->typing.again_ms != 0 && now >= s->typing.again_ms) {
 		bool is_over = now >= s->typing.until_ms || !current_call(s);
 		s->typing.again_ms = is_over ? 0 : now + TYPING_EVERY_MS;
-		say_typing(s, is_over ? IW_CHAT_PAUSED : IW_CHAT_COMPOSING);
+		if (is_over) {
+			say_paused(s);
+		} else {
+			s->typing.said_ms = now;
+			s->typing.is_told = true;
+			say_typing(s, IW_CHAT_COMPOSING);
+		}
 	}
 	if (s->typing.heard_ms != 0 && now >= s->typing.heard_ms) {
 		s->typing.heard_ms = 0;
@@ -189,5 +205,6 @@ void session_typing_over(struct session *s, bool is_users)
 		s->typing.heard_ms = 0;
 	} else {
 		s->typing.again_ms = 0;
+		s->typing.is_told = false;
 	}
 }

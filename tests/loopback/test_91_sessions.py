@@ -763,3 +763,15 @@ def test_who_may_not_write_any_more_does_not_type_either(lync, partner, person):
     assert alice.say(d, text).status == 202
     partner.wait_body(text)
     assert not [s for s in partner.inbox.items[since:] if typing_of(s) and s.get("from") == jid(alice)]
+
+
+def test_a_contact_that_floods_typing_does_not_flood_the_client(partner, person):
+    alice, text = person(), words("after")
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    since = alice.sip.inbox.mark()
+    for i in range(1000):
+        partner.say("bob", jid(alice), None, inner=chat_state("paused" if i % 2 else "composing"))
+    partner.say("bob", jid(alice), text)
+    alice.wait_text(text, 30, since)
+    assert 2 <= len([m for m in alice.sip.inbox.items[since:] if m.method == "INFO" and m.uri("to") == alice.uri]) <= 200
