@@ -80,7 +80,9 @@ static void add_old_tls(const struct admin *ad, json_t *list)
 		rt_control_add_problem(list, XFED_REASON_TLS_OLD_ALLOWED, since_s, "Peers may connect to us with old TLS (sip.tls_min). %s", remedy);
 	}
 	if (first) {
-		snprintf(others, sizeof(others), count > 1 ? " and %zu more" : "", count - 1);
+		if (count > 1) {
+			snprintf(others, sizeof(others), " and %zu more", count - 1);
+		}
 		rt_control_add_problem(list, XFED_REASON_TLS_OLD_ALLOWED, since_s, "The next hop of %s%s may speak old TLS (domains[].tls_min). %s",
 			first, others, remedy);
 	}
