@@ -124,8 +124,21 @@ def new_partner(certs, dns):
             leaf = certs.leaf(leaf, *(names or ["xmpp:" + domain]))
         partner = Partner(domain, certs, leaf, inst.s2s, **kwargs)
         made.append(partner)
-        dns.xmpp(domain, ("xmpp." + domain, partner.port, partner.listener.address[0]))
+        name(partner)
         return partner
+
+    def name(partner):
+        dns.xmpp(partner.domain, ("xmpp." + partner.domain, partner.port, partner.listener.address[0]))
+
+    def give_back():
+        """The name of the shared one is its own again, for the edge that all share too: that may have dialled another in the meantime."""
+        others = [p for p in made if p.domain == "partner.example" and p is not make.shared]
+        for other in others:
+            other.close()
+            made.remove(other)
+        if others and make.shared:
+            name(make.shared)
+    make.shared, make.give_back = None, give_back
     yield make
     for partner in made:
         partner.close()
@@ -134,7 +147,15 @@ def new_partner(certs, dns):
 @pytest.fixture(scope="session")
 def partner(xfed, new_partner):
     """The partner everything works with."""
-    return new_partner(xfed, "partner.example", leaf="partner")
+    new_partner.shared = new_partner(xfed, "partner.example", leaf="partner")
+    return new_partner.shared
+
+
+@pytest.fixture(scope="module", autouse=True)
+def partner_is_itself(new_partner):
+    """Files with installations of their own have partners of that name of their own."""
+    yield
+    new_partner.give_back()
 
 
 @pytest.fixture
