@@ -83,15 +83,16 @@ struct pair {
 	struct known known;	 /* available resources of the contact */
 	struct watch *watches;
 	struct follow *follow;
-	unsigned trials, under_way;					/* under_way: stanzas to the contact without a fate yet */
+	uint32_t under_way, pause_ms; /* stanzas to the contact without a fate yet; the last pause before it was asked again */
+	uint16_t trials;
 	enum presence_doubt why : 8;					/* why the contact's state may be out of date (resync.c) */
 	bool is_listed : 1, is_asked : 1, is_heard : 1, is_put_off : 1; /* in presence.stale; probed; answered, or answered: not now */
 	bool is_second : 1, must_tell : 1, is_ended : 1;		/* second probe; to be told again; an operator has ended the follow */
 	bool is_saving : 1, is_tallied : 1; /* to be told that it may see the user when that is in the store; in presence.pending, under: */
 	uint8_t unsaid[2];		    /* enum xfed_stanza_type: of each direction the last word that did not get there; NONE: none */
 	uint64_t pending_key;
-	uint64_t asked_ms, pause_ms, probed_ms;
-	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
+	uint64_t asked_ms, probed_ms,
+		question;	   /* question: the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
 	struct xfed_heap_item due; /* time-out of the probe, sweep after its answer, or the next probe */
 	struct pair **bucket, *bucket_prev, *bucket_next;   /* list of one hash bucket of partners' domains */
 	struct pair *stale_prev, *stale_next, *prev, *next; /* in presence.stale; in presence.pairs */

@@ -58,7 +58,7 @@ static void wait(struct pair *pair, uint64_t until_ms)
 
 static uint64_t next_pause_ms(struct pair *pair)
 {
-	uint64_t ms = pair->pause_ms == 0 ? PAUSE_FIRST_MS : pair->pause_ms + pair->pause_ms / 2;
+	uint32_t ms = pair->pause_ms == 0 ? PAUSE_FIRST_MS : pair->pause_ms + pair->pause_ms / 2;
 	return pair->pause_ms = ms < PAUSE_MOST_MS ? ms : PAUSE_MOST_MS;
 }
 

@@ -407,9 +407,11 @@ static void on_timer(void *user)
 void sessions_want(struct sessions *ss, const struct session_want *w)
 {
 	struct session *s;
-	int rc = session_of(ss, w->local, w->remote, &s);
+	int rc = ss->is_leaving ? XFED_ERR_STATE : session_of(ss, w->local, w->remote, &s);
 	if (rc != XFED_OK) {
-		enum xfed_reason reason = rc == XFED_ERR_LIMIT ? XFED_REASON_SIP_SESSION_LIMIT : XFED_REASON_STREAM_INTERNAL;
+		enum xfed_reason reason = rc == XFED_ERR_STATE	 ? XFED_REASON_SERVICE_LEAVING
+					  : rc == XFED_ERR_LIMIT ? XFED_REASON_SIP_SESSION_LIMIT
+								 : XFED_REASON_STREAM_INTERNAL;
 		ss->user->failed(ss->user->data, w->id, &(struct session_failure){ .reason = reason });
 		return;
 	}

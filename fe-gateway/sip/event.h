@@ -156,7 +156,7 @@ struct sip_notifier_action {
 };
 
 struct sip_notifier_config {
-	int64_t expires_default_s, expires_min_s, expires_max_s;
+	int32_t expires_default_s, expires_min_s, expires_max_s;
 	bool is_pending; /* starts in PENDING, until ACTIVATE */
 };
 

@@ -72,7 +72,7 @@ struct sip_session_action {
 struct sip_call {
 	uint64_t used_ms;     /* the last event that keeps it from being idle */
 	uint64_t ours_ms;     /* when one of ours was accepted */
-	uint16_t sent, taken; /* under way */
+	uint32_t sent, taken; /* under way */
 	enum sip_call_state state : 8;
 	unsigned todo : 8; /* an action that is not taken yet: its kind + 1 */
 };
