@@ -90,9 +90,8 @@ struct pair {
 	bool is_second : 1, must_tell : 1, is_ended : 1;		/* second probe; to be told again; an operator has ended the follow */
 	bool is_saving : 1, is_tallied : 1; /* to be told that it may see the user when that is in the store; in presence.pending, under: */
 	uint8_t unsaid[2];		    /* enum xfed_stanza_type: of each direction the last word that did not get there; NONE: none */
-	uint64_t pending_key;
-	uint64_t asked_ms, probed_ms,
-		question;	   /* question: the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
+	uint64_t pending_key, asked_ms, probed_ms;
+	uint64_t question;	   /* the number in the id of the last subscribe or probe to the contact; 0: none of this process's */
 	struct xfed_heap_item due; /* time-out of the probe, sweep after its answer, or the next probe */
 	struct pair **bucket, *bucket_prev, *bucket_next;   /* list of one hash bucket of partners' domains */
 	struct pair *stale_prev, *stale_next, *prev, *next; /* in presence.stale; in presence.pairs */
