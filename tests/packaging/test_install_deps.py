@@ -21,7 +21,7 @@ def test_second_run_has_nothing_to_do_and_is_fast():
 def test_unknown_group_is_refused_in_a_sentence():
     done = run(INSTALL_DEPS, "everything", check=False)
     assert done.returncode == 1
-    assert done.stdout == "install-deps: there is no group 'everything': build and test are known.\n"
+    assert done.stdout == "install-deps: there is no group 'everything': build, package and test are known.\n"
 
 
 def mirror():
