@@ -1,5 +1,5 @@
 /*
- * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version; a line @OPTIONS@ the
+ * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version, @DATE@ the date; a line @OPTIONS@ the
  * description of every key of a configuration file, from the table that reads the file; a line @REASONS@ every reason code, from
  * reasons.def, a line @MATRIX@ the rows of the negotiation matrix, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
  * what the shell has to know of them, @WORDS@ a case for each kind of argument that is one of a few words; a line @METRICS@ every family of metrics, from metrics.def.
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "edge-proxy/config.h"
 #include "fe-gateway/policy/access_file.h"
@@ -198,6 +199,19 @@ static void put_matrix(FILE *out)
 	}
 }
 
+/* Of what is built, where that is said, as by a build of packages: the same source gives the same page. Else of today. */
+static void put_date(FILE *out)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	time_t when = epoch ? (time_t)strtoll(epoch, NULL, 10) : time(NULL);
+	struct tm tm;
+	char text[32];
+	if (!gmtime_r(&when, &tm) || strftime(text, sizeof(text), "%Y-%m-%d", &tm) == 0) {
+		give_up("no date", "SOURCE_DATE_EPOCH");
+	}
+	fputs(text, out);
+}
+
 static const struct {
 	const char *line;
 	void (*put)(FILE *out);
@@ -223,11 +237,17 @@ static void put_line(FILE *out, const char *line, const struct rt_conf_table *ta
 			return;
 		}
 	}
-	for (const char *mark; (mark = strstr(line, "@VERSION@")); line = mark + strlen("@VERSION@")) {
-		fwrite(line, 1, (size_t)(mark - line), out);
-		fputs(XFED_VERSION, out);
+	while (*line) {
+		if (strncmp(line, "@VERSION@", strlen("@VERSION@")) == 0) {
+			fputs(XFED_VERSION, out);
+			line += strlen("@VERSION@");
+		} else if (strncmp(line, "@DATE@", strlen("@DATE@")) == 0) {
+			put_date(out);
+			line += strlen("@DATE@");
+		} else {
+			fputc(*line++, out);
+		}
 	}
-	fputs(line, out);
 }
 
 int main(int argc, char **argv)
