@@ -46,9 +46,11 @@ def installed(release, scratch):
 
 @pytest.fixture(scope="session")
 def packages(scratch):
-    """{name: file} of the packages, built where there is no network."""
-    folder = scratch + "/packages"
-    run("unshare", "--net", TOP + "/packaging/build-packages", "--output", folder)
+    """{name: file} of the packages, built where there is no network; or those in XFED_PACKAGES, to run a test again by hand."""
+    folder = os.environ.get("XFED_PACKAGES")
+    if not folder:
+        folder = scratch + "/packages"
+        run("unshare", "--net", TOP + "/packaging/build-packages", "--output", folder)
     return {name.split("_")[0]: os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".deb")}
 
 

@@ -120,6 +120,21 @@ def host_root(packages):
     return [kept("%s %s" % (bare, " ".join(sorted(packages))), make), bare]
 
 
+class Namespace:
+    """A network namespace with a loopback and nothing else, for as long as it is used."""
+
+    def __init__(self, name):
+        self.name = "xf%d-%s" % (os.getpid(), name)  # of a run that was killed the interop suite removes it
+
+    def __enter__(self):
+        run("ip", "netns", "add", self.name)
+        run("ip", "-n", self.name, "link", "set", "lo", "up")
+        return self.name
+
+    def __exit__(self, *_):
+        run("ip", "netns", "del", self.name)
+
+
 class Host:
     """A running host. `netns`: the network namespace it lives in."""
 
