@@ -83,3 +83,16 @@ def host_layers(packages):
         for one in run("dpkg-deb", "--field", packages[name], "Depends").stdout.split(","):
             wanted.add(re.match(r"\s*([a-z0-9.+-]*)", one).group(1))
     return hosts.host_root({name for name in wanted if name and not name.startswith("xfed-")})
+
+
+@pytest.fixture(scope="session")
+def around(scratch):
+    """A partner's Prosody, our Kamailio, DNS and networks between them: around.py."""
+    reason = hosts.why_not_here()
+    if reason is not None:
+        pytest.skip(reason)
+    import around as module  # pylint: disable=import-outside-toplevel
+    module.made_smaller()
+    made = module.Around(scratch + "/lab").start()
+    yield made
+    made.stop()
