@@ -25,6 +25,7 @@ def made_smaller():
             del lab.dns.SRV_TARGETS[host]
     DOMAINS.clear()
     DOMAINS[PARTNER] = Domain("partner", ["xmpp:" + PARTNER], PARTNER)
+    DOMAINS["partner.example"] = Domain("partner", certificate="partner")  # its records are what the DNS waits for
     DOMAINS[OURS] = Domain("edge", certificate="corp")
     DOMAINS[SECOND] = Domain("edge", ["xmpp:" + SECOND], SECOND, 5270)
 
