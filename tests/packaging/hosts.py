@@ -22,7 +22,7 @@ LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self sec
 # What a host has before our packages come: systemd, and the CA certificates everybody has.
 HOST_PACKAGES = ["systemd", "systemd-sysv", "ca-certificates", "bash-completion"]
 WEEK = 7 * 24 * 3600
-ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
 def run(*argv, check=True, **kw):
