@@ -23,35 +23,67 @@ def scratch():
 
 
 @pytest.fixture(scope="session")
-def release():
-    """The release build: XFED_RELEASE, which tests/run sets."""
-    path = os.environ.get("XFED_RELEASE")
-    assert path, "XFED_RELEASE is not set: tests/run packaging sets it"
-    return path
+def shared(tmp_path_factory):
+    """A directory of this run: also of the processes that run at the same time (pytest's -n)."""
+    base = tmp_path_factory.getbasetemp()
+    return str(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+
+
+def copy_sources(target):
+    """The files under version control, and new ones that are not ignored: what a fresh clone would hold."""
+    listed = run("git", "-c", "safe.directory=*", "-C", TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    for name in filter(None, listed.split("\0")):
+        source, copy = os.path.join(TOP, name), os.path.join(target, name)
+        if os.path.isfile(source):
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy2(source, copy)
 
 
 @pytest.fixture(scope="session")
-def installed(release, scratch):
-    """What `meson install` puts into a root of its own."""
-    root = os.path.join(scratch, "destdir")
-    run("meson", "install", "-C", release, "--no-rebuild", "--quiet", "--destdir", root)
-    files = {}
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = os.path.join(folder, name)
-            files[path[len(root):]] = path
-    assert files, "nothing was installed"
-    return files
+def fresh(shared):
+    """
+    A Debian root that has nothing but what debootstrap makes, the sources in /src/xfed, what install-deps then says is needed for
+    packages, and, in build/packages there, the packages: built where there is no network.
+    """
+    reason = hosts.why_not_here()
+    if reason is not None:
+        pytest.skip(reason)
+
+    def make(path):
+        layers = hosts.Layers([hosts.bare_root()], path)
+        copy_sources(layers.path("/src/xfed"))
+        assert layers.inside("/src/xfed/packaging/install-deps", "build", "package").stdout.endswith("install-deps: done.\n")
+        layers.inside("/src/xfed/packaging/build-packages", netless=True)
+    return hosts.Layers([hosts.bare_root()], hosts.once(shared + "/fresh", make))
 
 
 @pytest.fixture(scope="session")
-def packages(scratch):
-    """{name: file} of the packages, built where there is no network; or those in XFED_PACKAGES, to run a test again by hand."""
-    folder = os.environ.get("XFED_PACKAGES")
-    if not folder:
-        folder = scratch + "/packages"
-        run("unshare", "--net", TOP + "/packaging/build-packages", "--output", folder)
+def packages(request):
+    """{name: file} of the packages; of those in XFED_PACKAGES where that is set, to run a test again by hand."""
+    folder = os.environ.get("XFED_PACKAGES") or request.getfixturevalue("fresh").path("/src/xfed/build/packages")
     return {name.split("_")[0]: os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".deb")}
+
+
+@pytest.fixture(scope="session")
+def unpacked(packages, scratch):
+    """{package: root} with the package's scripts in DEBIAN."""
+    roots = {}
+    for name in PACKAGES:
+        roots[name] = "%s/unpacked/%s" % (scratch, name)
+        os.makedirs(roots[name])
+        run("dpkg-deb", "--raw-extract", packages[name], roots[name])
+    return roots
+
+
+@pytest.fixture(scope="session")
+def installed(unpacked):
+    """{path: file} of all that the packages install."""
+    files = {}
+    for root in unpacked.values():
+        for folder, _, names in os.walk(root):
+            if not folder.startswith(root + "/DEBIAN"):
+                files.update({os.path.join(folder, name)[len(root):]: os.path.join(folder, name) for name in names})
+    return files
 
 
 @pytest.fixture(scope="session")

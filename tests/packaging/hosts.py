@@ -56,19 +56,26 @@ def cache():
     return os.environ.get("XFED_ROOTS") or os.path.expanduser("~/.cache/xfed/roots")
 
 
-def kept(what, make):
-    """The directory that make(path) fills, or the one that a run before this has filled for the same `what`."""
-    path = os.path.join(cache(), hashlib.sha256(what.encode()).hexdigest()[:16])
-    os.makedirs(cache(), exist_ok=True)
+def once(path, make):
+    """The directory that make(path) fills, or that another process has filled, or fills at this moment."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(path) or time.time() - os.stat(path).st_mtime > WEEK:
-            for old in (path, path + ".new"):
-                shutil.rmtree(old, ignore_errors=True)
+        if not os.path.isdir(path):
+            shutil.rmtree(path + ".new", ignore_errors=True)
             make(path + ".new")
             os.rename(path + ".new", path)
-            os.utime(path)
     return path
+
+
+def kept(what, make):
+    """once(), for as long as it is not older than a week: a root made of `what`."""
+    path = os.path.join(cache(), hashlib.sha256(what.encode()).hexdigest()[:16])
+    week = str(int(time.time()) // WEEK)
+    for name in os.listdir(cache()) if os.path.isdir(cache()) else ():
+        if name.startswith(os.path.basename(path)) and name.split(".")[1] != week:
+            shutil.rmtree(os.path.join(cache(), name), ignore_errors=True)
+    return once("%s.%s" % (path, week), make)
 
 
 class Layers:
@@ -78,7 +85,7 @@ class Layers:
         self.lower, self.above = list(lower), above
         self.root = above + "/root"
         for name in ("upper", "work", "root"):
-            os.makedirs("%s/%s" % (above, name))
+            os.makedirs("%s/%s" % (above, name), exist_ok=True)  # one that is there is gone on with
 
     def command(self, *argv):
         """A command that runs where the root is mounted: in a mount namespace of its own, which takes the mount along when it ends."""
@@ -86,10 +93,14 @@ class Layers:
         options = "lowerdir=%s,upperdir=%s/upper,workdir=%s/work" % (":".join(self.lower), self.above, self.above)
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, options, self.root] + [str(a) for a in argv]
 
-    def inside(self, *argv, check=True, user=None):
-        """Runs a command in the root, without a systemd."""
-        prepare = 'mount -t proc proc "$0/proc" && exec chroot %s "$0" "$@"' % ("--userspec=%s" % user if user else "")
+    def inside(self, *argv, check=True, options="", netless=False):
+        """Runs a command in the root, without a systemd. `options`: of chroot; netless: where there is no network."""
+        prepare = 'mount -t proc proc "$0/proc" && exec %s chroot %s "$0" "$@"' % ("unshare --net" if netless else "", options)
         return run(*self.command("sh", "-c", prepare, self.root, *argv), check=check, env=ENV)
+
+    def path(self, inside):
+        """Where what has been written is to be found."""
+        return self.above + "/upper" + inside
 
     def remove(self):
         shutil.rmtree(self.above, ignore_errors=True)
