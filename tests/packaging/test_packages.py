@@ -38,18 +38,17 @@ def test_scripts_know_the_units(unpacked, name):
 
 
 def test_lintian_has_nothing_to_say(packages, scratch):
-    """But of a package beside them that has no overrides, and a file that anybody may write to: so it does look."""
+    """But of a package beside them that has a file anybody may write to: so it does look."""
     folder = os.path.dirname(packages["xfed-common"])
     changes = next(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".changes"))
     root = scratch + "/planted"
     run("dpkg-deb", "--raw-extract", packages["xfed-tools"], root)
-    os.unlink(root + "/usr/share/lintian/overrides/xfed-tools")
     os.chmod(root + "/usr/bin/xfedctl", 0o777)
     run("sed", "-i", "s/^Package: .*/Package: xfed-planted/", root + "/DEBIAN/control")
     run("dpkg-deb", "--root-owner-group", "-Znone", "--build", root, root + ".deb")
-    done = run("lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0", changes, root + ".deb", check=False)
+    done = run("lintian", "--allow-root", "--tag-display-limit", "0", changes, root + ".deb", check=False)
     said = re.findall(r"^[EW]: (\S+?):? (\S+)", done.stdout, re.MULTILINE)
-    assert {"non-standard-executable-perm", "initial-upload-closes-no-bugs"} <= {tag for name, tag in said if name == "xfed-planted"}, done.stdout
+    assert ("xfed-planted", "non-standard-executable-perm") in said, done.stdout
     assert [line for line in done.stdout.splitlines() if "xfed-planted" not in line] == []
 
 
