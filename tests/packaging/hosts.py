@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 
-from harness.proc import Process, clean_environment, wait_until
+from harness.proc import Process, clean_environment, die_with_parent, wait_until
 
 SUITE = "bookworm"
 LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp"  # not among what nspawn lets through
@@ -73,7 +73,7 @@ def kept(what, make):
     path = os.path.join(cache(), hashlib.sha256(what.encode()).hexdigest()[:16])
     week = str(int(time.time()) // WEEK)
     for name in os.listdir(cache()) if os.path.isdir(cache()) else ():
-        if name.startswith(os.path.basename(path)) and name.split(".")[1] != week:
+        if name.split(".")[1:2] != [week]:
             shutil.rmtree(os.path.join(cache(), name), ignore_errors=True)
     return once("%s.%s" % (path, week), make)
 
@@ -95,8 +95,9 @@ class Layers:
 
     def inside(self, *argv, check=True, options="", netless=False):
         """Runs a command in the root, without a systemd. `options`: of chroot; netless: where there is no network."""
-        prepare = 'mount -t proc proc "$0/proc" && exec %s chroot %s "$0" "$@"' % ("unshare --net" if netless else "", options)
-        return run(*self.command("sh", "-c", prepare, self.root, *argv), check=check, env=ENV)
+        prepare = 'mount -t proc proc "$0/proc" && exec chroot %s "$0" "$@"' % options
+        alone = ["unshare", "--pid", "--fork", "--kill-child"] + ["--net"] * netless  # nothing of it outlives this process
+        return run(*self.command(*alone, "sh", "-c", prepare, self.root, *argv), check=check, env=ENV, preexec_fn=die_with_parent)
 
     def path(self, inside):
         """Where what has been written is to be found."""
