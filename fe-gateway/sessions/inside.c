@@ -5,6 +5,7 @@
 
 #include "interwork/address.h"
 #include "interwork/imdn.h"
+#include "xfed/jid.h"
 
 #define TYPING_EVERY_MS 5000  /* a client takes it back after 6 s unless it is told again */
 #define TYPING_LEAST_MS 1000  /* between two beginnings: a contact may flood us, and not the user's client */
@@ -18,12 +19,6 @@ struct session_note {
 	struct session_note *prev, *next;
 	struct xfed_buf body;
 };
-
-static struct call *current_call(const struct session *s)
-{
-	struct call *c = s && s->machine.current != SIP_SESSION_NO_CALL ? s->calls[s->machine.current] : NULL;
-	return c && c->is_up ? c : NULL;
-}
 
 /* NULL: no memory. What is in its body then is sent. */
 static struct session_note *add_note(struct call *c, const char *method, const char *type)
@@ -94,14 +89,13 @@ void session_notes_free(struct sessions *ss)
 
 bool sessions_tell_lost(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct xfed_span message_id, int status)
 {
-	struct call *c = current_call(session_find(ss, local, remote));
+	struct call *c = session_current(session_find(ss, local, remote));
 	struct session_note *n = c ? add_note(c, "NOTIFY", IW_IMDN_TYPE) : NULL;
 	struct xfed_arena a;
-	struct xfed_jid contact;
+	struct xfed_jid contact = xfed_jid_of_normalised(remote);
 	struct xfed_span uri;
 	xfed_arena_init(&a, 16 * 1024);
-	int rc = n ? xfed_jid_parse(&a, remote, &contact) : XFED_ERR_NOT_FOUND;
-	rc = rc == XFED_OK ? iw_jid_to_sip(&a, &contact, NULL, &uri) : rc;
+	int rc = n ? iw_jid_to_sip(&a, &contact, NULL, &uri) : XFED_ERR_NOT_FOUND;
 	rc = rc == XFED_OK ? iw_imdn_write(&n->body, message_id, uri, status) : rc;
 	xfed_arena_deinit(&a);
 	return rc == XFED_OK;
@@ -111,7 +105,7 @@ bool sessions_tell_lost(struct sessions *ss, struct xfed_span local, struct xfed
 
 static void say_typing(struct session *s, enum iw_chat_state state)
 {
-	struct call *c = current_call(s);
+	struct call *c = session_current(s);
 	struct session_note *n = c ? add_note(c, "INFO", iw_typing_type(IW_TYPING_KEYBOARD)) : NULL;
 	if (n && iw_typing_write(&n->body, IW_TYPING_KEYBOARD, state) != XFED_OK) {
 		xfed_buf_clear(&n->body); /* which is not sent */
@@ -138,7 +132,7 @@ void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_sp
 	if (state == IW_CHAT_COMPOSING) {
 		s->typing.until_ms = now + TYPING_MOST_MS;
 	}
-	if (state == IW_CHAT_COMPOSING && !was_typing && current_call(s)) {
+	if (state == IW_CHAT_COMPOSING && !was_typing && session_current(s)) {
 		bool is_soon = s->typing.said_ms != 0 && now < s->typing.said_ms + TYPING_LEAST_MS;
 		s->typing.again_ms = is_soon ? s->typing.said_ms + TYPING_LEAST_MS : now; /* said by the tick */
 		session_typing_tick(s);
@@ -182,7 +176,7 @@ void session_typing_tick(struct session *s)
 {
 	uint64_t now = sessions_now(s->room);
 	if (s->typing.again_ms != 0 && now >= s->typing.again_ms) {
-		bool is_over = now >= s->typing.until_ms || !current_call(s);
+		bool is_over = now >= s->typing.until_ms || !session_current(s);
 		s->typing.again_ms = is_over ? 0 : now + TYPING_EVERY_MS;
 		if (is_over) {
 			say_paused(s);

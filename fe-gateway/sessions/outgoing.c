@@ -5,6 +5,7 @@
 
 #include "interwork/address.h"
 #include "interwork/sdp.h"
+#include "xfed/jid.h"
 
 #define ARENA_BYTES (64 * 1024)
 #define TAG_LEN	    16
@@ -48,10 +49,8 @@ static void choose_conversation(struct session *s)
 
 static int map_ends(const struct session *s, const struct config_domain *d, struct xfed_arena *a, struct iw_ends *out)
 {
-	struct xfed_jid user, contact;
-	int rc = xfed_jid_parse(a, s->local, &user);
-	rc = rc == XFED_OK ? xfed_jid_parse(a, s->remote, &contact) : rc;
-	return rc == XFED_OK ? iw_ends_to_sip(a, &user, config_domain_inside(d), &contact, out) : rc;
+	struct xfed_jid user = xfed_jid_of_normalised(s->local), contact = xfed_jid_of_normalised(s->remote);
+	return iw_ends_to_sip(a, &user, config_domain_inside(d), &contact, out);
 }
 
 static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sdp)

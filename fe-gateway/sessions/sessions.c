@@ -11,16 +11,9 @@ static uint32_t idle_ms(const struct sessions *ss)
 	return sessions_config(ss)->im.session_idle_ms;
 }
 
-static struct xfed_span domain_of(struct xfed_span jid)
-{
-	const char *at = memchr(jid.data, '@', jid.len);
-	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
-	return xfed_span_make(jid.data + skip, jid.len - skip);
-}
-
 const struct config_domain *session_domain(const struct session *s)
 {
-	return config_domain(sessions_config(s->room), domain_of(s->local));
+	return config_domain(sessions_config(s->room), xfed_jid_domain_part(s->local));
 }
 
 /* ---- sessions ---- */
@@ -49,6 +42,12 @@ struct session *session_find(const struct sessions *ss, struct xfed_span local, 
 		HASH_FIND(hh, ss->table, key, KEY_LEN(local, remote), s);
 	}
 	return s;
+}
+
+struct call *session_current(const struct session *s)
+{
+	struct call *c = s && s->machine.current != SIP_SESSION_NO_CALL ? s->calls[s->machine.current] : NULL;
+	return c && c->is_up ? c : NULL;
 }
 
 static uint64_t hash_of(struct xfed_span s)
@@ -80,11 +79,11 @@ static int make(struct sessions *ss, struct xfed_span local, struct xfed_span re
 
 int session_of(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out)
 {
-	uint64_t user = hash_of(local), share = policy_partner_share(ss->below.policy, domain_of(remote));
 	*out = session_find(ss, local, remote);
 	if (*out) {
 		return XFED_OK;
 	}
+	uint64_t user = hash_of(local), share = policy_partner_share(ss->below.policy, xfed_jid_domain_part(remote));
 	int rc = HASH_COUNT(ss->table) < SESSIONS_MAX ? tally_take(&ss->users, user, SESSIONS_USER_MAX) : XFED_ERR_LIMIT;
 	if (rc != XFED_OK) {
 		return rc;
@@ -325,6 +324,10 @@ static void rearm(struct sessions *ss)
 	rt_timer_set(&ss->timer, first ? first->at : UINT64_MAX);
 }
 
+/*
+ * Each message puts off the time at which its session has been idle for too long. A session is not moved in the heap for that: it comes out at
+ * the time it had, finds that nothing is due, and goes in again. To move one touches as many others as the heap is deep.
+ */
 void session_settle(struct session *s)
 {
 	struct sessions *ss = s->room;
@@ -332,10 +335,8 @@ void session_settle(struct session *s)
 	at = typing < at ? typing : at;
 	if (sip_session_is_empty(&s->machine)) {
 		session_free(s);
-	} else if (at == UINT64_MAX) {
-		xfed_heap_remove(&ss->due, &s->due);
-	} else {
-		xfed_heap_set(&ss->due, &s->due, at, 0);
+	} else if (at != UINT64_MAX) {
+		xfed_heap_set_by(&ss->due, &s->due, at);
 	}
 	rearm(ss);
 }
@@ -396,6 +397,7 @@ static void on_timer(void *user)
 	const struct xfed_heap_item *first;
 	while ((first = xfed_heap_first(&ss->due)) && first->at <= sessions_now(ss)) {
 		struct session *s = (struct session *)((char *)(uintptr_t)first - offsetof(struct session, due));
+		xfed_heap_remove(&ss->due, &s->due);
 		session_typing_tick(s);
 		session_step(s, &(struct sip_session_event){ .kind = SIP_SESSION_TICK });
 	}
@@ -415,9 +417,14 @@ void sessions_want(struct sessions *ss, const struct session_want *w)
 		ss->user->failed(ss->user->data, w->id, &(struct session_failure){ .reason = reason });
 		return;
 	}
+	s->typing.is_known |= w->says_typing;
+	struct call *c = session_current(s);
+	if (c) { /* the machine would say the same, as of a session that is open most messages are */
+		ss->user->opened(ss->user->data, w->id, c->id);
+		return;
+	}
 	s->waiter = w->id;
 	s->until_ms = w->until_ms;
-	s->typing.is_known |= w->says_typing;
 	if (s->must_tell_open) {
 		return; /* it is told when the call has been accepted in fact */
 	}

@@ -105,6 +105,7 @@ static inline const struct config *sessions_config(const struct sessions *ss)
 struct session *session_find(const struct sessions *ss, struct xfed_span local, struct xfed_span remote);
 /* Found or made. OK; LIMIT: one of the limits is reached; NOMEM. */
 int session_of(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out);
+struct call *session_current(const struct session *s); /* the call in which messages of ours are sent; NULL: none is open; `s` NULL is fine */
 const struct config_domain *session_domain(const struct session *s); /* NULL: it is none of ours any more */
 struct call *call_find(const struct sessions *ss, uint64_t id);
 struct call *call_new(struct session *s, unsigned number, bool is_ours); /* NULL: no memory, or no domain */
