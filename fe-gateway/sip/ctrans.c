@@ -1,6 +1,7 @@
 /* Client transactions: requests of ours (RFC 3261 section 17.1). */
 #include "sip/trans.h"
 
+#include "sip/legs.h"
 #include "sip/method.h"
 #include "sip/outside.h"
 #include "util/hex.h"
@@ -239,7 +240,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 			.txn = t->id,
 			.user = t->user,
 			.id = t->id_of_user,
-			.dialog = sip_leg_by_number(l, t->dialog) ? t->dialog : 0, /* 0: the user has ended the dialog already */
+			.dialog = t->dialog,
 			.status = m->status,
 			.message = m,
 		};

@@ -137,6 +137,7 @@ static int set_way(struct sip_dialog *d, struct xfed_span target, struct xfed_sp
 	d->len[SIP_DIALOG_STRICT_ROUTE] = (uint32_t)((size_t)(at - mem) - size - router_len);
 	xfed_free(d->way);
 	d->way = mem;
+	d->judged = 0;
 	return XFED_OK;
 }
 
