@@ -265,15 +265,15 @@ static void answer_invite(struct call *c)
 		return; /* a refresh */
 	}
 	if (rc != XFED_OK) { /* what waits for this call wants another */
-		s->must_want_again |= s->must_tell_open;
-		s->must_tell_open = false;
+		s->must_want_again |= s->opens_later;
+		s->opens_later = false;
 		call_step(c, SIP_SESSION_ENDED, 0);
 		return;
 	}
 	c->is_up = true;
 	call_log(c, "session.open");
-	if (s->must_tell_open) {
-		s->must_tell_open = false;
+	if (s->opens_later) {
+		s->opens_later = false;
 		ss->user->opened(ss->user->data, s->waiter, c->id);
 	}
 }

@@ -51,7 +51,7 @@ struct session {
 	uint64_t user;
 	struct session_failure why;	/* of the event that is being stepped */
 	uint64_t until_ms;		/* of the last sessions_want() */
-	bool must_tell_open;		/* the waiter, when the call has been accepted in fact */
+	bool opens_later;		/* the waiter is told of the call when that has been accepted in fact */
 	bool must_want_again;		/* as it will not be */
 	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
 	char conversation[SESSION_CONVERSATION_SIZE];
@@ -107,18 +107,21 @@ struct session *session_find(const struct sessions *ss, struct xfed_span local, 
 int session_of(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out);
 struct call *session_current(const struct session *s); /* the call in which messages of ours are sent; NULL: none is open; `s` NULL is fine */
 const struct config_domain *session_domain(const struct session *s); /* NULL: it is none of ours any more */
+void session_settle(struct session *s);				     /* sets its timer, or frees it if it has nothing left */
+/* Feeds the machine and performs its actions; the session and its calls may be gone afterwards. */
+void session_step(struct session *s, const struct sip_session_event *ev);
+
+/* calls.c */
 struct call *call_find(const struct sessions *ss, uint64_t id);
 struct call *call_new(struct session *s, unsigned number, bool is_ours); /* NULL: no memory, or no domain */
 void call_queue(struct call *c, enum call_todo todo);
 void call_wait(struct call *c, uint64_t txn); /* the peer's INVITE waits for its answer, until: */
 void call_waits_no_more(struct call *c);
+struct call *call_of_invite(const struct sessions *ss, uint64_t txn); /* NULL: none waits with that transaction */
 void call_withdrawn(struct call *c);
 void call_log(const struct call *c, const char *event);
 void call_free(struct call *c);
-void session_settle(struct session *s); /* sets its timer, or frees it if it has nothing left */
-/* Feeds the machine and performs its actions; the session and its calls may be gone afterwards. */
-void session_step(struct session *s, const struct sip_session_event *ev);
-void call_step(struct call *c, enum sip_session_event_kind kind, int status);
+void call_step(struct call *c, enum sip_session_event_kind kind, int status); /* NULL, and one without a session, are fine */
 
 /* outgoing.c: our INVITE, and the end of calls */
 void call_flush(struct call *c);
