@@ -107,7 +107,7 @@ void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span r
 
 /* to_sip_send.c */
 struct request_ids {
-	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 16]; /* the From tag is the beginning of the branch */
+	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 24]; /* the From tag is the beginning of the branch */
 };
 /* Fills in the request as it would go to the target; borrows from `o` and `ids`. */
 void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct request_ids *ids, struct sip_layer_request *out);

@@ -126,6 +126,9 @@ static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct
 		branch = xfed_span_str(hex);
 	}
 	int rc = print_request(l, rq, branch, &size);
+	if (rc == XFED_OK && leg) {
+		leg->dialog->is_printable = true;
+	}
 	struct sip_leg *made = NULL;
 	if (rc == XFED_OK && makes_dialog(rq)) {
 		rc = sip_leg_of_call(l, rq, &made);
