@@ -54,12 +54,14 @@ static uint64_t hash_of(struct xfed_span s)
 	return xfed_hash_bytes(s.data, s.len);
 }
 
-static int make(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out)
+/* With the keys of the tallies. */
+static int make(struct sessions *ss, const struct session *keys, struct xfed_span local, struct xfed_span remote, struct session **out)
 {
-	struct session *s = xfed_calloc(1, sizeof(*s));
+	struct session *s = xfed_malloc(sizeof(*s));
 	char *key = s ? make_key(local, remote) : NULL;
 	int rc = key ? xfed_heap_reserve(&ss->due, HASH_COUNT(ss->table) + 1) : XFED_ERR_NOMEM;
 	if (rc == XFED_OK) {
+		*s = *keys;
 		s->room = ss;
 		s->local = xfed_span_make(key, local.len);
 		s->remote = xfed_span_make(key + local.len + 1, remote.len);
@@ -76,28 +78,49 @@ static int make(struct sessions *ss, struct xfed_span local, struct xfed_span re
 	return XFED_OK;
 }
 
+static void give(struct sessions *ss, const struct session *s)
+{
+	tally_give(&ss->users, s->user);
+	tally_give(&ss->shares, s->share);
+	tally_give(&ss->pairs, s->pair);
+}
+
+/* Takes of each tally, or of none. */
+static int take(struct sessions *ss, const struct session *s)
+{
+	int rc = HASH_COUNT(ss->table) < SESSIONS_MAX ? tally_take(&ss->users, s->user, SESSIONS_USER_MAX) : XFED_ERR_LIMIT;
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	rc = tally_take(&ss->shares, s->share, SESSIONS_SHARE_MAX);
+	if (rc == XFED_OK) {
+		rc = tally_take(&ss->pairs, s->pair, SESSIONS_PAIR_MAX);
+		if (rc == XFED_OK) {
+			return XFED_OK;
+		}
+		tally_give(&ss->shares, s->share);
+	}
+	tally_give(&ss->users, s->user);
+	return rc;
+}
+
 int session_of(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out)
 {
 	*out = session_find(ss, local, remote);
 	if (*out) {
 		return XFED_OK;
 	}
-	uint64_t user = hash_of(local), share = policy_partner_share(ss->below.policy, xfed_jid_domain_part(remote));
-	int rc = HASH_COUNT(ss->table) < SESSIONS_MAX ? tally_take(&ss->users, user, SESSIONS_USER_MAX) : XFED_ERR_LIMIT;
+	struct session keys = { .user = hash_of(local), .share = policy_partner_share(ss->below.policy, xfed_jid_domain_part(remote)) };
+	uint64_t both[2] = { keys.user, keys.share };
+	keys.pair = xfed_hash_bytes(both, sizeof(both));
+	int rc = take(ss, &keys);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	rc = tally_take(&ss->shares, share, SESSIONS_SHARE_MAX);
-	if (rc == XFED_OK) {
-		rc = make(ss, local, remote, out);
-		if (rc == XFED_OK) {
-			(*out)->user = user;
-			(*out)->share = share;
-			return XFED_OK;
-		}
-		tally_give(&ss->shares, share);
+	rc = make(ss, &keys, local, remote, out);
+	if (rc != XFED_OK) {
+		give(ss, &keys);
 	}
-	tally_give(&ss->users, user);
 	return rc;
 }
 
@@ -109,8 +132,7 @@ static void session_free(struct session *s)
 			call_free(s->calls[i]);
 		}
 	}
-	tally_give(&ss->users, s->user);
-	tally_give(&ss->shares, s->share);
+	give(ss, s);
 	xfed_heap_remove(&ss->due, &s->due);
 	HASH_DELETE(hh, ss->table, s);
 	xfed_free((char *)(uintptr_t)s->local.data);
@@ -418,10 +440,10 @@ static void send_replies(struct sessions *ss)
 void sessions_flush(struct sessions *ss)
 {
 	send_replies(ss);
+	session_notes_flush(ss); /* before a BYE of the same turn */
 	while (ss->queue) {
 		call_flush(ss->queue); /* which leaves the queue */
 	}
-	session_notes_flush(ss);
 }
 
 void sessions_gauges(const struct sessions *ss)
@@ -454,6 +476,7 @@ void sessions_stop(struct sessions *ss)
 	HASH_ITER(hh, ss->table, s, next) {
 		session_free(s);
 	}
+	session_notes_free(ss);
 	while (ss->calls) {
 		call_free(ss->calls);
 	}
@@ -468,9 +491,9 @@ void sessions_free(struct sessions *ss)
 	DL_FOREACH_SAFE(ss->replies, r, next) {
 		xfed_free(r);
 	}
-	session_notes_free(ss);
 	tally_clear(&ss->users);
 	tally_clear(&ss->shares);
+	tally_clear(&ss->pairs);
 	xfed_heap_deinit(&ss->due);
 	xfed_free(ss);
 }
