@@ -85,6 +85,9 @@ const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
 /* What of `was` is `is` no more, and what is there instead, line by line; false: out of memory, or there is no difference. */
 bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
 
+/* Tells why a command that xfedctl carries out itself did not work, as words or as JSON, and returns PROBLEM. */
+enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text);
+
 /* json_object_get() for printing: "" and 0 where absent. */
 const char *ctl_str(const json_t *o, const char *key);
 json_int_t ctl_int(const json_t *o, const char *key);
