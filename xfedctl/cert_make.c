@@ -1,6 +1,7 @@
 #include "cert_make.h"
 
 #include <gnutls/crypto.h>
+#include <gnutls/x509-ext.h>
 #include <stdio.h>
 
 #define OID_SRVNAME  "1.3.6.1.5.5.7.8.7"
@@ -104,29 +105,71 @@ static size_t der_string(unsigned char out[NAME_BYTES + 4], unsigned char tag, c
 	return at + len;
 }
 
-static int add_other(gnutls_x509_crq_t crq, const char *oid, unsigned char tag, const char *text)
+static int add_san(gnutls_subject_alt_names_t names, unsigned type, const char *oid, const void *data, size_t len)
+{
+	/* GnuTLS takes a non-const pointer and does not write to it. */
+	const gnutls_datum_t d = { (unsigned char *)(uintptr_t)data, (unsigned)len };
+	return gnutls_subject_alt_names_set(names, type, &d, oid);
+}
+
+static int add_other(gnutls_subject_alt_names_t names, const char *oid, unsigned char tag, const char *text)
 {
 	unsigned char der[NAME_BYTES + 4];
 	size_t len = der_string(der, tag, text);
-	return gnutls_x509_crq_set_subject_alt_othername(crq, oid, der, (unsigned)len, GNUTLS_FSAN_APPEND);
+	return add_san(names, GNUTLS_SAN_OTHERNAME, oid, der, len);
 }
 
 /* RFC 4985 (SRVName), RFC 6120 section 13.7.1.4 (XmppAddr), RFC 5922 section 7.1 (a SIP domain). */
-static int add_name(gnutls_x509_crq_t crq, const struct cert_names *n, size_t i)
+static int add_name(gnutls_subject_alt_names_t names, const struct cert_names *n, size_t i)
 {
 	char text[NAME_BYTES];
-	int ret = gnutls_x509_crq_set_subject_alt_name(crq, GNUTLS_SAN_DNSNAME, n->ascii[i], (unsigned)strlen(n->ascii[i]), GNUTLS_FSAN_APPEND);
+	int ret = add_san(names, GNUTLS_SAN_DNSNAME, NULL, n->ascii[i], strlen(n->ascii[i]));
 	if (ret >= 0 && n->srvname) {
 		snprintf(text, sizeof(text), "_xmpp-server.%s", n->ascii[i]);
-		ret = add_other(crq, OID_SRVNAME, TAG_IA5, text);
+		ret = add_other(names, OID_SRVNAME, TAG_IA5, text);
 	}
 	if (ret >= 0 && n->xmppaddr) {
 		snprintf(text, sizeof(text), "%s", n->domains[i]);
-		ret = add_other(crq, OID_XMPPADDR, TAG_UTF8, text);
+		ret = add_other(names, OID_XMPPADDR, TAG_UTF8, text);
 	}
 	if (ret >= 0 && n->sip_name) {
 		snprintf(text, sizeof(text), "sip:%s", n->ascii[i]);
-		ret = gnutls_x509_crq_set_subject_alt_name(crq, GNUTLS_SAN_URI, text, (unsigned)strlen(text), GNUTLS_FSAN_APPEND);
+		ret = add_san(names, GNUTLS_SAN_URI, NULL, text, strlen(text));
+	}
+	return ret;
+}
+
+/* Not critical: GnuTLS has no way but this for an extension of a request that is not. */
+static int set_names(gnutls_x509_crq_t crq, const struct cert_names *n)
+{
+	gnutls_subject_alt_names_t names = NULL;
+	gnutls_datum_t ext = { NULL, 0 };
+	int ret = gnutls_subject_alt_names_init(&names);
+	for (size_t i = 0; ret >= 0 && i < n->count; i++) {
+		ret = add_name(names, n, i);
+	}
+	ret = ret < 0 ? ret : gnutls_x509_ext_export_subject_alt_names(names, &ext);
+	ret = ret < 0 ? ret : gnutls_x509_crq_set_extension_by_oid(crq, GNUTLS_X509EXT_OID_SAN, ext.data, ext.size, 0);
+	gnutls_free(ext.data);
+	if (names) {
+		gnutls_subject_alt_names_deinit(names);
+	}
+	return ret;
+}
+
+/* For clients too: by that partners may let us log in with it (EXTERNAL); public authorities leave it out. */
+static int set_purposes(gnutls_x509_crq_t crq)
+{
+	gnutls_x509_key_purposes_t purposes = NULL;
+	gnutls_datum_t ext = { NULL, 0 };
+	int ret = gnutls_x509_key_purpose_init(&purposes);
+	ret = ret < 0 ? ret : gnutls_x509_key_purpose_set(purposes, GNUTLS_KP_TLS_WWW_SERVER);
+	ret = ret < 0 ? ret : gnutls_x509_key_purpose_set(purposes, GNUTLS_KP_TLS_WWW_CLIENT);
+	ret = ret < 0 ? ret : gnutls_x509_ext_export_key_purposes(purposes, &ext);
+	ret = ret < 0 ? ret : gnutls_x509_crq_set_extension_by_oid(crq, GNUTLS_X509EXT_OID_EXTENDED_KEY_USAGE, ext.data, ext.size, 0);
+	gnutls_free(ext.data);
+	if (purposes) {
+		gnutls_x509_key_purpose_deinit(purposes);
 	}
 	return ret;
 }
@@ -143,12 +186,8 @@ static int fill_request(gnutls_x509_crq_t crq, gnutls_x509_privkey_t key, const 
 	ret = ret < 0 ? ret : set_word(crq, GNUTLS_OID_X520_COMMON_NAME, common);
 	ret = ret < 0 ? ret : gnutls_x509_crq_set_key(crq, key);
 	ret = ret < 0 ? ret : gnutls_x509_crq_set_key_usage(crq, GNUTLS_KEY_DIGITAL_SIGNATURE | (is_rsa ? GNUTLS_KEY_KEY_ENCIPHERMENT : 0));
-	ret = ret < 0 ? ret : gnutls_x509_crq_set_key_purpose_oid(crq, GNUTLS_KP_TLS_WWW_SERVER, 0);
-	/* With this one partners may let us log in by it (EXTERNAL); public authorities leave it out. */
-	ret = ret < 0 ? ret : gnutls_x509_crq_set_key_purpose_oid(crq, GNUTLS_KP_TLS_WWW_CLIENT, 0);
-	for (size_t i = 0; ret >= 0 && i < names->count; i++) {
-		ret = add_name(crq, names, i);
-	}
+	ret = ret < 0 ? ret : set_purposes(crq);
+	ret = ret < 0 ? ret : set_names(crq, names);
 	return ret < 0 ? ret : gnutls_x509_crq_sign2(crq, key, GNUTLS_DIG_SHA256, 0);
 }
 

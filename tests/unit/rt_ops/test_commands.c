@@ -51,6 +51,10 @@ static const struct {
 	{ "subscription list [user=USER] [partner=DOMAIN] [limit=N] [after=WHERE]", RT_COMMAND_OF_GATEWAY, false },
 	{ "subscription show ID", RT_COMMAND_OF_GATEWAY, false },
 	{ "subscription remove ID", RT_COMMAND_OF_GATEWAY, true },
+	{ "cert request [DOMAIN...] [for=ROLE] [key=KIND] [organisation=NAME] [unit=NAME] [place=NAME] [country=XX] [--srvname] [--sip-name] "
+	  "[--xmppaddr] [--replace] [certificate=FILE] [config=FILE]",
+		RT_COMMAND_OF_XFEDCTL, true },
+	{ "cert import FILE... [for=ROLE] [certificate=FILE] [pass-file=FILE] [--dry-run] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-init [--replace] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-join BUNDLE [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-renew [--new-ca] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
