@@ -1,4 +1,5 @@
 /* cert import: what an authority, or a client of one, has handed over, checked and put in place. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -240,14 +241,22 @@ static const char *trust_of(const struct cert_host *h)
 	return h->edge ? (strcmp(h->edge->trust.ca, "system") == 0 ? NULL : h->edge->trust.ca) : h->gateway->sip.ca;
 }
 
-static void add_trust(struct cert_trust *t, const char *path)
+/* One that is not there trusts nobody: the chain says what is missing. */
+static int add_trust(struct cert_run *r, struct cert_trust *t, const char *path)
 {
 	struct xfed_buf text;
 	char words[256];
-	if (path && rt_file_read(path, RT_PEM_BYTES, &text, words) == XFED_OK) {
-		(void)cert_trust_add(t, xfed_buf_span(&text)); /* one that is not there trusts nobody: the chain says what is missing */
-		xfed_buf_deinit(&text);
+	if (!path || (access(path, F_OK) != 0 && errno == ENOENT)) {
+		return XFED_OK;
 	}
+	int rc = rt_file_read(path, RT_PEM_BYTES, &text, words);
+	if (rc != XFED_OK) {
+		snprintf(r->error, sizeof(r->error), "%s", words);
+		return rc;
+	}
+	rc = cert_trust_add(t, xfed_buf_span(&text));
+	xfed_buf_deinit(&text);
+	return rc == XFED_ERR_NOMEM ? rc : XFED_OK;
 }
 
 static int check_chain(struct import *m)
@@ -258,9 +267,9 @@ static int check_chain(struct import *m)
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	add_trust(&t, RT_SYSTEM_CA);
-	add_trust(&t, trust_of(m->place.host));
-	rc = cert_chain_find(&m->pile, m->leaf, &t, r->now_s, &m->chain, r->error);
+	rc = add_trust(r, &t, RT_SYSTEM_CA);
+	rc = rc == XFED_OK ? add_trust(r, &t, trust_of(m->place.host)) : rc;
+	rc = rc != XFED_OK ? rc : cert_chain_find(&m->pile, m->leaf, &t, r->now_s, &m->chain, r->error);
 	cert_trust_deinit(&t);
 	if (rc == XFED_OK && m->chain.is_self_signed) {
 		cert_run_add(r->notes, "it signed itself: who checks certificates refuses it");

@@ -224,14 +224,15 @@ static int check_mac(struct reading *r, gnutls_pkcs12_t p12)
 {
 	unsigned mac, salt_size = 0, rounds = 0;
 	char *oid = NULL;
-	int ret = gnutls_pkcs12_mac_info(p12, &mac, NULL, &salt_size, &rounds, &oid);
+	(void)gnutls_pkcs12_mac_info(p12, &mac, NULL, &salt_size, &rounds, &oid);
 	gnutls_free(oid);
 	int rc = check_rounds(r, rounds);
-	if (rc != XFED_OK || ret == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || ret == GNUTLS_E_ASN1_ELEMENT_NOT_FOUND) {
+	if (rc != XFED_OK) {
 		return rc;
 	}
-	ret = gnutls_pkcs12_verify_mac(p12, r->pass);
-	return ret >= 0 ? XFED_OK : ret == GNUTLS_E_MAC_VERIFY_FAILED ? XFED_ERR_STATE : failed(r, ret, "its MAC cannot be checked");
+	int ret = gnutls_pkcs12_verify_mac(p12, r->pass);
+	bool has_none = ret == GNUTLS_E_ASN1_ELEMENT_NOT_FOUND;
+	return ret >= 0 || has_none ? XFED_OK : ret == GNUTLS_E_MAC_VERIFY_FAILED ? XFED_ERR_STATE : failed(r, ret, "its MAC cannot be checked");
 }
 
 static int add_open_pkcs12(struct reading *r, gnutls_pkcs12_t p12)
