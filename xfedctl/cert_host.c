@@ -343,7 +343,7 @@ json_t *cert_host_domains(const struct cert_host *h)
 		}
 		return list;
 	}
-	json_t *result = is_running(h) ? cert_host_ask(h, "cert", "watched", error) : NULL;
+	json_t *result = is_running(h) ? cert_host_ask(h, "watched", "certificates", error) : NULL;
 	json_t *list = json_incref(json_object_get(result, "domains"));
 	json_decref(result);
 	if (json_array_size(list) > 0) {

@@ -133,7 +133,7 @@ static void take_watched(struct looking *l, const struct cert_host *h)
 {
 	char words[CERT_ERROR];
 	size_t i;
-	json_t *result = cert_host_ask(h, "cert", "watched", words), *one;
+	json_t *result = cert_host_ask(h, "watched", "certificates", words), *one;
 	json_array_foreach(json_object_get(result, "certificates"), i, one) {
 		if (strcmp(ctl_str(one, "owner"), "us") == 0) {
 			continue; /* from the files, with more to them */

@@ -64,7 +64,7 @@ static const struct {
 	{ "config check", RT_COMMAND_OF_BOTH, false },
 	{ "config check FILE", RT_COMMAND_OF_XFEDCTL, false },
 	{ "config set KEY VALUE [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
-	{ "cert watched", RT_COMMAND_OF_INSIDE, false },
+	{ "watched certificates", RT_COMMAND_OF_INSIDE, false },
 	{ "change files", RT_COMMAND_OF_INTERNAL, false },
 	{ "change check WORDS FILE [FILE] [NAME]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change begin WORDS FILE [FILE] [NAME]", RT_COMMAND_OF_INTERNAL, true },

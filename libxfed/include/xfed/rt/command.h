@@ -121,13 +121,13 @@
  * change finish  {"id", "command", "file", "login"?}     as reload, when the file is in its place                            admin
  * change drop    {"id"}                        {}                                                                  admin
  *
- * cert watched  {}          {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
+ * watched certificates  {}  {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
  *   those that are watched until they end, a partner's as it was shown last; domains: ours that partners reach us by, on an edge as pushed
  *
  * What xfedctl itself answers to cert request, import, channel-init, channel-join, channel-renew: {"ok": true, "done": [TEXT], "notes": [TEXT],
  *   "next": [TEXT]: what is to be done now}; or {"error": {"code", "text"}}. To cert show and check: {"ok": bool, "certificates": [{"service", "what":
  *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
- *   "watched": [as in cert watched, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
+ *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
  *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed

@@ -98,7 +98,7 @@ void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
 void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count);
 /* To the problems, or notes, of `status`: those of that owner that end within RT_CERT_SOON_S. Not for ours: rt_control_add_certificates(). */
 void rt_daemon_add_ends(const struct rt_daemon *d, enum rt_cert_owner owner, json_t *list);
-json_t *rt_daemon_watched(const struct rt_daemon *d); /* "certificates" of cert watched */
+json_t *rt_daemon_watched(const struct rt_daemon *d); /* "certificates" of watched certificates */
 
 /* ---- configuration ---- */
 
