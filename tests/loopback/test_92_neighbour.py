@@ -185,3 +185,6 @@ def test_what_the_edge_has_to_be_told(inst, tools):
     status, text = inst.gateway.ctl(tools, "partner", "routes", "--for", "skype", check=False)
     assert "New-CsAllowedDomain -Identity partner.example -ProxyFqdn %s -Comment" % OURS in text, text
     assert "PROBLEM: sip.federation.listen has port %d, and an Edge calls a neighbour at 5061" % inst.federation[1] in text and status == 1, text
+    # nothing of the other way, which its domains do not take: its listener is no matter
+    assert "# gateway: %s, port %d, tls" % (OURS, inst.federation[1]) in text and "names dns:%s" % OURS in text, text
+    assert "New-CsTrustedApplication" not in text and "# Not configured: inside" in text, text
