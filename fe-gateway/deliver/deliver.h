@@ -83,6 +83,7 @@ struct deliver_end {
 	const char *rule;	    /* for DROPPED */
 	int sip_status;		    /* 0: there was no response */
 	struct xfed_span text;	    /* text of the other side; data NULL: none */
+	struct xfed_span said;	    /* what it says to administrators alone: for the log and the failures; data NULL: none */
 	struct xfed_span pointed;   /* REFUSED by a 3xx: its Contact, only for the log; data NULL: none */
 	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI for the error; data NULL: none */
 };

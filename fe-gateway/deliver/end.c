@@ -59,7 +59,7 @@ static void log_end(const struct deliver_origin *origin, const struct deliver_en
 		RT_KV_REASON(reason_of(e)), RT_KV_STR("whose", whose == PROTO_WHOSE_NONE ? NULL : proto_whose_word(whose)),
 		RT_KV_U64("delivery", origin->from.seq), RT_KV("id", origin->words.id), RT_KV("correlation", origin->correlation),
 		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
-		RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
+		RT_KV("text", e->text), RT_KV("diagnostics", e->said), RT_KV_ADDRESS("contact", e->pointed), RT_END);
 }
 
 static void keep(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
@@ -74,7 +74,8 @@ static void keep(const struct deliver *d, const struct deliver_origin *origin, c
 							      .reason = e->error.reason,
 							      .side = xfed_reason_info(e->error.reason)->side,
 							      .sip_status = e->sip_status,
-							      .said = e->text });
+							      .said = e->text,
+							      .diagnostics = e->said });
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
+#include "interwork/diagnostics.h"
 #include "interwork/im.h"
 #include "proto/check.h"
 
@@ -296,6 +297,9 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 	if (m && iw_text_from_phrase(&a, m->reason, &e.text) != XFED_OK) {
 		e.text = xfed_span_make(NULL, 0); /* no memory for the text: the code remains */
 	}
+	if (m && iw_diagnostics_words(&a, m, &e.said) != XFED_OK) {
+		e.said = xfed_span_make(NULL, 0); /* likewise */
+	}
 	deliver_end(o->im->deliver, &o->origin, &e);
 	xfed_arena_deinit(&a);
 }
@@ -430,7 +434,7 @@ void im_out_response(void *data, uint64_t id, const struct sip_message *m, uint6
 	if (!o || o->attempt.state != ATTEMPT_SENT || m->status < 200) {
 		return;
 	}
-	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m->status);
+	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m);
 	o->attempt.is_without_proof = !trunk_send_may_have_been_taken(&o->send);
 	if (trunk_send_challenged(&o->send, m) && attempts_challenged(im->attempts, id, im_now(im))) {
 		core_flush_soon(im->core);

@@ -407,6 +407,7 @@ static void inside(const struct asked *q, enum sip_method method, struct call *c
 		break;
 	case SIP_METHOD_BYE:
 		sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+		c->session->why.response = q->m; /* its ms-diagnostics belong into the log */
 		call_step(c, SIP_SESSION_ENDED, 0);
 		break;
 	case SIP_METHOD_MESSAGE:

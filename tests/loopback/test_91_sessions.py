@@ -86,6 +86,13 @@ def sessions(inst):
 BOB = "sip:bob@partner.example"
 
 
+def failure(inst, tools, mentions):
+    """The newest failure whose text has the words."""
+    found = wait_until("a failure that says " + mentions, lambda: [f for f in inst.gateway.control("failures", "list", partner="partner.example")[
+        "failures"] if mentions in f["text"]], 20)
+    return inst.gateway.ctl(tools, "failures", "show", str(found[0]["id"]), check=False)[1]
+
+
 # ---- opened by either side ----
 
 def test_opened_by_the_contact(partner, person):
@@ -243,6 +250,30 @@ def test_an_invite_that_is_refused_refuses_what_waits(lync, partner, person, sta
     alice.on_invite, text = 200, words("again")
     partner.say("bob", jid(alice), text)
     alice.wait_text(text)
+
+
+def test_what_a_server_says_to_administrators(lync, partner, person, tools):
+    """ms-diagnostics is in the log, among the failures and in status, and the contact hears nothing of it."""
+    alice, mark = person(), lync.gateway.process.mark()
+    said = [("ms-diagnostics", '1018;reason="Parsing\x07failure %s";source="fe.corp.example"' % alice.epid)]
+    words_said = "ms-diagnostics 1018 of fe.corp.example: Parsing failure " + alice.epid
+    for where, status in (("on_invite", 504), ("on_message", 403)):
+        ident = words("id")
+        setattr(alice, where, (status, said))
+        partner.say("bob", jid(alice), "refuse me", id=ident)
+        got = partner.wait_error(ident)
+        assert alice.epid not in " ".join(str(x) for x in got), got
+        setattr(alice, where, 200)
+        line = lync.gateway.process.wait_line(r"event=delivery\.refused .*sip_status=%d .*%s" % (status, alice.epid), 20, mark)
+        assert 'diagnostics="%s"' % words_said in line, line
+    assert words_said in failure(lync, tools, alice.epid)
+    hop = [h for h in lync.gateway.control("status", "")["sip"] if h.get("refusals")]
+    assert hop[0]["refusals"]["status"] == 504 and hop[0]["refusals"]["text"] == words_said, hop
+    assert words_said in lync.gateway.ctl(tools, "status", check=False)[1]
+    answer, d = person("d" + alice.epid).invite(BOB)
+    assert alice.ask(d, "BYE", headers=said).status == 200
+    line = lync.gateway.process.wait_line(r"event=session\.ended .*" + d.call_id, 20, mark)
+    assert 'diagnostics="%s"' % words_said in line, line
 
 
 @pytest.mark.parametrize("status, condition", [(415, "not-acceptable"), (480, "recipient-unavailable"), (486, None), (500, "internal-server-error"),

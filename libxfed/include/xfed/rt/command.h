@@ -19,7 +19,7 @@
  *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
  *    "edges":    [a status object as above]?,                         gateway: one for each edge, as last reported
  *    "sip":      [{"next_hop", "state": "unused"|"up"|"refuses"|"down", "since", "tried", "worked", "reason"?,
- *                  "refusals"?: {"status", "count", "first", "last"}}]?,     gateway. tried: last asked for anything; worked: last took a
+ *                  "refusals"?: {"status", "count", "first", "last", "text"?}}]?,  gateway. tried: last asked for anything; worked: last took a
  *                                                                  request; 0: never. Refusals of before `worked` are history
  *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?,   gateway: SIP peers that may not send, the last few
  *    "presence": {"watching", "watched", "contacts", "stale", "stale_by": [{"why", "count", "text"}]}?}   gateway: subscriptions; the contacts
