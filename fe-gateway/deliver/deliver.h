@@ -92,6 +92,9 @@ void deliver_refuse(const struct deliver *d, const struct deliver_origin *o, enu
 void deliver_drop(const struct deliver *d, const struct deliver_origin *o, const char *rule);
 void deliver_done(const struct deliver *d, const struct deliver_origin *o); /* delivered, without a SIP response */
 
+/* REFUSED, which has turned out after its outcome (DELIVERED): its sender is told by an error stanza, where one is due. */
+void deliver_late(const struct deliver *d, const struct deliver_origin *o, const struct deliver_end *e);
+
 /* Key of the pair whose stanzas towards XMPP keep their order. Never 0. */
 uint64_t deliver_pair_key(struct xfed_span local, struct xfed_span remote);
 

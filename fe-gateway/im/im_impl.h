@@ -2,6 +2,7 @@
 #ifndef GATEWAY_IM_IM_IMPL_H
 #define GATEWAY_IM_IM_IMPL_H
 
+#include "im/accepted.h"
 #include "im/attempts.h"
 #include "im/hold.h"
 #include "im/im.h"
@@ -81,6 +82,7 @@ struct im {
 	struct journal *journal;
 	struct attempts *attempts;
 	struct holds *holds;
+	struct accepted *accepted;
 	struct rt_timer hold;			    /* timer of the next held response */
 	struct incoming *incoming, *incoming_by_id; /* all of them; by stanza id */
 	struct answer *answers;			    /* sent at the end of the turn */
@@ -128,6 +130,7 @@ void im_out_broken(void *data, uint64_t id, bool was_written);
 /* As in struct sessions_user; `data` is the room. */
 void im_out_opened(void *data, uint64_t id, uint64_t call);
 void im_out_not_opened(void *data, uint64_t id, const struct session_failure *why);
+void im_out_told(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what);
 
 /* to_xmpp.c */
 void im_in_request(void *data, const struct sip_incoming *rq);					/* as in struct trunk_user */

@@ -12,6 +12,7 @@
 
 #include "core/core.h"
 #include "deliver/deliver.h"
+#include "interwork/imdn.h"
 #include "interwork/typing.h"
 #include "journal/journal.h"
 #include "policy/policy.h"
@@ -41,6 +42,8 @@ struct sessions_user {
 	void (*failed)(void *data, uint64_t id, const struct session_failure *why);
 	/* To be answered by trunk_respond(); from sessions_taken() to sessions_settled() the call is not ended by us. */
 	void (*message)(void *data, const struct sip_incoming *rq, const struct session_message *m);
+	/* The user's client says what has become of a message of ours that it has accepted with this Message-Id before; bare JIDs. */
+	void (*told)(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what);
 	/* The user begins or stops to type, and the contact is to be told: COMPOSING or PAUSED; bare JIDs. */
 	void (*typing)(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 };

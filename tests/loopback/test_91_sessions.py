@@ -257,7 +257,7 @@ def test_what_a_server_says_to_administrators(lync, partner, person, tools):
     alice, mark = person(), lync.gateway.process.mark()
     said = [("ms-diagnostics", '1018;reason="Parsing\x07failure %s";source="fe.corp.example"' % alice.epid)]
     words_said = "ms-diagnostics 1018 of fe.corp.example: Parsing failure " + alice.epid
-    for where, status in (("on_invite", 504), ("on_message", 403)):
+    for where, status in (("on_invite", 504), ("on_message", 405)):
         ident = words("id")
         setattr(alice, where, (status, said))
         partner.say("bob", jid(alice), "refuse me", id=ident)
@@ -564,6 +564,52 @@ def test_a_late_error_is_a_notify_in_the_session(partner, person, refusal):
 
 
 # ---- bad input ----
+
+
+LOST = ('<?xml version="1.0"?><imdn xmlns="http://schemas.microsoft.com/rtc/2005/08/imdn"><message-id>%s</message-id>'
+        '<recipient uri="&lt;%s&gt;"><status>%d</status><entry><key>ms-diagnostics</key>'
+        '<value>6001;source="fe.corp.example";reason="Gone %s"</value></entry></recipient></imdn>')
+
+
+@pytest.mark.parametrize("method", ["NOTIFY", "MESSAGE", "INFO"])
+def test_what_the_client_says_was_lost_is_told(lync, partner, person, refusal, method):
+    """A text that was accepted with a Message-Id, and that the client says later has not been delivered: its sender hears of it once."""
+    alice, text, ident, mark = person(), words("lost"), words("id"), lync.gateway.process.mark()
+    name = token()
+    alice.on_message = (202, [("Message-Id", name)])
+    partner.say("bob", jid(alice), text, id=ident)
+    alice.wait_text(text)
+    d, lost = alice.dialogs[0], LOST % (name, alice.uri, 480, alice.epid)
+    unknown = lync.gateway.metric("xfed_dropped_total", rule="imdn-unknown") or 0
+    with refusal("sip.user.offline"):
+        assert alice.ask(d, method, body=lost, content_type="application/ms-imdn+xml").status == 200
+        got = partner.wait_error(ident)
+    assert got[0] == "recipient-unavailable" and "sip.user.offline" in got[2] and alice.epid not in got[2], got
+    line = lync.gateway.process.wait_line(r"event=delivery\.error-late .*" + alice.epid, 20, mark)
+    assert 'diagnostics="ms-diagnostics 6001 of fe.corp.example: Gone %s"' % alice.epid in line, line
+    for body in (lost, LOST % ("no", alice.uri, 480, "x")):     # a second time, and of no message of ours
+        assert alice.ask(d, method, body=body, content_type="application/ms-imdn+xml").status == 200
+    wait_until("both are counted", lambda: lync.gateway.metric("xfed_dropped_total", rule="imdn-unknown") == unknown + 2, 20)
+    alice.on_message, text = 200, words("next")
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") == d.call_id
+
+
+def test_what_the_client_says_was_delivered_is_told_nobody(lync, partner, person):
+    alice, text, ident = person(), words("fine"), words("id")
+    alice.on_message = (202, [("Message-Id", "2")])
+    partner.say("bob", jid(alice), text, id=ident)
+    alice.wait_text(text)
+    d = alice.dialogs[0]
+    mark = len(partner.inbox.items)
+    assert alice.ask(d, "NOTIFY", body=LOST.split("<recipient")[0] % "2" + "</imdn>", content_type="application/ms-imdn+xml").status == 200
+    unread = lync.gateway.metric("xfed_dropped_total", rule="imdn-unread") or 0
+    assert alice.ask(d, "NOTIFY", body="<imdn>", content_type="application/ms-imdn+xml").status == 200
+    assert lync.gateway.metric("xfed_dropped_total", rule="imdn-unread") == unread + 1
+    answer = alice.say(d, text)
+    assert answer.status == 202 and partner.wait_body(text, since=mark)
+    assert not [s for s in partner.inbox.items[mark:] if s.get("type") == "error"]
+
 
 @pytest.mark.parametrize("name, kwargs, status, code", [
     ("no description", dict(sdp="", content_type=None), 488, "sip.session.description"),
