@@ -69,6 +69,18 @@ struct sessions_load {
 };
 struct sessions_load sessions_load(const struct sessions *ss);
 
+/* A call, for operators; borrowed until the loop runs on. */
+struct sessions_call {
+	uint64_t id;
+	struct xfed_span local, remote, call_id; /* call_id: data NULL where it has no dialog yet */
+	bool is_ours;				 /* we have sent the INVITE: the contact has begun */
+	const char *state;			 /* "inviting", "held", "open", "ending": sip/session.h */
+	uint64_t idle_ms;
+	unsigned under_way; /* messages without a final response */
+};
+/* The one with the lowest number above `after`; in the order of numbers, from 0. False: there are no more. */
+bool sessions_next(const struct sessions *ss, uint64_t after, struct sessions_call *out);
+
 /* ---- messages of ours ---- */
 
 struct session_want {

@@ -852,3 +852,50 @@ def test_a_contact_that_floods_typing_does_not_flood_the_client(partner, person)
     partner.say("bob", jid(alice), text)
     alice.wait_text(text, 30, since)
     assert 2 <= len([m for m in alice.sip.inbox.items[since:] if m.method == "INFO" and m.uri("to") == alice.uri]) <= 200
+
+
+# ---- sip list ----
+
+def test_sip_list(lync, partner, person, fe, tools):
+    """Connections, sessions and transactions, in pages that go on where what the page before ended with is gone."""
+    def ask(*words_, **kwargs):
+        return lync.gateway.ctl(tools, "sip", "list", *words_, **kwargs)
+
+    def mine(d):
+        return [s for s in ask("kind=session", "limit=1000", as_json=True)["sip"] if s.get("call_id") == d.call_id]
+    alice, carol = person(), person()
+    _, first = alice.invite(BOB)
+    text = words("listed")
+    partner.say("bob", jid(carol), text)
+    carol.wait_text(text)
+    second = carol.dialogs[0]
+    (one,), (two,) = mine(first), mine(second)
+    assert (one["user"], one["contact"], one["opened_by"], one["state"]) == (jid(alice), "bob@partner.example", "user", "open"), one
+    assert (two["user"], two["opened_by"], two["state"], two["under_way"]) == (jid(carol), "contact", "open", 0), two
+    # what continues after the first one is the second, also when the first one is over
+    for _ in range(2):
+        page = lync.gateway.control("sip", "list", kind="session", limit=1, after="session %d" % one["id"])
+        assert page["sip"] == [mine(second)[0]] and page["counts"]["sessions"] >= 1, page
+        if first.is_open:
+            assert alice.bye(first).status == 200
+            wait_until("the first session is over", lambda: not mine(first), 20)
+    # a message that nobody answers is a transaction, and under way in its session
+    carol.on_message, text = None, words("silent")
+    partner.say("bob", jid(carol), text)
+    sent = carol.wait_text(text)
+    found = [t for t in ask("kind=transaction", "limit=5000", as_json=True)["sip"] if t.get("call_id") == sent.get("call-id") and t["state"] == "trying"]
+    assert [(t["direction"], t["method"], t["transport"]) for t in found] == [("out", "MESSAGE", "TCP")], found
+    assert mine(second)[0]["under_way"] == 1
+    peer = "%s:%d" % alice.flow.local
+    found = [c for c in ask(as_json=True)["sip"] if c["kind"] == "connection" and c["address"] == peer]
+    assert [(c["direction"], c["transport"], c["state"], c["trusted"], c["neighbour"]) for c in found] == [("in", "TCP", "open", True, False)], found
+    flow = fe.held[sent.branch]
+    flow.send(response_to(sent, 200))
+    shown = ask("limit=1")
+    assert shown.startswith("in all: ") and 'there are more: sip list --after "connection ' in shown, shown
+    whole = lync.gateway.control("sip", "list", limit=500)
+    kinds = [i["kind"] for i in whole["sip"]]
+    assert kinds == sorted(kinds) and set(kinds) == {"connection", "session", "transaction"}, kinds
+    for after in ("session", "session x", "call 1", "session 1 2", " 1"):
+        assert lync.gateway.ask("sip", "list", after=after)["error"]["code"] == "bad-request", after
+    assert lync.gateway.ask("sip", "list", kind="connection", after="session 1")["error"]["code"] == "bad-request"

@@ -89,6 +89,16 @@
  * subscription show   {"id"}     SUBSCRIPTION with "relation": CONTACT
  * subscription remove {"id"}     SUBSCRIPTION as it was     admin
  *
+ * sip list       {"kind"?: "connection"|"session"|"transaction", "limit"? (100), "after"?}     gateway: what there is between it and SIP servers
+ *   {"sip": [CONNECTION.., SESSION.., TRANSACTION..], "counts": {"connections", "sessions", "transactions"}, of all, "next"?, "filter"?}     pages as
+ *   of contact list, but that they go on also where the last one is gone; in the order in which they began
+ *   CONNECTION = {"kind", "id", "direction": "in"|"out", "transport": "TCP"|"TLS", "address", "state": "open"|"opening", "neighbour": bool, of
+ *                 sip.federation, "trusted": bool, may send as one of our domains, or is ours, "idle_s", "names"?: [of its certificate]}
+ *   SESSION = {"kind", "id", "user", "contact", "opened_by": "user"|"contact", "state": "inviting"|"held"|"open"|"ending", "under_way": messages
+ *              without a final response, "idle_s", "call_id"?}
+ *   TRANSACTION = {"kind", "id", "direction", "transport": also "UDP", "address", "state": "calling"|"trying"|"proceeding"|"completed"|
+ *                  "accepted"|"confirmed", "method"?, "call_id"?}
+ *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
  * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
@@ -145,6 +155,7 @@
 #define RT_LEVEL_WORDS(FIRST, NEXT)    FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
 #define RT_KIND_WORDS(FIRST, NEXT)     FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
 #define RT_PRODUCT_WORDS(FIRST, NEXT)  FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
+#define RT_SIP_WORDS(FIRST, NEXT)      FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
 
 #define RT_WORDS_FIRST(id, word, ...) word
@@ -167,6 +178,7 @@
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
 	X(KIND, STRING, RT_WORDS(RT_KIND_WORDS))                                                                                                     \
+	X(SIP, STRING, RT_WORDS(RT_SIP_WORDS))                                                                                                       \
 	X(PRODUCT, STRING, RT_WORDS(RT_PRODUCT_WORDS))                                                                                               \
 	X(FILE, STRING, "a file")                                                                                                                    \
 	X(RULE, STRING, "the name of an access rule")                                                                                                \
