@@ -60,6 +60,7 @@ struct incoming {
 	struct im_trial *trial;		/* told the outcome instead of a SIP client; NULL: nobody is (any more) */
 	bool is_trial;			/* no transaction waits for the answer */
 	bool is_lync;			/* its client wants to be told of a failure after the answer by the Message-Id in it */
+	bool is_neighbours;		/* of a federated domain */
 	uint64_t call;			/* of its session; 0: it came outside of one */
 	struct incoming *prev, *next;	/* links of im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */

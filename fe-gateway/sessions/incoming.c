@@ -65,7 +65,8 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	if (reason == XFED_REASON_SERVICE_LEAVING) { /* of the whole gateway, which is what 503 means: the client may try the next one */
 		e = (struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = reason };
 	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
-		bool is_blocked = iw_lync_status(reason, detail, q->rq->id != 0, &e) == IW_LYNC_BLOCKED;
+		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (who->domain->federated ? IW_LYNC_OF_NEIGHBOUR : 0);
+		bool is_blocked = iw_lync_status(reason, detail, where, &e) == IW_LYNC_BLOCKED;
 		warning = is_blocked ? IW_LYNC_WARNING_BLOCKED : warning;
 	} else if (iw_reason_to_sip(reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 500, .reason = reason };
