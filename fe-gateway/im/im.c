@@ -19,7 +19,7 @@ static struct trunk_user trunk_user_of(struct im *im)
 		.sip = {
 			.data = im,
 			.methods = SIP_METHOD_BIT(MESSAGE),
-			.accept = "text/plain",
+			.accept = IW_IM_ACCEPT,
 			.request = im_in_request,
 			.response = im_out_response,
 			.timeout = im_out_timeout,

@@ -40,7 +40,9 @@ static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 	if (e->needs_allow) {
 		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->im->trunk));
 	} else if (e->needs_accept) {
-		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\nAccept-Encoding: identity\r\n");
+		const struct incoming *in = a->owner;
+		snprintf(a->extra, sizeof(a->extra), "Accept: %s%s\r\nAccept-Encoding: identity\r\n", in->is_lync ? IW_IM_ACCEPT_RICH : IW_IM_ACCEPT,
+			in->call != 0 ? ", " IW_TYPING_ACCEPT ", " IW_IMDN_TYPE : "");
 	} else if (e->retry_after_s > 0) {
 		snprintf(a->extra, sizeof(a->extra), "Retry-After: %u\r\n", e->retry_after_s);
 	}

@@ -39,7 +39,8 @@ static const uint8_t reasons[XFED_REASON_COUNT] = {
 	[R(SIP_HOPS_EXCEEDED)] = IW_LYNC_PEER,
 	[R(SIP_DIALOG_UNKNOWN)] = IW_LYNC_PEER,
 	[R(SIP_SESSION_DESCRIPTION)] = IW_LYNC_PEER,
-	[R(SIP_SESSION_MEDIA)] = IW_LYNC_PEER, /* a call: its window says so itself */
+	/* Not 488, which the standard has for a call or a file: a message window reads that as offline, and a call window tries once more. */
+	[R(SIP_SESSION_MEDIA)] = IW_LYNC_TYPE,
 	[R(SIP_SESSION_CONTENT)] = IW_LYNC_TYPE,
 	[R(SIP_SESSION_REPLACED)] = IW_LYNC_PEER,
 	[R(SIP_EVENT_UNSUPPORTED)] = IW_LYNC_PEER,

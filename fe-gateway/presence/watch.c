@@ -354,7 +354,7 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
 	bool is_passing = reason == XFED_REASON_STORE_WRITE_FAILED || reason == XFED_REASON_DELIVERY_QUEUE_FULL;
-	const char *lines = is_passing ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
+	const char *lines = is_passing ? FAILING_LINES : e.status == 406 ? format_accept(who->domain) : NULL;
 	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
 }
 

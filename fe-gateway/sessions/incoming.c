@@ -45,7 +45,8 @@ static void fill_lines(const struct asked *q, const struct iw_sip_error *e, int 
 	if (e->needs_allow) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "%s", trunk_allow(q->ss->below.trunk));
 	} else if (e->needs_accept) {
-		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Accept: " IW_SDP_TYPE "\r\n");
+		bool is_info = xfed_span_is(q->m->method, "INFO");
+		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Accept: %s\r\n", is_info ? IW_TYPING_ACCEPT ", " IW_IMDN_TYPE : IW_SDP_TYPE);
 	} else if (e->retry_after_s > 0) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Retry-After: %u\r\n", e->retry_after_s);
 	}

@@ -614,7 +614,7 @@ def test_what_the_client_says_was_delivered_is_told_nobody(lync, partner, person
 @pytest.mark.parametrize("name, kwargs, status, code", [
     ("no description", dict(sdp="", content_type=None), 488, "sip.session.description"),
     ("broken", dict(sdp="nothing of the kind"), 488, "sip.session.description"),
-    ("audio", dict(sdp=AUDIO), 488, "sip.session.media"),
+    ("audio", dict(sdp=AUDIO), 415, "sip.session.media"),
     ("a conference", dict(sdp="<Conferencing/>", content_type="application/ms-conf-invite+xml"), 415, "sip.session.content"),
 ])
 def test_an_invite_that_offers_no_messages(person, refusal, name, kwargs, status, code):
@@ -622,6 +622,37 @@ def test_an_invite_that_offers_no_messages(person, refusal, name, kwargs, status
     with refusal(code):
         answer, d = alice.invite(BOB, **kwargs)
     assert answer.status == status and d is None
+    assert (answer.get("accept") == "application/sdp") == (status == 415), answer
+
+
+def test_what_is_taken_is_said(partner, person, fe):
+    """Accept of a 415 and a 406 has all that would have been taken there, and not more."""
+    alice = person()
+    _, d = alice.invite(BOB)
+    texts = "text/plain, multipart/alternative, text/html"
+    inside = "application/im-iscomposing+xml, application/xml, text/xml, application/ms-imdn+xml"
+    answer = alice.say(d, "{\\rtf1}", content_type="text/rtf")
+    assert (answer.status, answer.get("accept")) == (415, texts + ", " + inside), answer
+    answer = alice.ask(d, "INFO", body="x", content_type="application/dtmf")
+    assert (answer.status, answer.get("accept")) == (415, inside), answer
+    answer = fe.message(alice.flow, BOB, "{\\rtf1}", sender=alice.uri, content_type="text/rtf")
+    assert (answer.status, answer.get("accept")) == (415, texts), answer
+    raw, branch = alice.request("SUBSCRIBE", BOB, BOB, 1, token() + "x", token(), headers=[("Event", "presence"), ("Accept", "text/plain")])
+    answer = alice.sip.ask(alice.flow, raw, branch)
+    assert (answer.status, answer.get("accept")) == (
+        406, "application/msrtc-event-categories+xml, text/xml+msrtc.pidf, application/pidf+xml"), answer
+
+
+def test_a_text_that_is_too_large_is_no_type_that_is_taken(lync, partner, person, fe, certs):
+    """Above 64 KiB nobody looks at what it says. 415 has the text that is true; a client of the standard dialect gets 413."""
+    alice, text = person(), words("next")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, "x" * 70000).status == 415
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    flow = fe.dial(lync.sips, "tls", certs.client("sip"), "fe.corp.example")
+    assert fe.message(flow, BOB, "x" * 70000, sender="sip:carol@corp3.example").status == 413
+    flow.close()
 
 
 def test_require(person):
