@@ -108,9 +108,9 @@ void attempts_not_ours(struct attempts *a, uint64_t id); /* the edge has answere
 void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over);
 /* `places` is borrowed until the attempt has ended; NULL: its session is open. */
 void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places, uint64_t now_ms);
-/* Its session cannot be opened: it is refused with the reason, or where that is NONE the status, and so is all that waits behind it. */
-void attempts_not_opened(struct attempts *a, uint64_t id, enum xfed_reason reason, int status);
-void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason);
+/* Its session cannot be opened: it is REFUSED so, and all that waits behind it. */
+void attempts_not_opened(struct attempts *a, uint64_t id, const struct attempt_end *how);
+void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text);
 void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text); /* no transaction could be started */
 /* no transaction was started, because the request is too large for its place; other places are looked up */
 void attempts_too_large(struct attempts *a, uint64_t id);

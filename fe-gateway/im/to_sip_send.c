@@ -162,7 +162,8 @@ void im_out_hop_ready(void *data, struct trunk_send *s)
 void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
 {
 	struct im *im = data;
-	attempts_not_located(im->attempts, id_of(s), reason);
+	struct trunk_unsent why = trunk_unlocated(reason);
+	attempts_not_located(im->attempts, id_of(s), why.reason, why.text);
 	perform(im, NULL);
 }
 
@@ -170,24 +171,11 @@ void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason
 static void unsent(struct outgoing *o, int rc)
 {
 	struct im *im = o->im;
-	uint64_t id = o->attempt.id;
-	switch (rc) {
-	case XFED_ERR_LIMIT:
-		if (!o->attempt.is_in_session && trunk_send_enlarge(&o->send)) {
-			attempts_too_large(im->attempts, id);
-		} else {
-			attempts_unsent(im->attempts, id, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
-		}
-		break;
-	case XFED_ERR_AGAIN:
-		attempts_unsent(im->attempts, id, XFED_REASON_DELIVERY_QUEUE_FULL, "too many transactions");
-		break;
-	case XFED_ERR_INVALID:
-		attempts_unsent(im->attempts, id, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, NULL);
-		break;
-	default:
-		attempts_unsent(im->attempts, id, XFED_REASON_STREAM_INTERNAL, NULL);
-		break;
+	struct trunk_unsent why = trunk_unsent(rc);
+	if (rc == XFED_ERR_LIMIT && !o->attempt.is_in_session && trunk_send_enlarge(&o->send)) {
+		attempts_too_large(im->attempts, o->attempt.id);
+	} else {
+		attempts_unsent(im->attempts, o->attempt.id, why.reason, why.text);
 	}
 	perform(im, NULL);
 }
@@ -344,7 +332,7 @@ static void tell_end(struct outgoing *o, const struct attempt_end *e, const stru
 		deliver_end(o->im->deliver, &o->origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = e->status });
 		break;
 	case ATTEMPT_REFUSED:
-		if (e->reason == XFED_REASON_SIP_REQUEST_TOO_LARGE) {
+		if (e->reason == XFED_REASON_SIP_REQUEST_TOO_LARGE && !e->text) {
 			im_out_size_words(o, words);
 			deliver_refuse(o->im->deliver, &o->origin, e->reason, words);
 		} else if (e->reason != XFED_REASON_NONE) {
@@ -424,7 +412,7 @@ void im_out_opened(void *data, uint64_t id, uint64_t call)
 void im_out_not_opened(void *data, uint64_t id, const struct session_failure *why)
 {
 	struct im *im = data;
-	attempts_not_opened(im->attempts, id, why->reason, why->status);
+	attempts_not_opened(im->attempts, id, &(struct attempt_end){ ATTEMPT_REFUSED, why->reason, why->text, why->status });
 	perform(im, why->response);
 }
 

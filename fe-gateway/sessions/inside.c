@@ -64,7 +64,8 @@ static void send_note(struct sessions *ss, const struct session_note *n)
 	};
 	int rc = trunk_send_inside(&c->send, d, &rq, &txn);
 	if (rc != XFED_OK) {
-		rt_log(RT_LOG_DEBUG, "session.unsent", RT_KV_U64("call", n->call), RT_KV_STR("method", n->method), RT_KV_I64("rc", rc), RT_END);
+		rt_log(RT_LOG_DEBUG, "session.unsent", RT_KV_U64("call", n->call), RT_KV_STR("method", n->method),
+			RT_KV_REASON(trunk_unsent(rc).reason), RT_END);
 	}
 }
 

@@ -98,30 +98,31 @@ static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sd
 static void failed(struct call *c, enum xfed_reason reason, const struct sip_message *m)
 {
 	if (c->session) {
-		c->session->why = (struct session_failure){ .reason = reason, .status = m ? m->status : 0, .response = m };
+		c->session->why.reason = reason;
+		c->session->why.status = m ? m->status : 0;
+		c->session->why.response = m;
 		call_step(c, SIP_SESSION_REFUSED, m ? m->status : 0);
+	}
+}
+
+static void failed_unsent(struct call *c, const struct trunk_unsent *why)
+{
+	if (c->session) {
+		c->session->why.text = why->text;
+		failed(c, why->reason, NULL);
 	}
 }
 
 static void not_sent(struct call *c, int rc)
 {
-	switch (rc) {
-	case XFED_ERR_LIMIT:
-		if (trunk_send_enlarge(&c->send)) {
-			call_queue(c, CALL_INVITE);
-		} else {
-			failed(c, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
-		}
-		break;
-	case XFED_ERR_AGAIN:
-		failed(c, XFED_REASON_SIP_SESSION_LIMIT, NULL);
-		break;
-	case XFED_ERR_INVALID:
-		failed(c, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, NULL);
-		break;
-	default:
-		failed(c, XFED_REASON_STREAM_INTERNAL, NULL);
-		break;
+	struct trunk_unsent why = trunk_unsent(rc);
+	if (rc == XFED_ERR_LIMIT) {
+		why.text = "the INVITE of its session is larger than the SIP server takes";
+	}
+	if (rc == XFED_ERR_LIMIT && trunk_send_enlarge(&c->send)) {
+		call_queue(c, CALL_INVITE);
+	} else {
+		failed_unsent(c, &why);
 	}
 }
 
@@ -158,7 +159,8 @@ void call_hop_ready(void *data, struct trunk_send *send)
 
 void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason)
 {
-	failed(of_send(send), XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+	struct trunk_unsent why = trunk_unlocated(reason);
+	failed_unsent(of_send(send), &why);
 }
 
 /* ---- its answer ---- */
@@ -302,7 +304,7 @@ static void hang_up(struct call *c)
 	uint64_t txn;
 	int rc = d && c->dialog != 0 ? trunk_send_inside(&c->send, d, &rq, &txn) : XFED_ERR_NOT_FOUND;
 	if (rc != XFED_OK) {
-		rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_I64("rc", rc), RT_END);
+		rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_REASON(trunk_unsent(rc).reason), RT_END);
 	}
 	call_free(c);
 }

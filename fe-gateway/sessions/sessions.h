@@ -25,6 +25,7 @@ struct session_failure {
 	enum xfed_reason reason;
 	int status;
 	const struct sip_message *response; /* NULL: none is there (any more) */
+	const char *text;		    /* what is known besides the reason, static; NULL: nothing */
 };
 
 /* A MESSAGE of the user in a call, and what policy says of it. */

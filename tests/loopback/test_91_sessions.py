@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from harness.daemon import Refusal
-from harness.installation import write
+from harness.installation import HOST, write
 from harness.lync import AUDIO, OFFER, SDP, TYPING, LyncUser, tag_of, uri_of
 from harness.proc import wait_until
 from harness.sip import SipUser
@@ -809,6 +809,38 @@ def test_a_server_that_asks_for_a_password(install, started, users, new_partner,
         alice.wait("MESSAGE", what=lambda m: 'nonce="n-2"' in (m.get("proxy-authorization") or ""))
         assert len(nonces) == 2
         alice.wait("BYE", 60)
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_what_is_not_sent_has_the_reason_of_page_mode(install, started, users, new_partner, dns):
+    """A next hop that is not found, and a table of transactions that is full: the same words, whether an INVITE or a MESSAGE was to go."""
+    sip = SipUser("corp.example")
+    inst = install("ly-unsent", users=dict(users, **{"corp.example": sip}), gateway={"limits": {"transactions": 64}})
+    lync_, page, lost = inst.gateway_config["domains"]
+    for d in (page, lost):
+        for key in ("next_hop", "tls_name", "peers", "udp_trusted"):
+            d.pop(key, None)
+        d.update(next_hop="sip:nowhere.example;transport=tcp", peer_addresses=[HOST])
+    lync_["dialect"] = lost["dialect"] = "lync"
+    inst.gateway_config["dns"] = {"servers": ["%s:%d" % dns.address[:2]]}
+    inst.write_configs()
+    inst.list_partner("asked.example")
+    started(inst)
+    sip.answer = lambda m: None  # nobody answers
+    try:
+        mine = new_partner(inst, "asked.example")
+        mine.say("bob", "dave@" + page["domain"], "x", id="page")
+        mine.say("bob", "dave@" + lost["domain"], "x", id="session")
+        told = mine.wait_error("session", 60)
+        assert told == mine.wait_error("page", 60) and "dns.name.missing" in told[2], told
+        ids = ["full-%d" % n for n in range(80)]
+        for n, ident in enumerate(ids):
+            mine.say("bob", "u%d@corp.example" % n, "x", id=ident)
+        told = mine.inbox.wait(lambda s: s.get("type") == "error" and s.get("id") in ids, 60)
+        told = mine.wait_error(told.get("id"))
+        assert "too many transactions" in told[2] and "delivery.queue.full" in told[2] and told[1] == "wait", told
     finally:
         inst.stop()
         sip.close()
