@@ -180,11 +180,7 @@ static enum xfed_reason translate_on(struct im *im, const struct delivery *d, st
 static bool take_typing(struct im *im, const struct delivery *d)
 {
 	enum iw_chat_state state;
-	bool is_typing = d->domain->im == CONFIG_IM_SESSION && iw_chat_state_of(d->stanza, &state);
-	if (is_typing) {
-		sessions_typing(im->sessions, d->local, d->remote, state);
-	}
-	return is_typing;
+	return d->domain->im == CONFIG_IM_SESSION && iw_chat_state_of(d->stanza, &state) && sessions_typing(im->sessions, d->local, d->remote, state);
 }
 
 void im_take_message(void *user, const struct delivery *d)

@@ -332,8 +332,7 @@ static enum xfed_reason judge_inside(const struct asked *q, const struct call *c
 	if (fill_who(q, c->session, who) != XFED_OK) {
 		return XFED_REASON_STREAM_INTERNAL;
 	}
-	bool may_send = who->domain && trunk_may_send(q->ss->below.trunk, who->domain, q->rq->flow);
-	return may_send ? deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE) : XFED_REASON_SIP_SENDER_UNTRUSTED;
+	return deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE);
 }
 
 static void take_message(const struct asked *q, struct call *c)
@@ -421,8 +420,23 @@ static void give_up(const struct asked *q)
 
 /* ---- requests ---- */
 
+/* Whether the peer may speak for the user of this call, by what is configured now: it may be another one than that of the INVITE. */
+static bool may_speak(const struct asked *q, const struct call *c)
+{
+	const struct config_domain *d = session_domain(c->session);
+	bool may = d && trunk_may_send(q->ss->below.trunk, d, q->rq->flow);
+	if (d && !may) {
+		trunk_note_sender(q->ss->below.trunk, q->rq->flow, xfed_span_str(d->domain), true, false);
+	}
+	return may;
+}
+
 static void inside(const struct asked *q, enum sip_method method, struct call *c)
 {
+	if (!may_speak(q, c)) {
+		refuse_inside(q, c, XFED_REASON_SIP_SENDER_UNTRUSTED, xfed_span_make(NULL, 0));
+		return;
+	}
 	switch (method) {
 	case SIP_METHOD_INVITE:
 		invited_again(q, c);

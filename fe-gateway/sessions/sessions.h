@@ -97,8 +97,8 @@ uint64_t sessions_dialog(const struct sessions *ss, uint64_t call); /* 0: the ca
 void sessions_sent(struct sessions *ss, uint64_t call);
 void sessions_answered(struct sessions *ss, uint64_t call, int status);
 
-/* What the contact says of its typing without a text; the user is told while a call is open. */
-void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
+/* What the contact says of its typing without a text; the user is told while a call is open. False: none is. */
+bool sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 
 /* ---- messages of peers ---- */
 

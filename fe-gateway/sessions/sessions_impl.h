@@ -58,9 +58,11 @@ struct session {
 	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
 	struct {
 		uint64_t again_ms, until_ms, heard_ms;
-		uint64_t said_ms; /* when the user was told last that the contact types */
-		bool is_told;	  /* and has not been told that it has stopped */
-		bool is_known;	  /* the contact has said something of typing */
+		uint64_t said_ms;	   /* when the user was told last that the contact types */
+		uint64_t tell_ms, told_ms; /* when the contact is to be told that the user types, and when it was last */
+		bool is_told;		   /* the user, and has not been told that the contact has stopped */
+		bool is_contact_told;	   /* the same the other way */
+		bool is_known;		   /* the contact has said something of typing */
 	} typing;
 	struct xfed_heap_item due;
 	struct xfed_span local, remote; /* bare JIDs */

@@ -2,6 +2,7 @@
 import itertools
 import os
 import threading
+import time
 
 import pytest
 
@@ -498,11 +499,13 @@ def test_the_contact_types(partner, person):
     alice.wait_text(text)
 
 
-def test_typing_before_there_is_a_session_opens_none(partner, person):
+def test_typing_before_there_is_a_session_opens_none(lync, partner, person):
     alice, text = person(), words("opens")
+    dropped = lync.gateway.metric("xfed_dropped_total", rule="no-body") or 0
     partner.say("bob", jid(alice), None, inner=chat_state("composing"))
     partner.say("bob", jid(alice), text)
     alice.wait_text(text)
+    wait_until("what was dropped is counted", lambda: lync.gateway.metric("xfed_dropped_total", rule="no-body") == dropped + 1, 20)
     assert len([m for m in alice.sip.inbox.items if m.method == "INVITE" and m.uri("to") == alice.uri]) == 1
     assert not [m for m in alice.sip.inbox.items if m.method == "INFO" and m.uri("to") == alice.uri]
 
@@ -915,6 +918,40 @@ def test_a_contact_that_floods_typing_does_not_flood_the_client(partner, person)
     partner.say("bob", jid(alice), text)
     alice.wait_text(text, 30, since)
     assert 2 <= len([m for m in alice.sip.inbox.items[since:] if m.method == "INFO" and m.uri("to") == alice.uri]) <= 200
+
+
+def test_a_client_that_floods_typing_does_not_flood_the_contact(partner, person):
+    alice, text = person(), words("after")
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d, since, began = alice.dialogs[0], partner.inbox.mark(), time.monotonic()
+    for i in range(300):
+        assert alice.ask(d, "INFO", body=TYPING % ("idle" if i % 2 else "type"), content_type="application/xml").status == 200
+    last, took = partner.inbox.mark(), time.monotonic() - began
+    assert alice.ask(d, "INFO", body=TYPING % "type", content_type="application/xml").status == 200
+    partner.inbox.wait(lambda s: typing_of(s) == "composing" and s.get("from") == jid(alice), 30, last)  # what is true at last is told
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text, 30, since)
+    told = [s for s in partner.inbox.items[since:] if typing_of(s) == "composing" and s.get("from") == jid(alice)]
+    assert 1 <= len(told) <= took + 3, (len(told), took)
+
+
+# ---- who may speak in a session ----
+
+def test_only_a_peer_of_the_domain_speaks_in_a_session(lync, partner, person, fe, certs):
+    """Whoever may send as another domain, and knows all of the dialog, can neither end nor refresh it, nor say anything in it."""
+    alice, text = person(), words("still there")
+    _, d = alice.invite(BOB)
+    own, alice.flow = alice.flow, fe.dial(lync.sips, "tls", certs.client("sip"), "fe.corp.example")  # that of corp3.example
+    for method, kwargs in (("BYE", {}), ("UPDATE", {}), ("INVITE", dict(body=OFFER % ("message", "null"), content_type=SDP)), ("NOTIFY", {}),
+                           ("INFO", dict(body=TYPING % "type", content_type="application/xml")), ("MESSAGE", dict(body="no", content_type="text/plain"))):
+        with Refusal(lync, "sip.sender.untrusted"):
+            assert alice.ask(d, method, **kwargs).status == 403, method
+    alice.flow.close()
+    alice.flow = own
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert alice.bye(d).status == 200
 
 
 # ---- sip list ----
