@@ -29,6 +29,7 @@ struct outgoing {
 	struct xfed_span local, remote; /* in a session: bare JIDs */
 	uint64_t call;			/* in which it is to be sent; 0: none yet, or not in a session */
 	bool is_in_call;		/* it is under way there */
+	bool is_outside;		/* it goes to a federated neighbour */
 	bool says_typing;
 };
 
@@ -60,7 +61,7 @@ struct incoming {
 	struct im_trial *trial;		/* told the outcome instead of a SIP client; NULL: nobody is (any more) */
 	bool is_trial;			/* no transaction waits for the answer */
 	bool is_lync;			/* its client wants to be told of a failure after the answer by the Message-Id in it */
-	bool is_neighbours;		/* of a federated domain */
+	bool is_outside;		/* it came from a federated neighbour */
 	uint64_t call;			/* of its session; 0: it came outside of one */
 	struct incoming *prev, *next;	/* links of im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */

@@ -89,7 +89,7 @@ static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 	struct core_id id;
 	proto_exchange_run(channel_exchange(im->channel), o->origin.from.run, im_now(im), &run); /* not for a message made here, which has no run */
 	core_id(im->core, CORE_ID_REQUEST, xfed_span_str(run.name), run.nonce, o->origin.from.seq, &id);
-	struct xfed_span host = xfed_span_str(im_config(im)->sip.advertise);
+	struct xfed_span host = config_our_name(im_config(im), o->is_outside);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
 	memcpy(ids->call_id, id.text, CORE_ID_LEN);
 	ids->call_id[CORE_ID_LEN] = '@';

@@ -50,7 +50,6 @@ static struct incoming *incoming_new(struct taken *t)
 	in->answer.txn = t->txn;
 	in->answer.owner = in;
 	in->is_lync = t->rq.domain && t->rq.domain->dialect == CONFIG_DIALECT_LYNC;
-	in->is_neighbours = t->rq.domain && t->rq.domain->federated;
 	in->call = t->call;
 	in->added_ms = im_now(im);
 	in->is_full = t->rq.to.resource.data != NULL;
@@ -246,6 +245,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow, enum
 	t->in = incoming_new(t);
 	if (t->in) { /* else it is like a lost packet: the sender repeats the request, or times out */
 		t->in->answer.is_for_stranger = !flow->is_known;
+		t->in->is_outside = flow->is_outside;
 		pass_on(t, flow, reason);
 	}
 }

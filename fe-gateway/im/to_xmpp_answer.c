@@ -57,7 +57,7 @@ static int respond(struct im *im, const struct answer *a)
 	bool is_of_sender = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
 	if (a->reason != XFED_REASON_NONE && !(is_of_sender && a->is_for_stranger)) {
 		iw_warning_as(lines + len, sizeof(lines) - len, a->warning != 0 ? a->warning : IW_WARNING_CODE,
-			xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
+			config_our_name(im_config(im), a->owner && a->owner->is_outside), a->reason, xfed_span_str(a->detail));
 	}
 	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));
 }
@@ -148,7 +148,7 @@ static void choose_status(struct incoming *in, struct iw_sip_error *e)
 {
 	struct xfed_span detail = e->detail;
 	if (in->is_lync && e->status != 503) {
-		unsigned where = (in->call != 0 ? IW_LYNC_IN_SESSION : 0) | (in->is_neighbours ? IW_LYNC_OF_NEIGHBOUR : 0);
+		unsigned where = (in->call != 0 ? IW_LYNC_IN_SESSION : 0) | (in->is_outside ? IW_LYNC_OF_NEIGHBOUR : 0);
 		enum iw_lync_text text = iw_lync_status(e->reason, detail, where, e);
 		in->answer.warning = text == IW_LYNC_BLOCKED ? IW_LYNC_WARNING_BLOCKED : 0;
 		e->detail = detail;

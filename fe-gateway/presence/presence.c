@@ -251,7 +251,9 @@ static void on_request(void *data, const struct sip_incoming *rq)
 		party_dialog(t, rq->dialog); /* a NOTIFY may come before the 2xx */
 		follow_notify((struct follow *)t, rq, &a);
 	} else {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		presence_reply(
+			p, &(struct reply){
+				   .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN, .is_outside = rq->flow->is_outside });
 		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 	}
 	xfed_arena_deinit(&a);
@@ -355,8 +357,8 @@ static bool send_reply(struct presence *p, const struct reply *r)
 	bool is_of_sender = r->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || r->reason == XFED_REASON_SIP_SENDER_NAMELESS;
 	if (r->reason != XFED_REASON_NONE && !is_of_sender) {
 		len = strlen(lines);
-		iw_warning(
-			lines + len, sizeof(lines) - len, xfed_span_str(policy_config(p->policy)->sip.advertise), r->reason, xfed_span_make(NULL, 0));
+		iw_warning(lines + len, sizeof(lines) - len, config_our_name(policy_config(p->policy), r->is_outside), r->reason,
+			xfed_span_make(NULL, 0));
 	}
 	struct sip_response out = { .status = r->status, .extra = xfed_span_str(lines) };
 	if (r->party != 0) {

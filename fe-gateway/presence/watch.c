@@ -355,7 +355,9 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
 	bool is_passing = reason == XFED_REASON_STORE_WRITE_FAILED || reason == XFED_REASON_DELIVERY_QUEUE_FULL;
 	const char *lines = is_passing ? FAILING_LINES : e.status == 406 ? format_accept(who->domain) : NULL;
-	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
+	presence_reply(p,
+		&(struct reply){
+			.txn = rq->txn, .status = e.status, .reason = reason, .is_outside = rq->flow->is_outside, .expires_s = -1, .lines = lines });
 }
 
 /* One more of the user, and of the two: what there is stays, also from before a restart. */
@@ -471,7 +473,11 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 {
 	struct party *t = NULL;
 	if (is_lost(p, rq, a)) {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .expires_s = -1, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		presence_reply(p, &(struct reply){ .txn = rq->txn,
+					  .status = 481,
+					  .expires_s = -1,
+					  .reason = XFED_REASON_SIP_DIALOG_UNKNOWN,
+					  .is_outside = rq->flow->is_outside });
 		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 		return;
 	}

@@ -52,8 +52,8 @@ static void fill_lines(const struct asked *q, const struct iw_sip_error *e, int 
 	}
 	bool is_of_sender = e->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || e->reason == XFED_REASON_SIP_SENDER_NAMELESS;
 	if (len < SESSION_LINES_SIZE && !(is_of_sender && !q->rq->flow->is_known)) { /* a stranger gets no explanation */
-		iw_warning_as(
-			out + len, SESSION_LINES_SIZE - len, warning, xfed_span_str(sessions_config(q->ss)->sip.advertise), e->reason, e->detail);
+		struct xfed_span agent = config_our_name(sessions_config(q->ss), q->rq->flow->is_outside);
+		iw_warning_as(out + len, SESSION_LINES_SIZE - len, warning, agent, e->reason, e->detail);
 	}
 }
 
@@ -66,7 +66,7 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	if (reason == XFED_REASON_SERVICE_LEAVING) { /* of the whole gateway, which is what 503 means: the client may try the next one */
 		e = (struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = reason };
 	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
-		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (who->domain->federated ? IW_LYNC_OF_NEIGHBOUR : 0);
+		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (q->rq->flow->is_outside ? IW_LYNC_OF_NEIGHBOUR : 0);
 		bool is_blocked = iw_lync_status(reason, detail, where, &e) == IW_LYNC_BLOCKED;
 		warning = is_blocked ? IW_LYNC_WARNING_BLOCKED : warning;
 	} else if (iw_reason_to_sip(reason, &e) != XFED_OK) {
@@ -152,7 +152,7 @@ static char *make_answer(const struct asked *q, const struct iw_sdp *offer)
 	struct xfed_buf sdp;
 	fill_timer(q->m, lines);
 	xfed_buf_init(&sdp, IW_SDP_BYTES);
-	int rc = call_describe(q->ss, offer, &sdp);
+	int rc = call_describe(q->ss, q->rq->flow->is_outside, offer, &sdp);
 	struct xfed_span text = xfed_buf_span(&sdp);
 	size_t len = strlen(lines);
 	char *out = rc == XFED_OK ? xfed_malloc(len + text.len + 2) : NULL;

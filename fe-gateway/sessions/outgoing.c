@@ -27,10 +27,13 @@ static struct xfed_span our_address(const struct config *c)
 	return host;
 }
 
-int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out)
+int call_describe(const struct sessions *ss, bool is_outside, const struct iw_sdp *offer, struct xfed_buf *out)
 {
 	const struct config *c = sessions_config(ss);
-	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, our_address(c), c->sip.listen.items[0].port, IW_SDP_ACCEPT_OURS);
+	bool has_name = is_outside && c->sip.federation.listen.count > 0;
+	struct xfed_span host = has_name ? config_our_name(c, true) : our_address(c);
+	uint16_t port = has_name ? c->sip.federation.listen.items[0].port : c->sip.listen.items[0].port;
+	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, host, port, IW_SDP_ACCEPT_OURS);
 }
 
 /* ---- INVITE ---- */
@@ -62,7 +65,7 @@ static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sd
 	struct core_id call_id, tag;
 	struct iw_ends ends;
 	int rc = d ? map_ends(c->session, d, a, &ends) : XFED_ERR_NOT_FOUND;
-	rc = rc == XFED_OK ? call_describe(ss, NULL, sdp) : rc;
+	rc = rc == XFED_OK ? call_describe(ss, d->federated, NULL, sdp) : rc;
 	if (rc != XFED_OK) {
 		return rc;
 	}

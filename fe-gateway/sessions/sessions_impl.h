@@ -128,7 +128,7 @@ void call_timeout(void *data, uint64_t id, bool was_written);
 void call_broken(void *data, uint64_t id, bool was_written);
 void call_hop_ready(void *data, struct trunk_send *send);
 void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason);
-int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out); /* our session description */
+int call_describe(const struct sessions *ss, bool is_outside, const struct iw_sdp *offer, struct xfed_buf *out); /* our session description */
 
 /* inside.c */
 void session_notes_flush(struct sessions *ss);
