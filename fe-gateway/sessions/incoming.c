@@ -308,7 +308,7 @@ static void take_imdn(const struct asked *q, const struct call *c)
 	}
 }
 
-/* True: it says of typing, or of the fate of a message of ours; and it has been answered. */
+/* Whether it says that somebody types, or what became of a message of ours. If so it has been taken and answered. */
 static bool is_aside(const struct asked *q, struct call *c)
 {
 	struct iw_typing t;
@@ -393,10 +393,11 @@ static struct call *call_of_peer(const struct asked *q, const struct session *s)
 }
 
 /*
- * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows), when ours has crossed it. It may
- * have been accepted meanwhile. One that has not been gets no answer for now (the layer gives it 408 at last): whatever the client hears of
- * it then, it takes for an answer in our session, tells its user that the text was lost, and forgets our dialog. So it sends the text there.
- * A proxy may let it overtake the INVITE.
+ * A BYE without a To tag belongs to no dialog. When the INVITE of a Lync client crosses ours, the client withdraws its own by such a BYE, and not by
+ * CANCEL (RFC 2543 allowed that). If we have accepted the INVITE already, its call ends. If it still waits for our answer, it gets none for
+ * now (the layer below sends 408 when its time is over): the client would take whatever it hears about that INVITE as an answer in our session,
+ * tell its user that the text was lost, and forget our dialog. Without an answer it sends the text in our dialog.
+ * The BYE may overtake its INVITE on the way through a proxy; then the INVITE is remembered as given up.
  */
 static void give_up(const struct asked *q)
 {

@@ -41,7 +41,7 @@ static struct session_note *add_note(struct call *c, const char *method, const c
 	return n;
 }
 
-/* Nobody waits for the answer: what was said is not said again, and a call that the peer has lost is found out by the next message. */
+/* Its answer is not looked at: it would not be sent again, and if the peer does not know the dialog any more the next MESSAGE shows that (481). */
 static void send_note(struct sessions *ss, const struct session_note *n)
 {
 	struct call *c = call_find(ss, n->call);

@@ -90,7 +90,7 @@ struct session_want {
 	uint64_t until_ms;		/* when it fails at the latest */
 	bool says_typing;		/* the contact's client tells of typing, and so wants to be told */
 };
-/* A message waits for a call; at most one of a user and a contact does. OPENED or FAILED follows. */
+/* Asks for an open call in the name of a message that waits; of a user and a contact one at a time. opened() or failed() follows. */
 void sessions_want(struct sessions *ss, const struct session_want *w);
 uint64_t sessions_dialog(const struct sessions *ss, uint64_t call); /* 0: the call is over */
 /* A message is sent in the call; and it has its final response, or (status 0) will have none. */

@@ -9,7 +9,7 @@
 #include "util/table.h"
 #include "util/tally.h"
 
-/* At these limits new sessions are refused; existing ones stay. Our users and partners cause them alike. */
+/* How many sessions may exist at the same time, whichever side has opened them. What is above is refused (sip.session.limit). */
 #define SESSIONS_MAX	   100000
 #define SESSIONS_USER_MAX  1000
 #define SESSIONS_SHARE_MAX 50000 /* of one partner */
@@ -19,7 +19,7 @@
 
 enum call_todo { CALL_REST, CALL_INVITE, CALL_ACCEPT, CALL_DECLINE, CALL_CANCEL, CALL_BYE };
 
-/* A call lives on without its session while its last request is to be sent. */
+/* A call that is over exists without a session until its last request has been sent, at the end of the turn: BYE, CANCEL or a refusal. */
 struct call {
 	uint64_t id;
 	struct sessions *room;
@@ -46,13 +46,13 @@ struct session {
 	struct sessions *room;
 	struct sip_session machine;
 	struct call *calls[SIP_SESSION_CALLS];
-	uint64_t waiter; /* of sessions_want() */
+	uint64_t waiter; /* the id that sessions_want() was called with */
 	uint64_t share;	 /* keys of the tallies */
 	uint64_t user;
 	struct session_failure why;	/* of the event that is being stepped; `response` may be a BYE */
 	uint64_t until_ms;		/* of the last sessions_want() */
-	bool must_tell_open;		/* the waiter, when the call has been accepted in fact */
-	bool must_want_again;		/* as it will not be */
+	bool must_tell_open;		/* the waiter gets opened() once our 200 to the peer's INVITE has been sent */
+	bool must_want_again;		/* that 200 will not be sent: another call is opened for the waiter */
 	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
 	char conversation[SESSION_CONVERSATION_SIZE];
 	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
