@@ -11,11 +11,11 @@
 #include "interwork/typing.h"
 #include "interwork/warning.h"
 #include "sip/lex.h"
+#include "xfed/jid.h"
 #include "xfed/limits.h"
 #include "xfed/text.h"
 
-#define ARENA_BYTES   (256 * 1024)
-#define RETRY_AFTER_S 10
+#define ARENA_BYTES (256 * 1024)
 
 /* A request, and what is known of it. */
 struct asked {
@@ -50,8 +50,7 @@ static void fill_lines(const struct asked *q, const struct iw_sip_error *e, int 
 	} else if (e->retry_after_s > 0) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Retry-After: %u\r\n", e->retry_after_s);
 	}
-	bool is_of_sender = e->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || e->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (len < SESSION_LINES_SIZE && !(is_of_sender && !q->rq->flow->is_known)) { /* a stranger gets no explanation */
+	if (len < SESSION_LINES_SIZE && iw_warning_is_told(e->reason, !q->rq->flow->is_known)) {
 		struct xfed_span agent = config_our_name(sessions_config(q->ss), q->rq->flow->is_outside);
 		iw_warning_as(out + len, SESSION_LINES_SIZE - len, warning, agent, e->reason, e->detail);
 	}
@@ -63,8 +62,8 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	struct iw_sip_error e;
 	int warning = IW_WARNING_CODE;
 	enum xfed_side side = xfed_reason_info(reason)->side;
-	if (reason == XFED_REASON_SERVICE_LEAVING) { /* of the whole gateway, which is what 503 means: the client may try the next one */
-		e = (struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = reason };
+	if (reason == XFED_REASON_SERVICE_LEAVING) {
+		e = iw_leaving_to_sip();
 	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
 		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (q->rq->flow->is_outside ? IW_LYNC_OF_NEIGHBOUR : 0);
 		bool is_blocked = iw_lync_status(reason, detail, where, &e) == IW_LYNC_BLOCKED;
@@ -244,19 +243,18 @@ static void invited(const struct asked *q)
 /* ---- inside a call ---- */
 
 /* The two users of a call. */
-static int fill_who(const struct asked *q, const struct session *s, struct deliver_request *out)
+static struct deliver_request who_of(const struct session *s)
 {
-	int rc = xfed_jid_parse(q->a, s->local, &out->from);
-	rc = rc == XFED_OK ? xfed_jid_parse(q->a, s->remote, &out->to) : rc;
-	out->domain = session_domain(s);
-	return rc;
+	return (struct deliver_request){
+		.from = xfed_jid_of_normalised(s->local), .to = xfed_jid_of_normalised(s->remote), .domain = session_domain(s)
+	};
 }
 
 static void refuse_inside(const struct asked *q, const struct call *c, enum xfed_reason reason, struct xfed_span detail)
 {
 	struct deliver_request who = { 0 };
-	if (c && c->session && fill_who(q, c->session, &who) != XFED_OK) {
-		who = (struct deliver_request){ 0 };
+	if (c && c->session) {
+		who = who_of(c->session);
 	}
 	refuse(q, &who, reason, detail);
 }
@@ -329,9 +327,7 @@ static bool is_aside(const struct asked *q, struct call *c)
 /* The gates are asked again for whatever the user says: access may have been taken back, or the partner removed, since the INVITE. */
 static enum xfed_reason judge_inside(const struct asked *q, const struct call *c, struct deliver_request *who)
 {
-	if (fill_who(q, c->session, who) != XFED_OK) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
+	*who = who_of(c->session);
 	return deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE);
 }
 
@@ -339,9 +335,7 @@ static void take_message(const struct asked *q, struct call *c)
 {
 	struct session_message message = { .call = c->id };
 	message.reason = judge_inside(q, c, &message.who);
-	if (message.reason == XFED_REASON_STREAM_INTERNAL) {
-		refuse_inside(q, NULL, message.reason, xfed_span_make(NULL, 0));
-	} else if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
+	if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
 		q->ss->user->message(q->ss->user->data, q->rq, &message);
 	}
 }

@@ -45,6 +45,8 @@ struct sessions_user {
 	void (*message)(void *data, const struct sip_incoming *rq, const struct session_message *m);
 	/* The user's client says what has become of a message of ours that it has accepted with this Message-Id before; bare JIDs. */
 	void (*told)(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what);
+	/* A message lost could not be told in its session, see sessions_tell_lost(): the user is to be told by those words otherwise. */
+	void (*untold)(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words);
 	/* The user begins or stops to type, and the contact is to be told: COMPOSING or PAUSED; bare JIDs. */
 	void (*typing)(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 };
@@ -104,10 +106,15 @@ bool sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_sp
 
 void sessions_taken(struct sessions *ss, uint64_t call);
 void sessions_settled(struct sessions *ss, uint64_t call);
+struct session_lost {
+	struct xfed_span local, remote; /* bare JIDs */
+	struct xfed_span message_id, words;
+	int status;
+};
 /*
- * A message of the user that was answered with this Message-Id has not been delivered: his client is told in the open call. False: there is
- * none, or NOMEM.
+ * A message of the user that was answered with this Message-Id has not been delivered: his client is told in the open call; where it does not
+ * take it, untold() follows with the words. False: there is no such call, or NOMEM.
  */
-bool sessions_tell_lost(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct xfed_span message_id, int status);
+bool sessions_tell_lost(struct sessions *ss, const struct session_lost *lost);
 
 #endif
