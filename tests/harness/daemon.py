@@ -87,7 +87,7 @@ class Daemon:
         return json.loads(done.stdout) if as_json else done.stdout
 
     def stop(self, timeout=20):
-        """SIGTERM; the exit has to be clean and no sanitizer may have spoken."""
+        """SIGTERM; the exit has to be clean, no sanitizer may have spoken, and no call have been missing in the sandbox's list."""
         if self.process is None:
             return
         process, self.process = self.process, None
@@ -95,6 +95,8 @@ class Daemon:
         reports = [i for i, line in enumerate(process.lines) if SANITIZER.search(line)]
         assert not reports, "%s: a sanitizer reports:\n%s" % (
             self.name, "\n".join(process.lines[reports[0]:reports[0] + 40]))
+        denied = [line for line in process.lines if "event=sandbox.denied" in line]
+        assert not denied, "%s: what it needs is not on the list of its sandbox (libxfed/rt/sandbox_calls.c): %s" % (self.name, denied)
         assert status == 0, "%s exited with %s after SIGTERM; its last lines:\n%s" % (
             self.name, status, "\n".join(process.lines[-25:]))
 
