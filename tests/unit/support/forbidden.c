@@ -1,5 +1,5 @@
 /*
- * Preloaded by tests/loopback/test_93_sandbox.py: a daemon then tries what its sandbox forbids, in its loop when it listens and on a
+ * Preloaded by tests/loopback/test_93_sandbox.py and tests/packaging/test_sandbox.py: a daemon then tries what its sandbox forbids, in its loop when it listens and on a
  * worker when it first shakes hands, says on standard error how that went, and goes on. FORBIDDEN=exec has it run a program instead.
  */
 #include <dlfcn.h>
@@ -22,6 +22,9 @@ static int outcome(int rc)
 
 static void try_all(const char *where)
 {
+	if (strncmp(program_invocation_short_name, "xfed-", 5) != 0) {
+		return; /* on a host that has it preloaded everywhere */
+	}
 	const char *what = getenv("FORBIDDEN");
 	char line[128];
 	if (what && strcmp(what, "exec") == 0) {
