@@ -36,6 +36,7 @@ static const int allowed[] = {
 	CALL(open), CALL(openat), CALL(close), CALL(read), CALL(readv), CALL(pread64), CALL(preadv), CALL(write), CALL(writev), CALL(pwrite64),
 	CALL(pwritev), CALL(lseek), CALL(fstat), CALL(stat), CALL(lstat), CALL(newfstatat), CALL(statx), CALL(statfs), CALL(fstatfs), CALL(access),
 	CALL(faccessat), CALL(faccessat2), CALL(readlink), CALL(readlinkat), CALL(getdents64), CALL(getcwd), CALL(unlink), CALL(unlinkat),
+	CALL(rename), CALL(renameat), CALL(renameat2),
 	CALL(ftruncate), CALL(fallocate), CALL(fsync), CALL(fdatasync), CALL(fadvise64), CALL(flock), CALL(fcntl), CALL(dup), CALL(dup2),
 	CALL(dup3), CALL(umask), CALL(chmod), CALL(fchmod), CALL(fchmodat), CALL(fchown), CALL(memfd_create), /* of a long line to the journal */
 };

@@ -146,7 +146,14 @@ static int keeps_a_store(void)
 	rc = rc == 0 && ftruncate(fd, 1) != 0 ? errno : rc;
 	close(fd);
 	rc = rc == 0 ? try_open(at("written"), O_RDONLY | O_DIRECTORY) : rc;
-	return rc == 0 && unlink(at("written/store")) != 0 ? errno : rc;
+	rc = rc == 0 && rename(at("written/store"), at("written/before")) != 0 ? errno : rc;
+	return rc == 0 && unlink(at("written/before")) != 0 ? errno : rc;
+}
+
+static int moves_out_of_the_store(void)
+{
+	int rc = put(at("written/moved"));
+	return rc == 0 && rename(at("written/moved"), at("beside/moved")) != 0 ? errno : rc;
 }
 
 static int opens_a_door(void)
@@ -293,6 +300,7 @@ static const struct row {
 	{ "write what it reads", writes_what_it_reads, EACCES, EACCES },
 	{ "make a file beside", makes_beside, EACCES, EACCES },
 	{ "keep a store", keeps_a_store, 0, 0 },
+	{ "move a file out of the store's folder", moves_out_of_the_store, EACCES, EACCES },
 	{ "open a door", opens_a_door, 0, 0 },
 	{ "open a door beside", opens_a_door_beside, EACCES, EACCES },
 	{ "read a file of /etc", knows_a_file_of_etc, 0, 0 },
