@@ -103,7 +103,7 @@ static int list(const struct policy_dir_user *u, const char *dir, size_t max, st
 	const char *key = u->key;
 	DIR *d = opendir(dir);
 	if (!d) {
-		char words[160];
+		char words[104];
 		int err = errno;
 		bool is_missing = err == ENOENT || err == ENOTDIR;
 		enum xfed_reason reason = rt_file_reason(dir, XFED_REASON_CONFIG_SYNTAX);

@@ -50,11 +50,11 @@ enum xfed_reason rt_file_reason(const char *path, enum xfed_reason otherwise)
 	return path && rt_sandbox_is_outside(path) ? XFED_REASON_CONFIG_RESTART_NEEDED : otherwise;
 }
 
-const char *rt_file_words(const char *path, int err, char out[160])
+const char *rt_file_words(const char *path, int err, char out[104])
 {
 	char words[96];
 	bool is_outside = err == EACCES && rt_sandbox_is_outside(path);
-	snprintf(out, 160, "%s",
+	snprintf(out, 104, "%s",
 		is_outside ? "outside of the folders that the service named when it started its sandbox; restart needed"
 			   : rt_errno_words(err, words));
 	return out;
@@ -67,7 +67,7 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 	/* O_NONBLOCK: opening a FIFO nobody writes to must not hang the start. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
-		char words[160];
+		char words[104];
 		snprintf(error, 256, "%.150s: %s", path, rt_file_words(path, errno, words));
 		return XFED_ERR_INVALID;
 	}

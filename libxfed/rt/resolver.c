@@ -46,7 +46,7 @@ static int bad_server(const char *text, char *error, size_t error_size)
 int rt_resolver_configure(struct rt_resolver *r, const struct rt_resolver_options *o, char *error, size_t error_size)
 {
 	struct dns_servers s = { .count = o->server_count, .trust_ad = o->trust_ad };
-	char words[160];
+	char words[104];
 	if (o->server_count > RT_RESOLVER_SERVERS_MAX) {
 		snprintf(error, error_size, "dns.servers: at most %d servers are used", RT_RESOLVER_SERVERS_MAX);
 		return XFED_ERR_INVALID;

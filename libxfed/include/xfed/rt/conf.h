@@ -228,7 +228,7 @@ const char *rt_conf_table_check(const struct rt_conf_table *table);
 /* config.restart.needed where the sandbox of this process keeps it from `path` (may be NULL), else `otherwise`. */
 enum xfed_reason rt_file_reason(const char *path, enum xfed_reason otherwise);
 /* Why `path` cannot be read, a phrase; for a denied access also which user, or that the sandbox denies it. */
-const char *rt_file_words(const char *path, int err, char out[160]);
+const char *rt_file_words(const char *path, int err, char out[104]);
 /* An errno in words; for a denied access also which user, and how to find out more. */
 const char *rt_errno_words(int err, char out[96]);
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256]);
