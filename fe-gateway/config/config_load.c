@@ -361,7 +361,7 @@ int config_read_secrets(struct config *c)
 			xfed_buf_wipe(&text);
 		}
 		if (rc != XFED_OK) {
-			rt_conf_fail(&c->base.doc, d, "auth.password_file", VALUE, "%s", error);
+			rt_conf_fail(&c->base.doc, d, "auth.password_file", rt_file_reason(d->auth.password_file, VALUE), "%s", error);
 			worst = worst == XFED_OK ? rc : worst;
 		}
 	}

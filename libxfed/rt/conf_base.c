@@ -18,6 +18,10 @@ static const struct rt_conf_word dnssec_words[] = {
 	{ "off", RT_DNSSEC_OFF, NULL }, { "trust-ad", RT_DNSSEC_TRUST_AD, NULL }, { NULL, 0, NULL },
 };
 
+const struct rt_conf_word rt_conf_sandbox_words[] = {
+	{ "on", RT_SANDBOX_ON, NULL }, { "required", RT_SANDBOX_REQUIRED, NULL }, { NULL, 0, NULL },
+};
+
 static const struct rt_conf_row dns_rows[] = {
 	{ .name = "servers", .type = RT_CONF_LISTENS, IN(dns, servers), .flags = RELOADABLE, .max = 8,
 		.help = "Resolvers to ask, each with its port, such as 127.0.0.1:53. Unless set those of /etc/resolv.conf." },

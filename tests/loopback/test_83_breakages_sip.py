@@ -14,7 +14,7 @@ import pytest
 
 from harness.breakages import says, told
 from harness.installation import write
-from harness.daemon import SANITIZER_ENV
+from harness.daemon import SANITIZER_ENV, stay_root
 from harness.proc import clean_environment, wait_until
 from harness.sip import SipUser
 from harness.wire import free_port
@@ -485,7 +485,7 @@ def test_two_gateways_as_one(own, install, tools, certs, which):
 
 
 def start_of(inst):
-    done = subprocess.run([inst.gateway.binary, "-c", inst.gateway.config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+    done = subprocess.run([inst.gateway.binary, "-c", inst.gateway.config, *stay_root(inst.gateway.binary)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
                           env=clean_environment(**SANITIZER_ENV), check=False)
     return done.returncode, done.stdout
 

@@ -130,14 +130,13 @@ static const struct row rows[] = {
 	{ "key that is no word", E, EDGE "\"a\\nb\": 1\n",
 		"edge.yaml:11:1:?: found the unknown key \"a\\x0ab\", accepted: name | external | channel | certificates | trust | dns | "
 		"control_socket | "
-		"http | log | stop_timeout | limits\n" },
+		"http | log | sandbox | stop_timeout | limits\n" },
 	{ "duplicate key", E, EDGE "name: edge2\n", "edge.yaml:11:1:name: found a second time, the first is in line 1\n" },
 	{ "duplicate key inside", E, EDGE "log: {level: info, level: debug}\n",
 		"edge.yaml:11:20:log.level: found a second time, the first is in line 11\n" },
 	{ "list as key", E, EDGE "? [a]\n: b\n",
 		"edge.yaml:11:3: found a list as a key, accepted: name | external | channel | certificates | trust | dns | control_socket | http | "
-		"log | "
-		"stop_timeout | limits\n" },
+		"log | sandbox | stop_timeout | limits\n" },
 	{ "missing keys, and an object of them", E, "name: edge1\n",
 		"edge.yaml:1:1:channel.listen: missing, accepted: a list of IP:PORT such as [\"192.0.2.1:5269\", \"[::1]:53\"]\n"
 		"edge.yaml:1:1:channel.certificate: missing, accepted: an absolute path\n"

@@ -76,6 +76,8 @@ static void families_of_the_interface(void **state)
 		{ "xfed_handshake_seconds", "histogram", 0 },
 		{ "xfed_delivery_seconds", "histogram", 0 },
 		{ "xfed_loop_lag_seconds", "gauge", 0 },
+		{ "xfed_sandbox", "gauge", 1 },
+		{ "xfed_sandbox_denied_total", "counter", 1 },
 		{ "xfed_build_info", "gauge", 2 },
 	};
 	const struct xfed_span values[4] = { XFED_SPAN("a"), XFED_SPAN("b"), XFED_SPAN("c"), XFED_SPAN("d") };

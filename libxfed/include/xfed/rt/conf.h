@@ -70,6 +70,8 @@ enum rt_conf_flags {
 	RT_CONF_SECRET = 4,	/* never printed */
 	RT_CONF_KEPT = 8,	/* PATH: a file with a key or a secret, which not everybody may read */
 	RT_CONF_FILE = 16,	/* STRING: a file if it begins with a slash */
+	RT_CONF_WRITTEN = 64,	/* PATH: a file that the service itself makes and writes */
+	RT_CONF_SOCKET = 128,	/* PATH: a socket that the service makes */
 	RT_CONF_QUIET = 32,	/* one of many: not printed where it is not set */
 };
 
@@ -223,6 +225,10 @@ const char *rt_conf_table_check(const struct rt_conf_table *table);
  * in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files are read (as systemd credentials are), so that a FIFO cannot block
  * the start.
  */
+/* config.restart.needed where the sandbox of this process keeps it from `path` (may be NULL), else `otherwise`. */
+enum xfed_reason rt_file_reason(const char *path, enum xfed_reason otherwise);
+/* Why `path` cannot be read, a phrase; for a denied access also which user, or that the sandbox denies it. */
+const char *rt_file_words(const char *path, int err, char out[104]);
 /* An errno in words; for a denied access also which user, and how to find out more. */
 const char *rt_errno_words(int err, char out[96]);
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256]);

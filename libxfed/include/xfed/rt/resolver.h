@@ -13,6 +13,7 @@
 
 struct rt_resolver;
 
+#define RT_RESOLV_CONF		"/etc/resolv.conf"
 #define RT_RESOLVER_SERVERS_MAX 8
 #define RT_RESOLVER_TARGETS_MAX 16   /* SRV records used per answer */
 #define RT_RESOLVER_PENDING_MAX 4096 /* open questions */
