@@ -81,11 +81,13 @@ static bool is_planned(const char *noun, const char *verb)
 	} later[] = {
 #define LATER(noun, verbs) { noun, verbs },
 #include "xfed/rt/commands.def"
-		{ "", "" },
+		{ "cert", " channel-renew " },
+		{ "store", " backup restore " },
+		{ "config", " export import " },
 	};
 	char word[64];
 	snprintf(word, sizeof(word), " %.60s ", verb);
-	for (size_t i = 0; i < XFED_ARRAY_LEN(later) - 1; i++) {
+	for (size_t i = 0; i < XFED_ARRAY_LEN(later); i++) {
 		if (strcmp(noun, later[i].noun) == 0 && (later[i].verbs[0] == '\0' || strstr(later[i].verbs, word))) {
 			return true;
 		}
