@@ -711,7 +711,7 @@ static void out_keepalive_and_idle(void **state)
 static void out_without_keepalive(void **state)
 {
 	as.is_quiet = true;
-	RUN_OUT(OUT_READY, { AT, .at_ms = XFED_S2S_PING_MS, .actions = "", .output = "" },
+	RUN_OUT(OUT_READY, { AT, .at_ms = XFED_S2S_PING_MS, .actions = "", .output = NULL },
 		{ AT, .at_ms = XFED_S2S_INACTIVITY_MS, .actions = "", .output = "</stream:stream>" });
 }
 
