@@ -88,7 +88,7 @@ static bool is_planned(const char *noun, const char *verb)
 	char word[64];
 	snprintf(word, sizeof(word), " %.60s ", verb);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(later); i++) {
-		if (strcmp(noun, later[i].noun) == 0 && (later[i].verbs[0] == '\0' || strstr(later[i].verbs, word))) {
+		if (strcmp(noun, later[i].noun) == 0 && (verb[0] == '\0' || later[i].verbs[0] == '\0' || strstr(later[i].verbs, word))) {
 			return true;
 		}
 	}
