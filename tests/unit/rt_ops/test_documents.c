@@ -32,14 +32,14 @@ static char *text_of(const char *path)
 
 /* ---- words of a shell ---- */
 
-/* Cuts at what is no part of one command: a comment, a pipe, the next one. Takes quotes off. Returns how many; `line` is changed. */
+/* Cuts at what is no part of one command: a comment, a pipe, a redirection, the next one. Takes quotes off. Returns how many; `line` is changed. */
 static size_t split(char *line, char *words[WORDS_MAX])
 {
 	size_t count = 0;
 	char *out = line;
 	for (char *p = line; *p;) {
 		p += strspn(p, " \t\n");
-		if (*p == '\0' || strchr("#|;&>", *p) || count == WORDS_MAX) {
+		if (*p == '\0' || strchr("#|;&>(", *p) || count == WORDS_MAX) {
 			break;
 		}
 		char *start = out;
