@@ -81,7 +81,6 @@ static bool is_planned(const char *noun, const char *verb)
 	} later[] = {
 #define LATER(noun, verbs) { noun, verbs },
 #include "xfed/rt/commands.def"
-		{ "cert", " channel-renew " },
 		{ "store", " backup restore " },
 		{ "config", " export import " },
 	};
