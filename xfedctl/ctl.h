@@ -51,6 +51,8 @@ json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, st
 
 /* Prints a line for each command of a noun; NULL: of all. Returns how many. */
 size_t ctl_usage(const char *noun, FILE *out);
+/* Prints what replaces a cmdlet of Lync Server, or all of one noun of its. Returns how many. */
+size_t ctl_cmdlet(const char *word, FILE *out);
 
 /* ---- asking (client.c) ---- */
 

@@ -541,6 +541,15 @@ static const struct {
 		"  stream list [DOMAIN]              live streams with partners\n"
 		"  stream show [EDGE/]ID             one stream, all that is known of it\n"
 		"  stream close [EDGE/]ID            close one; the next stanza opens another\n", "", 0 },
+	{ "help with a cmdlet of Lync Server", { "help", "remove-csxmppallowedpartner" }, "{}",
+		"Remove-CsXmppAllowedPartner: xfedctl does it\n  xfedctl partner remove fabrikam.example\n  Its streams are closed at once.\n", "", 0 },
+	{ "help with the noun of cmdlets", { "help", "CsXmppGatewaySettings" }, "{}",
+		"Get-CsXmppGatewaySettings: xfedctl does it\n  xfedctl config show\n  The name that Get-CsXmppGatewayConfiguration had at first.\n"
+		"Set-CsXmppGatewaySettings: a value in a file does it\n  xfedctl config set presence.refresh 8h\n"
+		"  The name that Set-CsXmppGatewayConfiguration had at first: xfedctl help\n  Set-CsXmppGatewayConfiguration has the rest.\n", "", 0 },
+	{ "a cmdlet typed as a command", { "Set-CsWatcherNodeConfiguration", "-Tests" }, "{}", "",
+		"xfedctl: there is no command \"Set-CsWatcherNodeConfiguration -Tests\"; xfedctl --help lists them\n"
+		"Set-CsWatcherNodeConfiguration: not needed\n  xfedctl test im bob@fabrikam.example --wait 60\n  As New-CsWatcherNodeConfiguration.\n", 2 },
 	{ "help with a noun nobody knows", { "help", "x\x1b" }, "{}", "", "xfedctl: there is no command \"x?\"; xfedctl --help lists them\n", 2 },
 	{ "argument too many", { "reload", "now" }, "{}", "", "xfedctl: \"now\": one word too many\nusage: xfedctl reload\n", 2 },
 };
