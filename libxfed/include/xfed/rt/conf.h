@@ -234,6 +234,7 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+int rt_conf_convert_ip(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted); /* in its usual form */
 int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 /* Parses the items of a row with that check, into the document's arena. OK, NOMEM. */
 int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);

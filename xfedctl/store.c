@@ -1,0 +1,278 @@
+/*
+ * store backup, store restore. The gateway makes and judges copies beside its store, in its own directory; what comes from there or goes
+ * there is opened by name in that directory, never through a link, as whoever runs this may do more than the service.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "change.h"
+
+struct place {
+	int dir;
+	char path[PATH_MAX], name[NAME_MAX + 1];
+	char temporary[NAME_MAX + 1]; /* a file that is not in its place yet; "": none */
+};
+
+static enum ctl_exit fail(const struct change *c, const char *path, const char *what)
+{
+	return change_refuse(c, "%s: %s: %s", path, what, strerror(errno));
+}
+
+static void place_close(struct place *p)
+{
+	if (p->temporary[0]) {
+		unlinkat(p->dir, p->temporary, 0);
+	}
+	if (p->dir >= 0) {
+		close(p->dir);
+	}
+	p->dir = -1;
+}
+
+static enum ctl_exit place_open(const struct change *c, const char *path, struct place *p)
+{
+	char copy[PATH_MAX];
+	*p = (struct place){ .dir = -1 };
+	if (snprintf(p->path, sizeof(p->path), "%s", path) >= (int)sizeof(p->path) || strlen(path) == 0) {
+		return change_refuse(c, "%.100s...: the path is too long", path);
+	}
+	snprintf(copy, sizeof(copy), "%s", path);
+	snprintf(p->name, sizeof(p->name), "%s", basename(copy));
+	snprintf(copy, sizeof(copy), "%s", path);
+	p->dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return p->dir >= 0 ? CTL_FINE : fail(c, copy, "nothing can be written there");
+}
+
+/* A new hidden file there, for us alone; -1: why not has been told. */
+static int place_begin(const struct change *c, struct place *p)
+{
+	uint64_t number;
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
+		fail(c, p->path, "no random numbers");
+		return -1;
+	}
+	snprintf(p->temporary, sizeof(p->temporary), ".xfedctl-%016llx", (unsigned long long)number);
+	int fd = openat(p->dir, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		p->temporary[0] = '\0';
+		fail(c, p->path, "nothing can be written there");
+	}
+	return fd;
+}
+
+static enum ctl_exit copy_bytes(const struct change *c, int from, const char *from_path, int to, const char *to_path)
+{
+	static char chunk[1 << 16];
+	ssize_t n;
+	while ((n = read(from, chunk, sizeof(chunk))) > 0) {
+		for (ssize_t done = 0, w; done < n; done += w) {
+			w = write(to, chunk + done, (size_t)(n - done));
+			if (w < 0) {
+				return fail(c, to_path, "cannot be written");
+			}
+		}
+	}
+	if (n < 0) {
+		return fail(c, from_path, "cannot be read");
+	}
+	return fsync(to) == 0 ? CTL_FINE : fail(c, to_path, "cannot be written");
+}
+
+/* A file and no FIFO or device, which would have no end. */
+static int open_source(const struct change *c, int dir, const char *name, const char *path, int flags)
+{
+	struct stat st;
+	int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | flags);
+	if (fd < 0) {
+		fail(c, path, "cannot be read");
+	} else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		change_refuse(c, "%s: is no file", path);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static json_t *words(struct change *c)
+{
+	char name[64];
+	return json_pack("{s:s, s:s*}", "command", c->command, "login", change_login(name));
+}
+
+static enum ctl_exit tell(const struct change *c, const json_t *j, void (*print)(const json_t *j))
+{
+	if (c->options->is_json) {
+		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
+	} else {
+		print(j);
+	}
+	return CTL_FINE;
+}
+
+/* ---- backup ---- */
+
+static enum ctl_exit fetch(const struct change *c, const char *made, struct place *to)
+{
+	struct place from;
+	enum ctl_exit rc = place_open(c, made, &from);
+	int in = rc == CTL_FINE ? open_source(c, from.dir, from.name, made, O_NOFOLLOW) : -1;
+	int out = in >= 0 ? place_begin(c, to) : -1;
+	rc = out >= 0 ? copy_bytes(c, in, made, out, to->path) : CTL_PROBLEM;
+	if (rc == CTL_FINE && renameat2(to->dir, to->temporary, to->dir, to->name, RENAME_NOREPLACE) != 0) {
+		rc = fail(c, to->path, "cannot be put in its place");
+	} else if (rc == CTL_FINE) {
+		to->temporary[0] = '\0';
+		rc = fsync(to->dir) == 0 ? CTL_FINE : fail(c, to->path, "may be lost when the machine stops now");
+	}
+	if (in >= 0) {
+		close(in);
+	}
+	if (out >= 0) {
+		close(out);
+	}
+	place_close(&from);
+	return rc;
+}
+
+static void print_backup(const json_t *j)
+{
+	printf("the store is in ");
+	ctl_text(stdout, ctl_str(j, "file"));
+	printf(": %lld bytes, schema %lld. It has the key of the store: keep it as you keep that.\n", (long long)ctl_int(j, "bytes"),
+		(long long)ctl_int(j, "schema"));
+}
+
+static enum ctl_exit backup(struct change *c, const char *file)
+{
+	struct place to;
+	char made[PATH_MAX];
+	json_t *args, *copied = NULL, *gone = NULL;
+	enum ctl_exit rc = place_open(c, file, &to);
+	if (rc == CTL_FINE && faccessat(to.dir, to.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		rc = change_refuse(c, "%s: is there already", file);
+	}
+	if (rc == CTL_FINE && faccessat(to.dir, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+		rc = fail(c, file, "nothing can be written there");
+	}
+	if (rc == CTL_FINE) {
+		args = words(c);
+		rc = change_ask(c, "snapshot", args, &copied);
+		json_decref(args);
+	}
+	if (copied) { /* where it lies is known from gateway.yaml, not from what the service says */
+		snprintf(made, sizeof(made), "%.4000s.backup", c->config->store.sqlite);
+		rc = strcmp(ctl_str(copied, "file"), made) == 0
+			     ? fetch(c, made, &to)
+			     : change_refuse(c, "%s: the gateway uses another store than %s, which its file names now: it needs a restart",
+				       c->service, c->config->store.sqlite);
+		args = words(c);
+		enum ctl_exit forgotten = change_ask(c, "forget", args, &gone);
+		rc = rc == CTL_FINE ? forgotten : rc;
+		json_decref(args);
+		json_decref(gone);
+	}
+	if (rc == CTL_FINE) {
+		json_object_set_new(copied, "file", json_string(file));
+		rc = tell(c, copied, print_backup);
+	}
+	json_decref(copied);
+	place_close(&to);
+	return rc;
+}
+
+enum ctl_exit ctl_do_store_backup(const json_t *args, const struct ctl_options *options)
+{
+	struct change c;
+	enum ctl_exit rc = change_open(&c, "store backup", args, options);
+	rc = rc == CTL_FINE ? backup(&c, ctl_str(args, "file")) : rc;
+	change_close(&c);
+	return rc;
+}
+
+/* ---- restore ---- */
+
+/* The service has to read and replace it. */
+static enum ctl_exit give_away(const struct change *c, const struct place *p, int fd)
+{
+	struct stat dir;
+	if (fstat(p->dir, &dir) != 0) {
+		return fail(c, p->path, "its directory cannot be used");
+	}
+	return dir.st_uid == geteuid() || fchown(fd, dir.st_uid, dir.st_gid) == 0
+		       ? CTL_FINE
+		       : fail(c, p->path, "the copy cannot be given to the owner of the store's directory: ask as root");
+}
+
+static enum ctl_exit bring(const struct change *c, const char *file, struct place *to)
+{
+	int in = open_source(c, AT_FDCWD, file, file, 0);
+	int out = in >= 0 ? place_begin(c, to) : -1;
+	enum ctl_exit rc = out >= 0 ? copy_bytes(c, in, file, out, to->path) : CTL_PROBLEM;
+	rc = rc == CTL_FINE ? give_away(c, to, out) : rc;
+	if (in >= 0) {
+		close(in);
+	}
+	if (out >= 0) {
+		close(out);
+	}
+	return rc;
+}
+
+static void print_restore(const json_t *j)
+{
+	char made[32];
+	printf("a copy of %s, schema %lld, with %lld contacts and %lld failures\n", ctl_time(ctl_int(j, "made"), made),
+		(long long)ctl_int(j, "schema"), (long long)ctl_int(j, "contacts"), (long long)ctl_int(j, "failures"));
+	if (json_is_true(json_object_get(j, "dry_run"))) {
+		printf("it could be restored; nothing was changed\n");
+		return;
+	}
+	printf("it waits in ");
+	ctl_text(stdout, ctl_str(j, "file"));
+	printf(" for the gateway's next start: systemctl restart xfed-gateway. Until then the store is used as it is; remove that file, and nothing "
+	       "is restored.\n");
+}
+
+static enum ctl_exit restore(struct change *c, const char *file)
+{
+	struct place to;
+	char staged[PATH_MAX + NAME_MAX];
+	json_t *taken = NULL;
+	enum ctl_exit rc = place_open(c, c->config->store.sqlite, &to);
+	rc = rc == CTL_FINE ? bring(c, file, &to) : rc;
+	if (rc == CTL_FINE) {
+		json_t *args = words(c);
+		const char *slash = strrchr(to.path, '/');
+		snprintf(staged, sizeof(staged), "%.*s/%s", (int)(slash - to.path), to.path, to.temporary);
+		json_object_set_new(args, "file", json_string(staged));
+		if (c->is_dry_run) {
+			json_object_set_new(args, "dry-run", json_true());
+		}
+		rc = change_ask(c, "take", args, &taken);
+		json_decref(args);
+	}
+	if (rc == CTL_FINE) {
+		to.temporary[c->is_dry_run ? strlen(to.temporary) : 0] = '\0'; /* it is in its place */
+		if (c->is_dry_run) {
+			json_object_set_new(taken, "dry_run", json_true());
+		}
+		rc = tell(c, taken, print_restore);
+	}
+	json_decref(taken);
+	place_close(&to);
+	return rc;
+}
+
+enum ctl_exit ctl_do_store_restore(const json_t *args, const struct ctl_options *options)
+{
+	struct change c;
+	enum ctl_exit rc = change_open(&c, "store restore", args, options);
+	rc = rc == CTL_FINE ? restore(&c, ctl_str(args, "file")) : rc;
+	change_close(&c);
+	return rc;
+}
