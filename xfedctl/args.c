@@ -68,6 +68,7 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		break;
 	case RT_ARG_LEVEL:
 	case RT_ARG_KIND:
+	case RT_ARG_SIP:
 	case RT_ARG_PRODUCT:
 	case RT_ARG_RELATION:
 	case RT_ARG_FORM:

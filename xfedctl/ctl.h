@@ -75,8 +75,10 @@ struct ctl_table {
 void ctl_table_init(struct ctl_table *t, size_t columns);
 /* Copies the cell; control characters are printed as '?', so that no peer can write to the terminal. NULL and "" are shown as "-". */
 void ctl_table_add(struct ctl_table *t, const char *cell);
+void ctl_table_header(struct ctl_table *t, const char *const *names); /* a cell for each column */
 void ctl_table_addf(struct ctl_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* prints the table, and frees it */
+void ctl_print_next(const json_t *result, const char *noun, FILE *out);	  /* of a list in pages: where it goes on */
 void ctl_text(FILE *out, const char *s);				  /* prints a text without its control characters */
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);

@@ -33,6 +33,7 @@ struct admin {
 	struct trunk *trunk;
 	struct contacts *contacts;
 	struct im *im;
+	struct sessions *sessions;
 	struct presence *presence;
 	struct test *tests; /* those in progress (control_test.c); NULL: none */
 	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */

@@ -80,8 +80,8 @@ static void lync_inside(json_t *sections, const struct product_facts *f)
 static void lync_outside(json_t *sections, const struct product_facts *f)
 {
 	const struct product_place *at = &f->outside;
-	json_t *l = begin(sections, "Or as a federated neighbour: the Edge is told where partners' domains are (" SHELL ")");
-	line(l, "# Not beside the static routes above. The certificate of %s has to be signed by a CA that the Edge trusts.", at->host);
+	json_t *l = begin(sections, "As a federated neighbour: the Edge is told where partners' domains are (" SHELL ")");
+	line(l, "# Not where static routes lead to the gateway. The certificate of %s has to be signed by a CA that the Edge trusts.", at->host);
 	line(l, "# Firewall: TCP %u from the Edge to %s, TCP 5061 back. Port: the Edge calls a ProxyFqdn at 5061.", at->port, at->host);
 	line(l, "Set-CsAccessEdgeConfiguration -AllowFederatedUsers $true");
 	line(l, "Set-CsExternalAccessPolicy -Identity Global -EnableFederationAccess $true");
@@ -102,6 +102,21 @@ static void lync_outside(json_t *sections, const struct product_facts *f)
 		if (!is_wildcard(f->partners[i])) {
 			line(l, "# in the DNS of the partner: _sipfederationtls._tcp.%s. SRV 0 0 %u %s.", f->partners[i], at->port, at->host);
 		}
+	}
+}
+
+/* Those of the two ways that domains are configured for; of the other one, that it exists. */
+static void lync_sections(json_t *sections, const struct product_facts *f)
+{
+	if (f->inside.host) {
+		lync_inside(sections, f);
+	} else {
+		begin(sections, "Not configured: inside, by static routes (a domain without domains[].federated)");
+	}
+	if (f->outside.host) {
+		lync_outside(sections, f);
+	} else {
+		begin(sections, "Not configured: as a federated neighbour of an Edge (domains[].federated, sip.federation)");
 	}
 }
 
@@ -167,8 +182,7 @@ json_t *product_sections(enum product p, const struct product_facts *f)
 	switch (p) {
 	case PRODUCT_LYNC:
 	case PRODUCT_SKYPE:
-		lync_inside(sections, f);
-		lync_outside(sections, f);
+		lync_sections(sections, f);
 		break;
 	case PRODUCT_KAMAILIO:
 		proxy_sections(sections, f, "kamailio.cfg, with the modules tm, sl and tls", "t_relay();");

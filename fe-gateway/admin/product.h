@@ -18,12 +18,12 @@ bool product_by_word(const char *word, enum product *out);
 const char *product_word(enum product p);
 
 struct product_place {
-	const char *host, *transport; /* in its certificate; "tls", "tcp" or "udp" */
+	const char *host, *transport; /* in its certificate, NULL: no domain is reached this way; "tls", "tcp" or "udp" */
 	uint16_t port;
 };
 
 struct product_facts {
-	struct product_place inside;		   /* for servers that users register with */
+	struct product_place inside;		   /* for servers that users register with; a proxy always has this one */
 	struct product_place outside;		   /* for an Edge that has us as a federated neighbour */
 	const char *server;			   /* the next hop of our domains, a host; NULL: it is looked up */
 	const char *const *ours, *const *partners; /* domains in A-labels; partners' may be "*.domain" */

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
+#include "interwork/diagnostics.h"
 #include "interwork/im.h"
 #include "proto/check.h"
 
@@ -296,6 +297,9 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 	if (m && iw_text_from_phrase(&a, m->reason, &e.text) != XFED_OK) {
 		e.text = xfed_span_make(NULL, 0); /* no memory for the text: the code remains */
 	}
+	if (m && iw_diagnostics_words(&a, m, &e.said) != XFED_OK) {
+		e.said = xfed_span_make(NULL, 0); /* likewise */
+	}
 	deliver_end(o->im->deliver, &o->origin, &e);
 	xfed_arena_deinit(&a);
 }
@@ -307,11 +311,36 @@ static void let_go(struct outgoing *o)
 	proto_exchange_forget(channel_exchange(o->im->channel), o->origin.from);
 }
 
+/* The client may say later that it was lost after all. Without memory its sender will not hear of that. */
+static void remember_accepted(const struct outgoing *o, const struct sip_message *m)
+{
+	const struct sip_header *id = o->attempt.is_in_session && m ? sip_message_header_named(m, "Message-Id", NULL) : NULL;
+	if (id && id->value.len > 0 && id->value.len <= IW_IMDN_ID_BYTES) {
+		struct accepted_name name = { o->local, o->remote, id->value };
+		accepted_add(o->im->accepted, &name, &o->origin, im_now(o->im));
+	}
+}
+
+void im_out_told(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what)
+{
+	struct im *im = data;
+	struct accepted_name name = { local, remote, what->id };
+	struct deliver_end e = { .fate = XFED__FATE__FATE_REFUSED, .sip_status = what->status, .said = what->diagnostics };
+	const struct deliver_origin *origin = accepted_take(im->accepted, &name);
+	if (!origin) {
+		core_count_dropped(im->core, "imdn-unknown");
+	} else if (iw_sip_status_to_error(what->status, origin->is_public, &e.error) == XFED_OK) { /* else it has been delivered */
+		iw_error_without_address(&e.error);
+		deliver_late(im->deliver, origin, &e);
+	}
+}
+
 static void tell_end(struct outgoing *o, const struct attempt_end *e, const struct sip_message *m)
 {
 	char words[IM_SIZE_WORDS];
 	switch (e->fate) {
 	case ATTEMPT_DELIVERED:
+		remember_accepted(o, m);
 		deliver_end(o->im->deliver, &o->origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = e->status });
 		break;
 	case ATTEMPT_REFUSED:
@@ -430,7 +459,7 @@ void im_out_response(void *data, uint64_t id, const struct sip_message *m, uint6
 	if (!o || o->attempt.state != ATTEMPT_SENT || m->status < 200) {
 		return;
 	}
-	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m->status);
+	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m);
 	o->attempt.is_without_proof = !trunk_send_may_have_been_taken(&o->send);
 	if (trunk_send_challenged(&o->send, m) && attempts_challenged(im->attempts, id, im_now(im))) {
 		core_flush_soon(im->core);

@@ -50,6 +50,7 @@ static struct incoming *incoming_new(struct taken *t)
 	in->answer.txn = t->txn;
 	in->answer.owner = in;
 	in->is_lync = t->rq.domain && t->rq.domain->dialect == CONFIG_DIALECT_LYNC;
+	in->is_neighbours = t->rq.domain && t->rq.domain->federated;
 	in->call = t->call;
 	in->added_ms = im_now(im);
 	in->is_full = t->rq.to.resource.data != NULL;

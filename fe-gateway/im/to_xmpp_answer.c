@@ -146,7 +146,8 @@ static void choose_status(struct incoming *in, struct iw_sip_error *e)
 {
 	struct xfed_span detail = e->detail;
 	if (in->is_lync && e->status != 503) {
-		enum iw_lync_text text = iw_lync_status(e->reason, detail, in->call != 0, e);
+		unsigned where = (in->call != 0 ? IW_LYNC_IN_SESSION : 0) | (in->is_neighbours ? IW_LYNC_OF_NEIGHBOUR : 0);
+		enum iw_lync_text text = iw_lync_status(e->reason, detail, where, e);
 		in->answer.warning = text == IW_LYNC_BLOCKED ? IW_LYNC_WARNING_BLOCKED : 0;
 		e->detail = detail;
 	}
@@ -376,7 +377,7 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 static bool tell_by_imdn(struct im *im, const struct hold *h, enum xfed_reason reason, struct xfed_span condition)
 {
 	struct iw_sip_error e;
-	iw_lync_status(reason, condition, true, &e);
+	iw_lync_status(reason, condition, IW_LYNC_IN_SESSION, &e);
 	return sessions_tell_lost(im->sessions, h->local, h->remote, h->id, e.status);
 }
 

@@ -82,14 +82,15 @@ enum iw_lync_text iw_lync_text_of(enum xfed_reason reason, struct xfed_span cond
 	return reasons[reason];
 }
 
-enum iw_lync_text iw_lync_status(enum xfed_reason reason, struct xfed_span condition, bool is_in_session, struct iw_sip_error *out)
+enum iw_lync_text iw_lync_status(enum xfed_reason reason, struct xfed_span condition, unsigned where, struct iw_sip_error *out)
 {
-	enum iw_lync_text text = iw_lync_text_of(reason, condition);
+	bool is_misrouted = (where & IW_LYNC_OF_NEIGHBOUR) && reason == R(POLICY_PARTNER_UNLISTED);
+	enum iw_lync_text text = is_misrouted ? IW_LYNC_PEER : iw_lync_text_of(reason, condition);
 	if (text == IW_LYNC_PEER && iw_reason_to_sip(reason, out) == XFED_OK) {
 		return text;
 	}
 	int status = text == IW_LYNC_PEER ? statuses[IW_LYNC_SERVICE] : statuses[text];
-	status = status == 480 && is_in_session ? 404 : status;
+	status = status == 480 && (where & IW_LYNC_IN_SESSION) ? 404 : status;
 	*out = (struct iw_sip_error){
 		.status = status, .phrase = sip_status_phrase(status), .reason = reason, .needs_accept = status == 415 /* [B3-03] */
 	};

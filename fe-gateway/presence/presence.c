@@ -263,7 +263,7 @@ static void on_response(void *data, uint64_t id, const struct sip_message *m, ui
 	if (!t || m->status < 200) {
 		return;
 	}
-	trunk_send_answered(&t->send, t->kind == PARTY_WATCH ? XFED_SPAN("NOTIFY") : XFED_SPAN("SUBSCRIBE"), m->status);
+	trunk_send_answered(&t->send, t->kind == PARTY_WATCH ? XFED_SPAN("NOTIFY") : XFED_SPAN("SUBSCRIBE"), m);
 	if (t->kind == PARTY_WATCH) {
 		watch_answered((struct watch *)t, m);
 	} else {

@@ -65,7 +65,8 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	if (reason == XFED_REASON_SERVICE_LEAVING) { /* of the whole gateway, which is what 503 means: the client may try the next one */
 		e = (struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = reason };
 	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
-		bool is_blocked = iw_lync_status(reason, detail, q->rq->id != 0, &e) == IW_LYNC_BLOCKED;
+		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (who->domain->federated ? IW_LYNC_OF_NEIGHBOUR : 0);
+		bool is_blocked = iw_lync_status(reason, detail, where, &e) == IW_LYNC_BLOCKED;
 		warning = is_blocked ? IW_LYNC_WARNING_BLOCKED : warning;
 	} else if (iw_reason_to_sip(reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 500, .reason = reason };
@@ -291,18 +292,34 @@ static void updated(const struct asked *q, struct call *c)
 	call_step(c, SIP_SESSION_ACTIVE, 0);
 }
 
-/* True: it says of typing, or of the fate of a message, which changes nothing; and it has been answered. */
+static bool is_imdn(const struct asked *q)
+{
+	return q->m->media_type.data && xfed_span_eq_nocase(q->m->media_type, XFED_SPAN(IW_IMDN_TYPE));
+}
+
+static void take_imdn(const struct asked *q, const struct call *c)
+{
+	struct iw_imdn what;
+	if (iw_imdn_read(q->a, q->m->body, &what) == XFED_OK) {
+		q->ss->user->told(q->ss->user->data, c->session->local, c->session->remote, &what);
+	} else {
+		core_count_dropped(q->ss->below.core, "imdn-unread");
+	}
+}
+
+/* True: it says of typing, or of the fate of a message of ours; and it has been answered. */
 static bool is_aside(const struct asked *q, struct call *c)
 {
 	struct iw_typing t;
 	bool is_typing = q->m->media_type.data && iw_typing_is_type(q->m->media_type) && iw_typing_read(q->m->body, &t) == XFED_OK;
-	bool is_imdn = q->m->media_type.data && xfed_span_eq_nocase(q->m->media_type, XFED_SPAN(IW_IMDN_TYPE));
-	if (!is_typing && !is_imdn) {
+	if (!is_typing && !is_imdn(q)) {
 		return false;
 	}
 	sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
 	if (is_typing) {
 		session_user_types(c->session, &t);
+	} else {
+		take_imdn(q, c);
 	}
 	call_step(c, SIP_SESSION_ACTIVE, 0);
 	return true;
@@ -329,14 +346,18 @@ static void take_message(const struct asked *q, struct call *c)
 	}
 }
 
-/* Documents of another kind are about conferences. */
-static void informed(const struct asked *q, struct call *c)
+/* INFO or NOTIFY. Documents of another kind are about conferences (INFO), or change nothing here (NOTIFY). */
+static void informed(const struct asked *q, enum sip_method method, struct call *c)
 {
 	struct deliver_request who = { 0 };
 	enum xfed_reason reason = judge_inside(q, c, &who);
 	if (reason != XFED_REASON_NONE) {
 		refuse_inside(q, c, reason, xfed_span_make(NULL, 0));
-	} else if (!is_aside(q, c)) {
+	} else if (is_aside(q, c)) {
+		return;
+	} else if (method == SIP_METHOD_NOTIFY) {
+		sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+	} else {
 		refuse_inside(q, c, XFED_REASON_SIP_CONTENT_UNSUPPORTED, q->m->media_type);
 	}
 }
@@ -407,19 +428,20 @@ static void inside(const struct asked *q, enum sip_method method, struct call *c
 		break;
 	case SIP_METHOD_BYE:
 		sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+		c->session->why.response = q->m; /* its ms-diagnostics belong into the log */
 		call_step(c, SIP_SESSION_ENDED, 0);
 		break;
 	case SIP_METHOD_MESSAGE:
 		take_message(q, c);
 		break;
 	case SIP_METHOD_INFO:
-		informed(q, c);
+	case SIP_METHOD_NOTIFY:
+		informed(q, method, c);
 		break;
 	case SIP_METHOD_UPDATE:
 		updated(q, c);
 		break;
-	default: /* NOTIFY of a failure that the client has seen, which changes nothing here; the layer hands out no others */
-		sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+	default: /* the layer hands out no others */
 		break;
 	}
 }

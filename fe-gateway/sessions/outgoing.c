@@ -208,7 +208,7 @@ void call_response(void *data, uint64_t id, const struct sip_message *m, uint64_
 	if (!c || m->status < 200) {
 		return;
 	}
-	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m->status);
+	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m);
 	if (m->status < 300) {
 		accepted(c, m, dialog);
 	} else if (trunk_send_challenged(&c->send, m)) {

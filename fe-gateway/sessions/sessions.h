@@ -12,6 +12,7 @@
 
 #include "core/core.h"
 #include "deliver/deliver.h"
+#include "interwork/imdn.h"
 #include "interwork/typing.h"
 #include "journal/journal.h"
 #include "policy/policy.h"
@@ -41,6 +42,8 @@ struct sessions_user {
 	void (*failed)(void *data, uint64_t id, const struct session_failure *why);
 	/* To be answered by trunk_respond(); from sessions_taken() to sessions_settled() the call is not ended by us. */
 	void (*message)(void *data, const struct sip_incoming *rq, const struct session_message *m);
+	/* The user's client says what has become of a message of ours that it has accepted with this Message-Id before; bare JIDs. */
+	void (*told)(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what);
 	/* The user begins or stops to type, and the contact is to be told: COMPOSING or PAUSED; bare JIDs. */
 	void (*typing)(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 };
@@ -65,6 +68,18 @@ struct sessions_load {
 	size_t sessions, calls;
 };
 struct sessions_load sessions_load(const struct sessions *ss);
+
+/* A call, for operators; borrowed until the loop runs on. */
+struct sessions_call {
+	uint64_t id;
+	struct xfed_span local, remote, call_id; /* call_id: data NULL where it has no dialog yet */
+	bool is_ours;				 /* we have sent the INVITE: the contact has begun */
+	const char *state;			 /* "inviting", "held", "open", "ending": sip/session.h */
+	uint64_t idle_ms;
+	unsigned under_way; /* messages without a final response */
+};
+/* The one with the lowest number above `after`; in the order of numbers, from 0. False: there are no more. */
+bool sessions_next(const struct sessions *ss, uint64_t after, struct sessions_call *out);
 
 /* ---- messages of ours ---- */
 

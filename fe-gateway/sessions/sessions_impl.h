@@ -49,7 +49,7 @@ struct session {
 	uint64_t waiter; /* of sessions_want() */
 	uint64_t share;	 /* keys of the tallies */
 	uint64_t user;
-	struct session_failure why;	/* of the event that is being stepped */
+	struct session_failure why;	/* of the event that is being stepped; `response` may be a BYE */
 	uint64_t until_ms;		/* of the last sessions_want() */
 	bool must_tell_open;		/* the waiter, when the call has been accepted in fact */
 	bool must_want_again;		/* as it will not be */

@@ -18,6 +18,7 @@ const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind)
 #define WORD(id, word, ...) word,
 static const char *const levels[] = { RT_LEVEL_WORDS(WORD, WORD) NULL };
 static const char *const kinds[] = { RT_KIND_WORDS(WORD, WORD) NULL };
+static const char *const sips[] = { RT_SIP_WORDS(WORD, WORD) NULL };
 static const char *const products[] = { RT_PRODUCT_WORDS(WORD, WORD) NULL };
 static const char *const forms[] = { RT_FORM_WORDS(WORD, WORD) NULL };
 static const char *const relations[] = { RT_RELATION_WORDS(WORD, WORD) NULL };
@@ -26,6 +27,7 @@ bool rt_arg_has_word(enum rt_arg_kind kind, const char *word)
 {
 	const char *const *words = kind == RT_ARG_LEVEL	     ? levels
 				   : kind == RT_ARG_KIND     ? kinds
+				   : kind == RT_ARG_SIP	     ? sips
 				   : kind == RT_ARG_PRODUCT  ? products
 				   : kind == RT_ARG_FORM     ? forms
 				   : kind == RT_ARG_RELATION ? relations

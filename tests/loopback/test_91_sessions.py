@@ -86,6 +86,13 @@ def sessions(inst):
 BOB = "sip:bob@partner.example"
 
 
+def failure(inst, tools, mentions):
+    """The newest failure whose text has the words."""
+    found = wait_until("a failure that says " + mentions, lambda: [f for f in inst.gateway.control("failures", "list", partner="partner.example")[
+        "failures"] if mentions in f["text"]], 20)
+    return inst.gateway.ctl(tools, "failures", "show", str(found[0]["id"]), check=False)[1]
+
+
 # ---- opened by either side ----
 
 def test_opened_by_the_contact(partner, person):
@@ -243,6 +250,30 @@ def test_an_invite_that_is_refused_refuses_what_waits(lync, partner, person, sta
     alice.on_invite, text = 200, words("again")
     partner.say("bob", jid(alice), text)
     alice.wait_text(text)
+
+
+def test_what_a_server_says_to_administrators(lync, partner, person, tools):
+    """ms-diagnostics is in the log, among the failures and in status, and the contact hears nothing of it."""
+    alice, mark = person(), lync.gateway.process.mark()
+    said = [("ms-diagnostics", '1018;reason="Parsing\x07failure %s";source="fe.corp.example"' % alice.epid)]
+    words_said = "ms-diagnostics 1018 of fe.corp.example: Parsing failure " + alice.epid
+    for where, status in (("on_invite", 504), ("on_message", 405)):
+        ident = words("id")
+        setattr(alice, where, (status, said))
+        partner.say("bob", jid(alice), "refuse me", id=ident)
+        got = partner.wait_error(ident)
+        assert alice.epid not in " ".join(str(x) for x in got), got
+        setattr(alice, where, 200)
+        line = lync.gateway.process.wait_line(r"event=delivery\.refused .*sip_status=%d .*%s" % (status, alice.epid), 20, mark)
+        assert 'diagnostics="%s"' % words_said in line, line
+    assert words_said in failure(lync, tools, alice.epid)
+    hop = [h for h in lync.gateway.control("status", "")["sip"] if h.get("refusals")]
+    assert hop[0]["refusals"]["status"] == 504 and hop[0]["refusals"]["text"] == words_said, hop
+    assert words_said in lync.gateway.ctl(tools, "status", check=False)[1]
+    answer, d = person("d" + alice.epid).invite(BOB)
+    assert alice.ask(d, "BYE", headers=said).status == 200
+    line = lync.gateway.process.wait_line(r"event=session\.ended .*" + d.call_id, 20, mark)
+    assert 'diagnostics="%s"' % words_said in line, line
 
 
 @pytest.mark.parametrize("status, condition", [(415, "not-acceptable"), (480, "recipient-unavailable"), (486, None), (500, "internal-server-error"),
@@ -534,6 +565,52 @@ def test_a_late_error_is_a_notify_in_the_session(partner, person, refusal):
 
 # ---- bad input ----
 
+
+LOST = ('<?xml version="1.0"?><imdn xmlns="http://schemas.microsoft.com/rtc/2005/08/imdn"><message-id>%s</message-id>'
+        '<recipient uri="&lt;%s&gt;"><status>%d</status><entry><key>ms-diagnostics</key>'
+        '<value>6001;source="fe.corp.example";reason="Gone %s"</value></entry></recipient></imdn>')
+
+
+@pytest.mark.parametrize("method", ["NOTIFY", "MESSAGE", "INFO"])
+def test_what_the_client_says_was_lost_is_told(lync, partner, person, refusal, method):
+    """A text that was accepted with a Message-Id, and that the client says later has not been delivered: its sender hears of it once."""
+    alice, text, ident, mark = person(), words("lost"), words("id"), lync.gateway.process.mark()
+    name = token()
+    alice.on_message = (202, [("Message-Id", name)])
+    partner.say("bob", jid(alice), text, id=ident)
+    alice.wait_text(text)
+    d, lost = alice.dialogs[0], LOST % (name, alice.uri, 480, alice.epid)
+    unknown = lync.gateway.metric("xfed_dropped_total", rule="imdn-unknown") or 0
+    with refusal("sip.user.offline"):
+        assert alice.ask(d, method, body=lost, content_type="application/ms-imdn+xml").status == 200
+        got = partner.wait_error(ident)
+    assert got[0] == "recipient-unavailable" and "sip.user.offline" in got[2] and alice.epid not in got[2], got
+    line = lync.gateway.process.wait_line(r"event=delivery\.error-late .*" + alice.epid, 20, mark)
+    assert 'diagnostics="ms-diagnostics 6001 of fe.corp.example: Gone %s"' % alice.epid in line, line
+    for body in (lost, LOST % ("no", alice.uri, 480, "x")):     # a second time, and of no message of ours
+        assert alice.ask(d, method, body=body, content_type="application/ms-imdn+xml").status == 200
+    wait_until("both are counted", lambda: lync.gateway.metric("xfed_dropped_total", rule="imdn-unknown") == unknown + 2, 20)
+    alice.on_message, text = 200, words("next")
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") == d.call_id
+
+
+def test_what_the_client_says_was_delivered_is_told_nobody(lync, partner, person):
+    alice, text, ident = person(), words("fine"), words("id")
+    alice.on_message = (202, [("Message-Id", "2")])
+    partner.say("bob", jid(alice), text, id=ident)
+    alice.wait_text(text)
+    d = alice.dialogs[0]
+    mark = len(partner.inbox.items)
+    assert alice.ask(d, "NOTIFY", body=LOST.split("<recipient")[0] % "2" + "</imdn>", content_type="application/ms-imdn+xml").status == 200
+    unread = lync.gateway.metric("xfed_dropped_total", rule="imdn-unread") or 0
+    assert alice.ask(d, "NOTIFY", body="<imdn>", content_type="application/ms-imdn+xml").status == 200
+    assert lync.gateway.metric("xfed_dropped_total", rule="imdn-unread") == unread + 1
+    answer = alice.say(d, text)
+    assert answer.status == 202 and partner.wait_body(text, since=mark)
+    assert not [s for s in partner.inbox.items[mark:] if s.get("type") == "error"]
+
+
 @pytest.mark.parametrize("name, kwargs, status, code", [
     ("no description", dict(sdp="", content_type=None), 488, "sip.session.description"),
     ("broken", dict(sdp="nothing of the kind"), 488, "sip.session.description"),
@@ -775,3 +852,50 @@ def test_a_contact_that_floods_typing_does_not_flood_the_client(partner, person)
     partner.say("bob", jid(alice), text)
     alice.wait_text(text, 30, since)
     assert 2 <= len([m for m in alice.sip.inbox.items[since:] if m.method == "INFO" and m.uri("to") == alice.uri]) <= 200
+
+
+# ---- sip list ----
+
+def test_sip_list(lync, partner, person, fe, tools):
+    """Connections, sessions and transactions, in pages that go on where what the page before ended with is gone."""
+    def ask(*words_, **kwargs):
+        return lync.gateway.ctl(tools, "sip", "list", *words_, **kwargs)
+
+    def mine(d):
+        return [s for s in ask("kind=session", "limit=1000", as_json=True)["sip"] if s.get("call_id") == d.call_id]
+    alice, carol = person(), person()
+    _, first = alice.invite(BOB)
+    text = words("listed")
+    partner.say("bob", jid(carol), text)
+    carol.wait_text(text)
+    second = carol.dialogs[0]
+    (one,), (two,) = mine(first), mine(second)
+    assert (one["user"], one["contact"], one["opened_by"], one["state"]) == (jid(alice), "bob@partner.example", "user", "open"), one
+    assert (two["user"], two["opened_by"], two["state"], two["under_way"]) == (jid(carol), "contact", "open", 0), two
+    # what continues after the first one is the second, also when the first one is over
+    for _ in range(2):
+        page = lync.gateway.control("sip", "list", kind="session", limit=1, after="session %d" % one["id"])
+        assert page["sip"] == [mine(second)[0]] and page["counts"]["sessions"] >= 1, page
+        if first.is_open:
+            assert alice.bye(first).status == 200
+            wait_until("the first session is over", lambda: not mine(first), 20)
+    # a message that nobody answers is a transaction, and under way in its session
+    carol.on_message, text = None, words("silent")
+    partner.say("bob", jid(carol), text)
+    sent = carol.wait_text(text)
+    found = [t for t in ask("kind=transaction", "limit=5000", as_json=True)["sip"] if t.get("call_id") == sent.get("call-id") and t["state"] == "trying"]
+    assert [(t["direction"], t["method"], t["transport"]) for t in found] == [("out", "MESSAGE", "TCP")], found
+    assert mine(second)[0]["under_way"] == 1
+    peer = "%s:%d" % alice.flow.local
+    found = [c for c in ask(as_json=True)["sip"] if c["kind"] == "connection" and c["address"] == peer]
+    assert [(c["direction"], c["transport"], c["state"], c["trusted"], c["neighbour"]) for c in found] == [("in", "TCP", "open", True, False)], found
+    flow = fe.held[sent.branch]
+    flow.send(response_to(sent, 200))
+    shown = ask("limit=1")
+    assert shown.startswith("in all: ") and 'there are more: sip list --after "connection ' in shown, shown
+    whole = lync.gateway.control("sip", "list", limit=500)
+    kinds = [i["kind"] for i in whole["sip"]]
+    assert kinds == sorted(kinds) and set(kinds) == {"connection", "session", "transaction"}, kinds
+    for after in ("session", "session x", "call 1", "session 1 2", " 1"):
+        assert lync.gateway.ask("sip", "list", after=after)["error"]["code"] == "bad-request", after
+    assert lync.gateway.ask("sip", "list", kind="connection", after="session 1")["error"]["code"] == "bad-request"

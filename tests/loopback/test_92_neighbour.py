@@ -131,15 +131,16 @@ def test_presence_too(person):
 
 @pytest.mark.parametrize("sender, to, status, code", [
     ("corp3.example", BOB, 403, "sip.sender.untrusted"), ("foreign.example", BOB, 403, "sip.sender.untrusted"),
-    ("corp.example", "sip:bob@nobody.example", 504, "policy.partner.unlisted"),
+    ("corp.example", "sip:bob@nobody.example", 403, "policy.partner.unlisted"),
     ("corp.example", "sip:carol@corp2.example", 482, "sip.loop.detected"), ("corp.example", "sip:carol@corp3.example", 482, "sip.loop.detected"),
 ])
 def test_from_theirs_to_a_partner(inst, partner, person, sender, to, status, code):
-    """From is of the neighbour's domains, the Request-URI of a listed partner; both on one side is a loop. 504 is the status
-    whose text is true for a user of the dialect; a domain of the standard one gets 403."""
+    """From is of the neighbour's domains, the Request-URI of a listed partner; both on one side is a loop."""
     alice = person(sender)
     with Refusal(inst, code):
         assert alice.invite(to)[0].status == status
+    with Refusal(inst, code):
+        assert alice.sip.message(alice.flow, to, "no", sender=alice.uri).status == status
 
 
 @pytest.mark.parametrize("leaf", ["partner", "fe", None])
@@ -185,3 +186,6 @@ def test_what_the_edge_has_to_be_told(inst, tools):
     status, text = inst.gateway.ctl(tools, "partner", "routes", "--for", "skype", check=False)
     assert "New-CsAllowedDomain -Identity partner.example -ProxyFqdn %s -Comment" % OURS in text, text
     assert "PROBLEM: sip.federation.listen has port %d, and an Edge calls a neighbour at 5061" % inst.federation[1] in text and status == 1, text
+    # nothing of the other way, which its domains do not take: its listener is no matter
+    assert "# gateway: %s, port %d, tls" % (OURS, inst.federation[1]) in text and "names dns:%s" % OURS in text, text
+    assert "New-CsTrustedApplication" not in text and "# Not configured: inside" in text, text

@@ -34,9 +34,10 @@ def test_lync(xfed, routes, listed, product):
     for line in ("New-CsTrustedApplication -ApplicationId xfed -TrustedApplicationPoolFqdn fe.corp.example -Port %d" % port,
                  "$route = New-CsStaticRoute -TLSRoute -Destination fe.corp.example -Port %d -MatchUri \"partner.example\" "
                  "-UseDefaultCertificate $true" % port,
-                 "Enable-CsTopology", "New-CsAllowedDomain -Identity routed.example -ProxyFqdn fe.corp.example -Comment \"XMPP, by xfed\"",
-                 "New-CsAllowedDomain -Identity xn--bcher-kva.example -ProxyFqdn fe.corp.example -Comment \"XMPP, by xfed\""):
+                 "$route = New-CsStaticRoute -TLSRoute -Destination fe.corp.example -Port %d -MatchUri \"xn--bcher-kva.example\" "
+                 "-UseDefaultCertificate $true" % port, "Enable-CsTopology"):
         assert line in text.splitlines(), (line, text)
+    assert "New-CsAllowedDomain" not in text and "# Not configured: as a federated neighbour" in text, text
     assert "# gateway: fe.corp.example, port %d, tls" % port in text and "names dns:fe.corp.example" in text, text
 
 

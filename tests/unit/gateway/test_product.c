@@ -58,9 +58,10 @@ static void lync(void **state)
 					  "-UseDefaultCertificate $true\n"
 					  "Set-CsStaticRoutingConfiguration -Identity global -Route @{Add=$route}\n"
 					  "Enable-CsTopology\n"
-					  "== Or as a federated neighbour: the Edge is told where partners' domains are (Management Shell of the "
+					  "== As a federated neighbour: the Edge is told where partners' domains are (Management Shell of the "
 					  "server)\n"
-					  "# Not beside the static routes above. The certificate of xmpp.example.net has to be signed by a CA that "
+					  "# Not where static routes lead to the gateway. The certificate of xmpp.example.net has to be signed by a "
+					  "CA that "
 					  "the Edge trusts.\n"
 					  "# Firewall: TCP 5062 from the Edge to xmpp.example.net, TCP 5061 back. Port: the Edge calls a ProxyFqdn "
 					  "at 5061.\n"
@@ -73,6 +74,24 @@ static void lync(void **state)
 					  "AlwaysVerifiable "
 					  "-EnabledSharedAddressSpace $false -HostsOCSUsers $false -IsLocal $false\n"
 					  "# in the DNS of the partner: _sipfederationtls._tcp.fabrikam.example. SRV 0 0 5062 xmpp.example.net.\n");
+}
+
+/* Of a way that no domain is configured for, one line. */
+static void lync_one_way(void **state)
+{
+	struct product_facts f = facts;
+	const char *text;
+	f.outside.host = NULL;
+	text = text_of(PRODUCT_LYNC, &f);
+	assert_non_null(strstr(text, "Enable-CsTopology\n== Not configured: as a federated neighbour of an Edge"));
+	assert_null(strstr(text, "New-CsAllowedDomain"));
+	assert_null(strstr(text, "New-CsHostingProvider"));
+	f = facts;
+	f.inside.host = NULL;
+	text = text_of(PRODUCT_LYNC, &f);
+	assert_ptr_equal(strstr(text, "== Not configured: inside, by static routes"), text);
+	assert_null(strstr(text, "New-CsTrustedApplication"));
+	assert_non_null(strstr(text, "New-CsAllowedDomain"));
 }
 
 static void no_next_hop(void **state)
@@ -121,6 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lync),
+		cmocka_unit_test(lync_one_way),
 		cmocka_unit_test(no_next_hop),
 		cmocka_unit_test(proxies),
 		cmocka_unit_test(product_words),

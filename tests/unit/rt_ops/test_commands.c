@@ -54,6 +54,7 @@ static const struct {
 	{ "subscription list [user=USER] [partner=DOMAIN] [limit=N] [after=WHERE]", RT_COMMAND_OF_GATEWAY, false },
 	{ "subscription show ID", RT_COMMAND_OF_GATEWAY, false },
 	{ "subscription remove ID", RT_COMMAND_OF_GATEWAY, true },
+	{ "sip list [kind=KIND] [limit=N] [after=WHERE]", RT_COMMAND_OF_GATEWAY, false },
 	{ "config show", RT_COMMAND_OF_BOTH, false },
 	{ "config check", RT_COMMAND_OF_BOTH, false },
 	{ "config check FILE", RT_COMMAND_OF_XFEDCTL, false },

@@ -486,7 +486,27 @@ static const struct {
 	{ "a subscription that is none", { "subscription", "show", "x7" }, "{}", "",
 		"xfedctl: \"x7\": ID is the number of a subscription, as subscription list shows it\nusage: xfedctl subscription show ID\n", 2 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
-	{ "later, one verb of a noun", { "sip", "list" }, "{}", "", "xfedctl: sip list is not built in this version\n", 2 },
+	{ "later, one verb of a noun", { "penalty", "list" }, "{}", "", "xfedctl: penalty list is not built in this version\n", 2 },
+	{ "what there is with SIP servers", { "sip", "list", "limit=3" },
+		"{\"sip\":[{\"kind\":\"connection\",\"id\":3,\"direction\":\"in\",\"transport\":\"TLS\",\"address\":\"[2001:db8::1]:5061\",\"state\":\"open\","
+		"\"neighbour\":true,\"trusted\":false,\"idle_s\":65,\"names\":[\"dns:a.example\",\"dns:b\\u001b\"]},"
+		"{\"kind\":\"session\",\"id\":9,\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"opened_by\":\"contact\",\"state\":\"open\","
+		"\"under_way\":2,\"idle_s\":1,\"call_id\":\"x1\"},"
+		"{\"kind\":\"transaction\",\"id\":7,\"direction\":\"out\",\"transport\":\"UDP\",\"address\":\"192.0.2.1:5060\",\"state\":\"trying\","
+		"\"method\":\"MESSAGE\",\"call_id\":\"x2\"}],"
+		"\"counts\":{\"connections\":1,\"sessions\":1,\"transactions\":2},\"filter\":{},\"next\":\"transaction 7\"}",
+		"in all: 1 connections, 1 sessions, 2 transactions\n"
+		"\nCONNECTION  DIRECTION  OVER  WITH                           STATE  MAY SEND  IDLE   CERTIFICATE\n"
+		"3           in         TLS   [2001:db8::1]:5061, neighbour  open   no        1m 5s  dns:a.example, dns:b?\n"
+		"\nSESSION  OPENED BY    WITH           STATE  UNDER WAY  IDLE  CALL-ID\n"
+		"9        b@a.example  a@example.com  open   2          1s    x1\n"
+		"\nTRANSACTION  DIRECTION  METHOD   STATE   WITH                CALL-ID\n"
+		"7            out        MESSAGE  trying  UDP 192.0.2.1:5060  x2\n"
+		"\nthere are more: sip list --after \"transaction 7\", or a higher limit=\n", "", 0 },
+	{ "nothing there with SIP servers", { "sip", "list", "kind=session" },
+		"{\"sip\":[],\"counts\":{\"connections\":0,\"sessions\":0,\"transactions\":0}}", "in all: 0 connections, 0 sessions, 0 transactions\n", "", 0 },
+	{ "a kind that is none", { "sip", "list", "kind=calls" }, "{}", "",
+		"xfedctl: \"kind=calls\": kind is connection, session, transaction\nusage: xfedctl sip list [kind=KIND] [limit=N] [after=WHERE]\n", 2 },
 	{ "routes", { "partner", "routes", "--for", "skype" },
 		"{\"for\":\"skype\",\"host\":\"gw1.example\",\"transport\":\"tls\",\"port\":5061,\"certificate\":{\"subject\":\"CN=gw1\",\"issuer\":\"CN=ca\","
 		"\"not_after\":1,\"names\":[\"dns:gw1.example\"]},\"sections\":[{\"title\":\"One\",\"lines\":[\"# why\",\"route[XFED] {\",\"\\ta \\\"b\\\"\"]}],"

@@ -19,7 +19,7 @@
  *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
  *    "edges":    [a status object as above]?,                         gateway: one for each edge, as last reported
  *    "sip":      [{"next_hop", "state": "unused"|"up"|"refuses"|"down", "since", "tried", "worked", "reason"?,
- *                  "refusals"?: {"status", "count", "first", "last"}}]?,     gateway. tried: last asked for anything; worked: last took a
+ *                  "refusals"?: {"status", "count", "first", "last", "text"?}}]?,  gateway. tried: last asked for anything; worked: last took a
  *                                                                  request; 0: never. Refusals of before `worked` are history
  *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?,   gateway: SIP peers that may not send, the last few
  *    "presence": {"watching", "watched", "contacts", "stale", "stale_by": [{"why", "count", "text"}]}?}   gateway: subscriptions; the contacts
@@ -99,6 +99,16 @@
  * subscription show   {"id"}     SUBSCRIPTION with "relation": CONTACT
  * subscription remove {"id"}     SUBSCRIPTION as it was     admin
  *
+ * sip list       {"kind"?: "connection"|"session"|"transaction", "limit"? (100), "after"?}     gateway: what there is between it and SIP servers
+ *   {"sip": [CONNECTION.., SESSION.., TRANSACTION..], "counts": {"connections", "sessions", "transactions"}, of all, "next"?, "filter"?}     pages as
+ *   of contact list, but that they go on also where the last one is gone; in the order in which they began
+ *   CONNECTION = {"kind", "id", "direction": "in"|"out", "transport": "TCP"|"TLS", "address", "state": "open"|"opening", "neighbour": bool, of
+ *                 sip.federation, "trusted": bool, may send as one of our domains, or is ours, "idle_s", "names"?: [of its certificate]}
+ *   SESSION = {"kind", "id", "user", "contact", "opened_by": "user"|"contact", "state": "inviting"|"held"|"open"|"ending", "under_way": messages
+ *              without a final response, "idle_s", "call_id"?}
+ *   TRANSACTION = {"kind", "id", "direction", "transport": also "UDP", "address", "state": "calling"|"trying"|"proceeding"|"completed"|
+ *                  "accepted"|"confirmed", "method"?, "call_id"?}
+ *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
  * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
@@ -163,6 +173,7 @@
 #define RT_KIND_WORDS(FIRST, NEXT)     FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
 #define RT_PRODUCT_WORDS(FIRST, NEXT)  FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
 #define RT_FORM_WORDS(FIRST, NEXT)     FIRST(TABLE, "table", ) NEXT(NFTABLES, "nftables", )
+#define RT_SIP_WORDS(FIRST, NEXT)      FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
 
 #define RT_WORDS_FIRST(id, word, ...) word
@@ -186,6 +197,7 @@
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
 	X(KIND, STRING, RT_WORDS(RT_KIND_WORDS))                                                                                                     \
+	X(SIP, STRING, RT_WORDS(RT_SIP_WORDS))                                                                                                       \
 	X(PRODUCT, STRING, RT_WORDS(RT_PRODUCT_WORDS))                                                                                               \
 	X(FORM, STRING, RT_WORDS(RT_FORM_WORDS))                                                                                                     \
 	X(FILE, STRING, "a file")                                                                                                                    \
