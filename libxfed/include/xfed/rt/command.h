@@ -50,9 +50,9 @@
  *   STEP = {"step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one is a problem.
  *   Steps in their order: policy, own-certificate, dns, tcp, tls, certificate, offers, method, way-back, reverse-dns, reverse; each may
  *   come several times, or not at all behind a problem.
- * partner routes {"domain"?, "for": "lync"|"skype"|"kamailio"|"opensips"}     gateway; of one partner, or of all
+ * partner routes {"domain"?, "for": "lync"|"skype"|"kamailio"|"opensips"|"asterisk"}     gateway; of one partner, or of all
  *   {"for", "host", "transport", "port", "certificate": {"subject", "issuer", "not_after", "names"} or null without tls, "domains": ours as SIP has
- *    them, "partners": theirs, "sections": [{"title", "lines": [TEXT]}]: to be pasted; comments begin with #, "problems": [TEXT]}
+ *    them, "partners": theirs, "sections": [{"title", "lines": [TEXT]}]: to be pasted; comments begin with #, of asterisk with ;, "problems": [TEXT]}
  *
  * dns print     {"domain"?: one of ours}     gateway
  *   {"records": [{"name", "type": "SRV"|"A"|"AAAA"|"TLSA", "data", "why"}]: as in a zone file, "problems": [TEXT]}
@@ -169,9 +169,10 @@
  * The words of arguments that are one of a few, X(id, word, ...): the check, the help, the manual page and the text of an error are made of
  * these. FIRST is for the first, NEXT for the others.
  */
-#define RT_LEVEL_WORDS(FIRST, NEXT)    FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
-#define RT_KIND_WORDS(FIRST, NEXT)     FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
-#define RT_PRODUCT_WORDS(FIRST, NEXT)  FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
+#define RT_LEVEL_WORDS(FIRST, NEXT) FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
+#define RT_KIND_WORDS(FIRST, NEXT)  FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
+#define RT_PRODUCT_WORDS(FIRST, NEXT)                                                                                                                \
+	FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", ) NEXT(ASTERISK, "asterisk", )
 #define RT_FORM_WORDS(FIRST, NEXT)     FIRST(TABLE, "table", ) NEXT(NFTABLES, "nftables", )
 #define RT_SIP_WORDS(FIRST, NEXT)      FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
