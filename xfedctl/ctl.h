@@ -91,6 +91,9 @@ bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
 void ctl_print_lines(const json_t *list, const char *name, FILE *out);
 void ctl_print_remedies(const json_t *steps, FILE *out);
 
+/* Tells why a command that xfedctl carries out itself did not work, as words or as JSON, and returns PROBLEM. */
+enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text);
+
 /* json_object_get() for printing: "" and 0 where absent. */
 const char *ctl_str(const json_t *o, const char *key);
 json_int_t ctl_int(const json_t *o, const char *key);

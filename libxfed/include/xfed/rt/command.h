@@ -173,8 +173,12 @@
 #define RT_KIND_WORDS(FIRST, NEXT)  FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
 #define RT_PRODUCT_WORDS(FIRST, NEXT)                                                                                                                \
 	FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", ) NEXT(ASTERISK, "asterisk", )
-#define RT_FORM_WORDS(FIRST, NEXT)     FIRST(TABLE, "table", ) NEXT(NFTABLES, "nftables", )
-#define RT_SIP_WORDS(FIRST, NEXT)      FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
+#define RT_FORM_WORDS(FIRST, NEXT) FIRST(TABLE, "table", ) NEXT(NFTABLES, "nftables", )
+#define RT_SIP_WORDS(FIRST, NEXT)  FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
+#define RT_ROLE_WORDS(FIRST, NEXT) FIRST(EDGE, "edge", ) NEXT(SIP, "sip", ) NEXT(PANEL, "panel", )
+#define RT_KEY_KIND_WORDS(FIRST, NEXT)                                                                                                               \
+	FIRST(P256, "ecdsa-p256", )                                                                                                                  \
+	NEXT(P384, "ecdsa-p384", ) NEXT(RSA2048, "rsa-2048", ) NEXT(RSA3072, "rsa-3072", ) NEXT(RSA4096, "rsa-4096", ) NEXT(SAME, "same", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
 
 #define RT_WORDS_FIRST(id, word, ...) word
@@ -207,6 +211,10 @@
 	X(KEY, STRING, "a key such as limits.connections")                                                                                           \
 	X(VALUE, STRING, "a value; '' for the default")                                                                                              \
 	X(SETTING, ARRAY, "KEY=VALUE; KEY= for the default")                                                                                         \
+	X(ROLE, STRING, RT_WORDS(RT_ROLE_WORDS))                                                                                                     \
+	X(KEY_KIND, STRING, RT_WORDS(RT_KEY_KIND_WORDS))                                                                                             \
+	X(DOMAINS, ARRAY, "domains such as example.com")                                                                                             \
+	X(FILES, ARRAY, "files")                                                                                                                     \
 	X(FLAG, TRUE, "said or not")                                                                                                                 \
 	X(TEXT, STRING, "a text")                                                                                                                    \
 	X(NOUN, STRING, "a noun")
@@ -223,7 +231,8 @@ struct rt_arg_info {
 	const char *what;
 };
 const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind);
-bool rt_arg_has_word(enum rt_arg_kind kind, const char *word); /* true for a kind that is not one of a few words */
+bool rt_arg_has_word(enum rt_arg_kind kind, const char *word);	 /* true for a kind that is not one of a few words */
+int rt_arg_word_number(enum rt_arg_kind kind, const char *word); /* which of those it is, from 0; -1: none */
 
 enum rt_arg_place {
 	RT_ARG_NEEDED,
@@ -243,7 +252,7 @@ struct rt_command_arg {
 
 enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_OF_XFEDCTL, RT_COMMAND_OF_INTERNAL };
 
-#define RT_COMMAND_ARGS_MAX 5
+#define RT_COMMAND_ARGS_MAX 14
 
 struct rt_command {
 	const char *noun, *verb; /* verb "" where there is none */
@@ -260,7 +269,7 @@ enum {
 };
 extern const struct rt_command rt_commands[RT_COMMAND_COUNT];
 
-#define RT_COMMAND_WORDS 128
+#define RT_COMMAND_WORDS 384
 /* "failures list [DOMAIN] [since=TIME]", as in a usage line. */
 const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WORDS]);
 
