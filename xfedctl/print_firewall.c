@@ -101,6 +101,7 @@ static const char *protocol_of(const json_t *row)
 static void print_rule(const json_t *result, const json_t *row, FILE *out)
 {
 	char peer[1400], set[4096];
+	const char *own = ctl_str(row, "own");
 	bool is_any = json_array_size(json_object_get(row, "networks")) == 0;
 	fprintf(out, "\t\t# ");
 	ctl_text(out, peer_of(row, peer));
@@ -108,7 +109,8 @@ static void print_rule(const json_t *result, const json_t *row, FILE *out)
 	ctl_text(out, ctl_str(row, "why"));
 	fprintf(out, "\n");
 	for (int v6 = 0; v6 < 2 && !is_any; v6++) {
-		if (set_of(row, v6, set)[0]) {
+		bool is_reachable = !own[0] || is_v6(own) == (v6 != 0); /* nft refuses a rule of both families */
+		if (is_reachable && set_of(row, v6, set)[0]) {
 			print_match(result, row, out);
 			fprintf(out, "%s %s { %s } %s dport %lld accept\n", v6 ? "ip6" : "ip", is_out(row) ? "daddr" : "saddr", set, protocol_of(row),
 				(long long)ctl_int(row, "port"));

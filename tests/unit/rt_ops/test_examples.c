@@ -138,7 +138,7 @@ static void gateway(void **state)
 	whole->domains.items[0].presence = plain->domains.items[0].presence;
 	differing[0] = '\0';
 	rt_conf_diff(&config_table, plain, whole, note, NULL);
-	assert_string_equal(differing, FEDERATION "dialback.secret_file http.listen ");
+	assert_string_equal(differing, "sip.certificate sip.key sip.ca " FEDERATION "dialback.secret_file http.listen ");
 	config_free(plain);
 	config_free(whole);
 	free(text);
