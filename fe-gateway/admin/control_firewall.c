@@ -26,20 +26,15 @@ static void add_networks(json_t *list, const struct rt_conf_strings *texts)
 	}
 }
 
-/* Who may send to a listener: the addresses of all domains, or anybody where names of certificates are enough. */
+/* Who may send to a listener: the addresses of all domains; over tls names of certificates decide, wherever they come from. */
 static json_t *senders(const struct config *c, enum rt_conf_transport transport)
 {
 	json_t *list = json_array();
-	bool is_open = false;
 	for (size_t i = 0; i < c->domains.count; i++) {
 		const struct config_domain *d = &c->domains.items[i];
-		is_open = is_open || (transport == RT_TRANSPORT_TLS && d->peers.count > 0 && !d->federated);
-		if (!d->federated && (transport != RT_TRANSPORT_UDP || d->udp_trusted)) {
+		if (!d->federated && transport != RT_TRANSPORT_TLS && (transport != RT_TRANSPORT_UDP || d->udp_trusted)) {
 			add_networks(list, &d->peer_addresses);
 		}
-	}
-	if (is_open) {
-		json_array_clear(list);
 	}
 	return list;
 }
@@ -51,7 +46,7 @@ static void add_sip(json_t *rows, const struct config *c)
 		rt_firewall_add(rows, &(struct rt_firewall_row){ .protocol = a->transport == RT_TRANSPORT_UDP ? "udp" : "tcp",
 					      .own = a->host,
 					      .networks = senders(c, a->transport),
-					      .peer = a->transport == RT_TRANSPORT_TLS ? "SIP servers, by certificate or address" : "SIP servers",
+					      .peer = a->transport == RT_TRANSPORT_TLS ? "SIP servers, by their certificates" : "SIP servers",
 					      .port = a->port,
 					      .why = "SIP requests of our users" });
 	}

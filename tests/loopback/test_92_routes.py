@@ -92,3 +92,18 @@ def test_asterisk_comments_are_its_own(routes, listed):
     status, text = routes("--for", "asterisk")
     assert status == 0 and "pjsip:xfed/sip:${EXTEN}@routed.example" in text, text
     assert all(line[:1] in ("", ";", "[") or " = " in line or line.startswith(("exten => ", " same => ")) for line in text.splitlines()), text
+
+
+def test_a_transport_that_may_be_used(install, started, tools):
+    """Where no domain has names of certificates, nobody may send over tls, although there is a listener."""
+    inst = install("untold")
+    for domain in inst.gateway_config["domains"]:
+        domain.pop("peers", None)
+    inst.list_partner("partner.example")
+    inst.write_configs()
+    try:
+        started(inst)
+        status, text = inst.gateway.ctl(tools, "partner", "routes", "--for", "kamailio", check=False)
+        assert status == 0 and "# gateway: fe.corp.example, port %d, tcp" % inst.sip[1] in text, text
+    finally:
+        inst.stop()

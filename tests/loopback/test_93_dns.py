@@ -153,7 +153,7 @@ def test_firewall_table(world, tools):
     assert status == 0, text
     assert re.search(r"^gw1 +127\.0\.0\.1 +tcp +%d +the channel to this edge$" % world.channel[1], text, re.M), text
     assert re.search(r"^SIP servers: 127\.0\.0\.1 +gw1: 127\.0\.0\.1 +tcp +%d " % world.sip[1], text, re.M), text
-    assert re.search(r"^SIP servers, by certificate or address +gw1: 127\.0\.0\.1 +tcp +%d " % world.sips[1], text, re.M), text
+    assert re.search(r"^SIP servers, by their certificates +gw1: 127\.0\.0\.1 +tcp +%d " % world.sips[1], text, re.M), text
 
 
 @pytest.mark.skipif(not shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin"), reason="no nftables")

@@ -188,7 +188,8 @@ def test_only_what_is_marked_has_to_be_filled_in(installed, etc, scratch, daemon
         with open(os.path.join(root, name.replace("fabrikam.example", "partner.example")), "w", encoding="utf-8") as f:
             f.write(localise(text, root, certs))
     done = run(program(installed, daemon), "-c", os.path.join(root, config), "--check-config", check=False)
-    assert done.returncode == 0 and "warning" not in done.stdout, done.stdout
+    warnings = [line for line in done.stdout.splitlines() if ": warning: " in line and certs not in line]  # the keys of the test are everybody's
+    assert done.returncode == 0 and not warnings, done.stdout
 
 
 def localise(text, root, certs):
