@@ -1,7 +1,6 @@
 /* config export: what is configured on this host, but its keys, in one file. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,7 +10,10 @@
 #include "cert_run.h"
 #include "export_file.h"
 #include "fe-gateway/policy/access_file.h"
+#include "place.h"
 #include "xfed/mem.h"
+
+#define MARK "# What is configured here for xfed" /* how such a file begins */
 
 struct exporting {
 	struct cert_run *run;
@@ -142,8 +144,8 @@ static int print_head(const struct exporting *x, struct xfed_buf *out)
 	size_t i;
 	json_t *path;
 	int rc = xfed_buf_printf(out,
-		"# What is configured here for xfed, as of %s (version " XFED_VERSION "). xfedctl config import FILE brings it into force.\n"
-		"# Not in it are keys and passwords, the store, and what lies elsewhere%s\n",
+		MARK ", as of %s (version " XFED_VERSION "). xfedctl config import FILE brings it into force.\n"
+		     "# Not in it are keys and passwords, the store, and what lies elsewhere%s\n",
 		ctl_time((json_int_t)time(NULL), now), json_array_size(x->left_out) > 0 ? ":" : ".");
 	json_array_foreach(x->left_out, i, path) {
 		rc = rc == XFED_OK ? xfed_buf_printf(out, "#   %s\n", json_string_value(path)) : rc;
@@ -151,26 +153,19 @@ static int print_head(const struct exporting *x, struct xfed_buf *out)
 	return rc;
 }
 
-static enum ctl_exit write_file(struct exporting *x, const char *path, struct xfed_span text)
+static enum ctl_exit write_file(const struct exporting *x, const char *path, struct xfed_span text)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		return cert_run_fail(x->run, "%s: %s", path, errno == EEXIST ? "is there already" : strerror(errno));
+	struct place to;
+	enum ctl_exit rc = place_open(x->run->options, path, &to);
+	rc = rc == CTL_FINE ? place_check(&to, MARK) : rc;
+	int fd = rc == CTL_FINE ? place_begin(&to) : -1;
+	rc = fd >= 0 ? place_write(&to, fd, text) : CTL_PROBLEM;
+	rc = rc == CTL_FINE ? place_end(&to, fd) : rc;
+	if (fd >= 0) {
+		close(fd);
 	}
-	bool is_done = true;
-	while (is_done && text.len > 0) {
-		ssize_t n = write(fd, text.data, text.len);
-		is_done = n > 0;
-		text = is_done ? xfed_span_make(text.data + n, text.len - (size_t)n) : text;
-	}
-	is_done = is_done && fsync(fd) == 0;
-	int err = errno;
-	close(fd);
-	if (!is_done) {
-		unlink(path);
-		return cert_run_fail(x->run, "%s: cannot be written: %s", path, strerror(err));
-	}
-	return CTL_FINE;
+	place_close(&to);
+	return rc;
 }
 
 static enum ctl_exit export(struct exporting *x, const char *path) {

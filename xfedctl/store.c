@@ -4,82 +4,28 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "change.h"
+#include "place.h"
 
-struct place {
-	int dir;
-	char path[PATH_MAX], name[NAME_MAX + 1];
-	char temporary[NAME_MAX + 1]; /* a file that is not in its place yet; "": none */
-};
+#define MARK "SQLite format 3" /* how such a file begins */
 
 static enum ctl_exit fail(const struct change *c, const char *path, const char *what)
 {
-	return change_refuse(c, "%s: %s: %s", path, what, strerror(errno));
+	return place_fail(c->options, path, what);
 }
 
-static void place_close(struct place *p)
-{
-	if (p->temporary[0]) {
-		unlinkat(p->dir, p->temporary, 0);
-	}
-	if (p->dir >= 0) {
-		close(p->dir);
-	}
-	p->dir = -1;
-}
-
-static enum ctl_exit place_open(const struct change *c, const char *path, struct place *p)
-{
-	char copy[PATH_MAX];
-	*p = (struct place){ .dir = -1 };
-	if (snprintf(p->path, sizeof(p->path), "%s", path) >= (int)sizeof(p->path) || strlen(path) == 0) {
-		return change_refuse(c, "%.100s...: the path is too long", path);
-	}
-	snprintf(copy, sizeof(copy), "%s", path);
-	snprintf(p->name, sizeof(p->name), "%s", basename(copy));
-	snprintf(copy, sizeof(copy), "%s", path);
-	p->dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return p->dir >= 0 ? CTL_FINE : fail(c, copy, "nothing can be written there");
-}
-
-/* A new hidden file there, for us alone; -1: why not has been told. */
-static int place_begin(const struct change *c, struct place *p)
-{
-	uint64_t number;
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-		fail(c, p->path, "no random numbers");
-		return -1;
-	}
-	snprintf(p->temporary, sizeof(p->temporary), ".xfedctl-%016llx", (unsigned long long)number);
-	int fd = openat(p->dir, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		p->temporary[0] = '\0';
-		fail(c, p->path, "nothing can be written there");
-	}
-	return fd;
-}
-
-static enum ctl_exit copy_bytes(const struct change *c, int from, const char *from_path, int to, const char *to_path)
+static enum ctl_exit copy_bytes(const struct change *c, int from, const char *from_path, int to, const struct place *p)
 {
 	static char chunk[1 << 16];
-	ssize_t n;
-	while ((n = read(from, chunk, sizeof(chunk))) > 0) {
-		for (ssize_t done = 0, w; done < n; done += w) {
-			w = write(to, chunk + done, (size_t)(n - done));
-			if (w < 0) {
-				return fail(c, to_path, "cannot be written");
-			}
-		}
+	enum ctl_exit rc = CTL_FINE;
+	ssize_t n = 1;
+	while (rc == CTL_FINE && (n = read(from, chunk, sizeof(chunk))) > 0) {
+		rc = place_write(p, to, xfed_span_make(chunk, (size_t)n));
 	}
-	if (n < 0) {
-		return fail(c, from_path, "cannot be read");
-	}
-	return fsync(to) == 0 ? CTL_FINE : fail(c, to_path, "cannot be written");
+	return n < 0 ? fail(c, from_path, "cannot be read") : rc;
 }
 
 /* A file and no FIFO or device, which would have no end. */
@@ -119,16 +65,11 @@ static enum ctl_exit tell(const struct change *c, const json_t *j, void (*print)
 static enum ctl_exit fetch(const struct change *c, const char *made, struct place *to)
 {
 	struct place from;
-	enum ctl_exit rc = place_open(c, made, &from);
+	enum ctl_exit rc = place_open(c->options, made, &from);
 	int in = rc == CTL_FINE ? open_source(c, from.dir, from.name, made, O_NOFOLLOW) : -1;
-	int out = in >= 0 ? place_begin(c, to) : -1;
-	rc = out >= 0 ? copy_bytes(c, in, made, out, to->path) : CTL_PROBLEM;
-	if (rc == CTL_FINE && renameat2(to->dir, to->temporary, to->dir, to->name, RENAME_NOREPLACE) != 0) {
-		rc = fail(c, to->path, "cannot be put in its place");
-	} else if (rc == CTL_FINE) {
-		to->temporary[0] = '\0';
-		rc = fsync(to->dir) == 0 ? CTL_FINE : fail(c, to->path, "may be lost when the machine stops now");
-	}
+	int out = in >= 0 ? place_begin(to) : -1;
+	rc = out >= 0 ? copy_bytes(c, in, made, out, to) : CTL_PROBLEM;
+	rc = rc == CTL_FINE ? place_end(to, out) : rc;
 	if (in >= 0) {
 		close(in);
 	}
@@ -152,13 +93,8 @@ static enum ctl_exit backup(struct change *c, const char *file)
 	struct place to;
 	char made[PATH_MAX];
 	json_t *args, *copied = NULL, *gone = NULL;
-	enum ctl_exit rc = place_open(c, file, &to);
-	if (rc == CTL_FINE && faccessat(to.dir, to.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		rc = change_refuse(c, "%s: is there already", file);
-	}
-	if (rc == CTL_FINE && faccessat(to.dir, ".", W_OK | X_OK, AT_EACCESS) != 0) {
-		rc = fail(c, file, "nothing can be written there");
-	}
+	enum ctl_exit rc = place_open(c->options, file, &to);
+	rc = rc == CTL_FINE ? place_check(&to, MARK) : rc;
 	if (rc == CTL_FINE) {
 		args = words(c);
 		rc = change_ask(c, "snapshot", args, &copied);
@@ -211,8 +147,8 @@ static enum ctl_exit give_away(const struct change *c, const struct place *p, in
 static enum ctl_exit bring(const struct change *c, const char *file, struct place *to)
 {
 	int in = open_source(c, AT_FDCWD, file, file, 0);
-	int out = in >= 0 ? place_begin(c, to) : -1;
-	enum ctl_exit rc = out >= 0 ? copy_bytes(c, in, file, out, to->path) : CTL_PROBLEM;
+	int out = in >= 0 ? place_begin(to) : -1;
+	enum ctl_exit rc = out >= 0 ? copy_bytes(c, in, file, out, to) : CTL_PROBLEM;
 	rc = rc == CTL_FINE ? give_away(c, to, out) : rc;
 	if (in >= 0) {
 		close(in);
@@ -243,7 +179,7 @@ static enum ctl_exit restore(struct change *c, const char *file)
 	struct place to;
 	char staged[PATH_MAX + NAME_MAX];
 	json_t *taken = NULL;
-	enum ctl_exit rc = place_open(c, c->config->store.sqlite, &to);
+	enum ctl_exit rc = place_open(c->options, c->config->store.sqlite, &to);
 	rc = rc == CTL_FINE ? bring(c, file, &to) : rc;
 	if (rc == CTL_FINE) {
 		json_t *args = words(c);

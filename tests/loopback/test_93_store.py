@@ -152,9 +152,13 @@ def test_what_is_not_restored(own, tools, spoil, said):
 
 def test_what_is_not_backed_up(own, tools):
     file = own.dir + "/copy.db"
-    for path, said in ((own.dir + "/none/copy.db", "No such file"), ("/proc/copy.db", "nothing can be written there"), (own.dir + "/gateway.yaml", "is there already")):
+    for path, said in ((own.dir + "/none/copy.db", "No such file"), ("/proc/copy.db", "nothing can be written there"), (own.dir + "/gateway.yaml", "is there already, and is something else")):
         status, text = ctl(own, tools, "store", "backup", path)
         assert status == 1 and said in text and len(text.splitlines()) == 1, text
+    os.symlink(own.dir + "/gateway.yaml", own.dir + "/link.db")
+    assert ctl(own, tools, "store", "backup", own.dir + "/link.db")[0] == 1
+    assert ctl(own, tools, "store", "backup", file)[0] == 0 and ctl(own, tools, "store", "backup", file)[0] == 0, "a copy of before is replaced"
+    os.unlink(file)
     own.gateway.stop()
     status, text = ctl(own, tools, "store", "backup", file)
     assert status == 1 and "the service does not run" in text and not os.path.exists(file), text
