@@ -23,6 +23,7 @@ struct dns_job {
 	char server[RT_ADDR_TEXT];
 	uint64_t began_ms;
 	size_t pending;
+	bool is_lost; /* the edge answers no more: nothing further is asked */
 };
 
 struct dns_ask {
@@ -144,6 +145,7 @@ static void on_answered(void *user, const struct channel_edge *l, bool ok, json_
 	json_object_set_new(k->answers, q->key, is_one ? json_incref(answer) : json_pack("{s:s, s:[]}", "status", "silent", "records"));
 	xfed_free(q);
 	k->pending--;
+	k->is_lost = k->is_lost || !answer;
 	ask_more(k);
 }
 
@@ -182,7 +184,7 @@ static void leave_unasked(struct dns_job *k)
 
 static void ask_more(struct dns_job *k)
 {
-	bool may_ask = core_now(k->admin->core) - k->began_ms < ALL_MS;
+	bool may_ask = !k->is_lost && core_now(k->admin->core) - k->began_ms < ALL_MS;
 	while (k->pending < ASK_AT_ONCE && may_ask) {
 		if (json_array_size(k->waiting) == 0 && k->pending == 0) { /* the answers may lead to further questions */
 			json_decref(k->waiting);
