@@ -185,6 +185,29 @@ def test_a_damaged_store_is_replaced(public, tools):
     assert ctl(own, tools, "store", "backup", file)[0] == 0
     own.gateway.stop()
     other_file(own.dir + "/gateway.db")
-    shutil.copy(file, own.dir + "/gateway.db.restore")  # what store restore does, while there is no gateway to ask
+    status, text = ctl(own, tools, "store", "restore", file)
+    assert status == 1 and "the service does not run" in text, text
+    status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    assert status == 0 and own.dir + "/gateway.db.restore" in text, text
     own.gateway.start().wait_ready()
+    status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    assert status == 1 and "gw1 runs" in text, text
     assert [c["contact"] for c in own.gateway.control("contact", "list")["contacts"]] == ["kept@public.example"]
+
+
+def test_a_bad_copy_stops_the_start_and_changes_nothing(own, tools):
+    file = own.dir + "/copy.db"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    change_a_row(file)
+    own.gateway.stop()
+    with open(own.dir + "/gateway.db", "rb") as f:
+        before = f.read()
+    assert ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)[0] == 0
+    own.gateway.start()
+    own.gateway.process.wait_line(r"gateway\.db\.restore: it has been changed since it was made: its hash does not fit", 20)
+    wait_until("the end", lambda: not own.gateway.process.is_running, 20)
+    own.gateway.process = None
+    with open(own.dir + "/gateway.db", "rb") as f:
+        assert f.read() == before
+    os.unlink(own.dir + "/gateway.db.restore")
+    own.gateway.start().wait_ready()

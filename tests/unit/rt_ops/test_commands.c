@@ -69,7 +69,7 @@ static const struct {
 	{ "config export FILE [config=FILE]", RT_COMMAND_OF_XFEDCTL, false },
 	{ "config import FILE [--dry-run] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "store backup FILE", RT_COMMAND_OF_XFEDCTL, true },
-	{ "store restore FILE [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "store restore FILE [--dry-run] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "change snapshot WORDS [NAME]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change forget WORDS [NAME]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change take WORDS FILE [NAME] [--dry-run]", RT_COMMAND_OF_INTERNAL, true },
