@@ -127,6 +127,7 @@ def test_what_is_refused(host, tools, exported, old, new, said):
     before = tree(host)
     status, text = ctl(host, tools, "config", "import", exported)
     assert status == 1 and said in text and len(text.splitlines()) == 1, text
+    assert "does not take" not in text, "no service had to see it: " + text
     assert tree(host) == before
 
 
