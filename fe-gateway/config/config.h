@@ -145,6 +145,11 @@ static inline struct xfed_span config_domain_inside(const struct config_domain *
 {
 	return xfed_span_str(d->sip_domain ? d->sip_domain : d->domain);
 }
+/* Our name in what SIP reads: inside, or at federated neighbours, who are told nothing of the inside. */
+static inline struct xfed_span config_our_name(const struct config *c, bool is_outside)
+{
+	return xfed_span_str(is_outside && c->sip.federation.advertise ? c->sip.federation.advertise : c->sip.advertise);
+}
 /* The oldest TLS for connecting to a server whose certificate has to carry that name. */
 enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name);
 bool config_senders_have_name(const struct config_senders *s, struct xfed_span name); /* compared without regard to case */

@@ -44,10 +44,15 @@ static void count(const struct deliver *d, const struct deliver_origin *origin, 
 	}
 }
 
-static void log_end(const char *event, const struct deliver_origin *origin, const struct deliver_end *e)
+static void log_end(const char *word, const struct deliver_origin *origin, const struct deliver_end *e)
 {
 	/* logging every delivered message would cost more than delivering it */
 	bool is_quiet = e->fate == XFED__FATE__FATE_DELIVERED || e->fate == XFED__FATE__FATE_DROPPED;
+	if (!rt_log_is_on(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO)) {
+		return;
+	}
+	char event[32];
+	snprintf(event, sizeof(event), "delivery.%s", word);
 	enum proto_whose whose = proto_whose_of(reason_of(e), PROTO_WHOSE_SIP);
 	char status[12] = "";
 	if (e->sip_status > 0) {
@@ -91,11 +96,9 @@ static void write_text(const struct deliver_origin *origin, const struct deliver
 void deliver_end(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
 {
 	XFED_UNSET char raw[512], text[512], address[PROTO_URI_BYTES + 1];
-	char event[32];
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	count(d, origin, e);
-	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
-	log_end(event, origin, e);
+	log_end(fate_word(e->fate), origin, e);
 	keep(d, origin, e);
 	if (!origin->from.run) {
 		return;
@@ -146,7 +149,7 @@ void deliver_late(const struct deliver *d, const struct deliver_origin *origin, 
 	XFED_UNSET char raw[512], text[512];
 	struct xfed_stanza_error err = { .condition = e->error.condition, .type = e->error.type };
 	core_count_refusal(d->below.core, e->error.reason, xfed_reason_info(e->error.reason)->side);
-	log_end("delivery.error-late", origin, e);
+	log_end("error-late", origin, e);
 	keep(d, origin, e);
 	if (!origin->from.run) {
 		return; /* made here */

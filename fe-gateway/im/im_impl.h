@@ -29,6 +29,7 @@ struct outgoing {
 	struct xfed_span local, remote; /* in a session: bare JIDs */
 	uint64_t call;			/* in which it is to be sent; 0: none yet, or not in a session */
 	bool is_in_call;		/* it is under way there */
+	bool is_outside;		/* it goes to a federated neighbour */
 	bool says_typing;
 };
 
@@ -60,7 +61,7 @@ struct incoming {
 	struct im_trial *trial;		/* told the outcome instead of a SIP client; NULL: nobody is (any more) */
 	bool is_trial;			/* no transaction waits for the answer */
 	bool is_lync;			/* its client wants to be told of a failure after the answer by the Message-Id in it */
-	bool is_neighbours;		/* of a federated domain */
+	bool is_outside;		/* it came from a federated neighbour */
 	uint64_t call;			/* of its session; 0: it came outside of one */
 	struct incoming *prev, *next;	/* links of im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */
@@ -110,7 +111,7 @@ void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span r
 
 /* to_sip_send.c */
 struct request_ids {
-	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 16]; /* the From tag is the beginning of the branch */
+	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 24]; /* the From tag is the beginning of the branch */
 };
 /* Fills in the request as it would go to the target; borrows from `o` and `ids`. */
 void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct request_ids *ids, struct sip_layer_request *out);
@@ -137,6 +138,7 @@ void im_out_told(void *data, struct xfed_span local, struct xfed_span remote, co
 void im_in_request(void *data, const struct sip_incoming *rq);					/* as in struct trunk_user */
 void im_in_session(void *data, const struct sip_incoming *rq, const struct session_message *m); /* as in struct sessions_user */
 
+void im_in_untold(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words);	    /* likewise */
 void im_tell_typing(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state); /* likewise */
 
 void im_trials_hear(struct im *im, struct xfed_span local, struct xfed_span remote); /* the contact has written to the user */

@@ -8,6 +8,7 @@
 #include "interwork/diagnostics.h"
 #include "interwork/im.h"
 #include "proto/check.h"
+#include "xfed/text.h"
 
 #define FROM_TAG_LEN 16
 
@@ -81,7 +82,10 @@ void im_run_ended(struct im *im, uint64_t run, bool may_take_over)
 
 /* ---- sending ---- */
 
-/* Branch (with the number of the target), From tag, Call-ID and CSeq are derived from the delivery's id, so that a repetition is the same request. */
+/*
+ * Branch (with the number of the target), From tag, Call-ID and CSeq are derived from the delivery's id, so that a repetition is the same
+ * request. In a session all but the branch are those of its dialog, and the number in it is that of the call, as a second try is another request.
+ */
 static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 {
 	const struct im *im = o->im;
@@ -89,14 +93,16 @@ static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 	struct core_id id;
 	proto_exchange_run(channel_exchange(im->channel), o->origin.from.run, im_now(im), &run); /* not for a message made here, which has no run */
 	core_id(im->core, CORE_ID_REQUEST, xfed_span_str(run.name), run.nonce, o->origin.from.seq, &id);
-	struct xfed_span host = xfed_span_str(im_config(im)->sip.advertise);
+	struct xfed_span host = config_our_name(im_config(im), o->is_outside);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
 	memcpy(ids->call_id, id.text, CORE_ID_LEN);
 	ids->call_id[CORE_ID_LEN] = '@';
 	memcpy(ids->call_id + CORE_ID_LEN + 1, host.data, host.len);
 	ids->call_id[CORE_ID_LEN + 1 + host.len] = '\0';
 	memcpy(ids->branch, id.text, CORE_ID_LEN);
-	snprintf(ids->branch + CORE_ID_LEN, sizeof(ids->branch) - CORE_ID_LEN, ".%u", o->attempt.places ? sip_failover_number(o->attempt.places) : 0);
+	unsigned long long number = o->attempt.places ? sip_failover_number(o->attempt.places) : o->call;
+	ids->branch[CORE_ID_LEN] = '.';
+	xfed_text_number(ids->branch + CORE_ID_LEN + 1, number);
 	return 1 + (uint32_t)(id.number % 0x3fffffff);
 }
 
@@ -162,7 +168,8 @@ void im_out_hop_ready(void *data, struct trunk_send *s)
 void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
 {
 	struct im *im = data;
-	attempts_not_located(im->attempts, id_of(s), reason);
+	struct trunk_unsent why = trunk_unlocated(reason);
+	attempts_not_located(im->attempts, id_of(s), why.reason, why.text);
 	perform(im, NULL);
 }
 
@@ -170,24 +177,11 @@ void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason
 static void unsent(struct outgoing *o, int rc)
 {
 	struct im *im = o->im;
-	uint64_t id = o->attempt.id;
-	switch (rc) {
-	case XFED_ERR_LIMIT:
-		if (!o->attempt.is_in_session && trunk_send_enlarge(&o->send)) {
-			attempts_too_large(im->attempts, id);
-		} else {
-			attempts_unsent(im->attempts, id, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
-		}
-		break;
-	case XFED_ERR_AGAIN:
-		attempts_unsent(im->attempts, id, XFED_REASON_DELIVERY_QUEUE_FULL, "too many transactions");
-		break;
-	case XFED_ERR_INVALID:
-		attempts_unsent(im->attempts, id, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, NULL);
-		break;
-	default:
-		attempts_unsent(im->attempts, id, XFED_REASON_STREAM_INTERNAL, NULL);
-		break;
+	struct trunk_unsent why = trunk_unsent(rc);
+	if (rc == XFED_ERR_LIMIT && !o->attempt.is_in_session && trunk_send_enlarge(&o->send)) {
+		attempts_too_large(im->attempts, o->attempt.id);
+	} else {
+		attempts_unsent(im->attempts, o->attempt.id, why.reason, why.text);
 	}
 	perform(im, NULL);
 }
@@ -202,7 +196,6 @@ static int send_in_session(struct outgoing *o)
 	const struct config_domain *d = config_domain(im_config(im), o->origin.local);
 	im_out_prepare(o, &(struct sip_target){ .transport = SIP_TCP }, &ids, &rq); /* where to is up to the dialog */
 	rq.target = (struct sip_target){ .flow = 0 };
-	rq.branch = xfed_span_make(NULL, 0);
 	rq.dialog = sessions_dialog(im->sessions, call);
 	if (!o->is_in_call) { /* else it is sent once more, with credentials */
 		sessions_sent(im->sessions, call);
@@ -344,7 +337,7 @@ static void tell_end(struct outgoing *o, const struct attempt_end *e, const stru
 		deliver_end(o->im->deliver, &o->origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = e->status });
 		break;
 	case ATTEMPT_REFUSED:
-		if (e->reason == XFED_REASON_SIP_REQUEST_TOO_LARGE) {
+		if (e->reason == XFED_REASON_SIP_REQUEST_TOO_LARGE && !e->text) {
 			im_out_size_words(o, words);
 			deliver_refuse(o->im->deliver, &o->origin, e->reason, words);
 		} else if (e->reason != XFED_REASON_NONE) {
@@ -424,7 +417,7 @@ void im_out_opened(void *data, uint64_t id, uint64_t call)
 void im_out_not_opened(void *data, uint64_t id, const struct session_failure *why)
 {
 	struct im *im = data;
-	attempts_not_opened(im->attempts, id, why->reason, why->status);
+	attempts_not_opened(im->attempts, id, &(struct attempt_end){ ATTEMPT_REFUSED, why->reason, why->text, why->status });
 	perform(im, why->response);
 }
 

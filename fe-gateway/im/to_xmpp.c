@@ -13,7 +13,6 @@
 
 #define SCRATCH_BYTES (2 * 1024 * 1024) /* for a body of 64 KiB, its tree, and the copies made in the translation */
 #define SETTLE_MS     5000		/* how long to wait for the edge's answer to a withdrawal */
-#define RETRY_AFTER_S 10
 
 struct taken {
 	struct im *im;
@@ -50,7 +49,6 @@ static struct incoming *incoming_new(struct taken *t)
 	in->answer.txn = t->txn;
 	in->answer.owner = in;
 	in->is_lync = t->rq.domain && t->rq.domain->dialect == CONFIG_DIALECT_LYNC;
-	in->is_neighbours = t->rq.domain && t->rq.domain->federated;
 	in->call = t->call;
 	in->added_ms = im_now(im);
 	in->is_full = t->rq.to.resource.data != NULL;
@@ -215,9 +213,8 @@ static void pass_on(struct taken *t, const struct sip_flow_info *flow, enum xfed
 {
 	struct iw_xmpp_im im;
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
-		/* The whole gateway refuses requests now, which is what 503 means: the client may try the next gateway. */
-		im_in_refuse(
-			t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_SERVICE_LEAVING }, "");
+		struct iw_sip_error leaving = iw_leaving_to_sip();
+		im_in_refuse(t->in, &leaving, "");
 		return;
 	}
 	if (reason == XFED_REASON_NONE) {
@@ -246,6 +243,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow, enum
 	t->in = incoming_new(t);
 	if (t->in) { /* else it is like a lost packet: the sender repeats the request, or times out */
 		t->in->answer.is_for_stranger = !flow->is_known;
+		t->in->is_outside = flow->is_outside;
 		pass_on(t, flow, reason);
 	}
 }
@@ -305,12 +303,9 @@ void im_tell_typing(void *data, struct xfed_span local, struct xfed_span remote,
 {
 	struct im *im = data;
 	struct xfed_arena a;
-	struct xfed_jid from, to;
+	struct xfed_jid from = xfed_jid_of_normalised(local), to = xfed_jid_of_normalised(remote);
 	xfed_arena_init(&a, 64 * 1024);
-	int rc = xfed_jid_parse(&a, local, &from);
-	rc = rc == XFED_OK ? xfed_jid_parse(&a, remote, &to) : rc;
-	rc = rc == XFED_OK ? send_typing(im, &a, &from, &to, state) : rc;
-	if (rc == XFED_OK) {
+	if (send_typing(im, &a, &from, &to, state) == XFED_OK) {
 		rt_metric_add(im->core->d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("typing"), XFED_SPAN("translated")));
 		core_flush_soon(im->core);
 	} else {

@@ -40,7 +40,9 @@ static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 	if (e->needs_allow) {
 		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->im->trunk));
 	} else if (e->needs_accept) {
-		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\nAccept-Encoding: identity\r\n");
+		const struct incoming *in = a->owner;
+		snprintf(a->extra, sizeof(a->extra), "Accept: %s%s\r\nAccept-Encoding: identity\r\n", in->is_lync ? IW_IM_ACCEPT_RICH : IW_IM_ACCEPT,
+			in->call != 0 ? ", " IW_TYPING_ACCEPT ", " IW_IMDN_TYPE : "");
 	} else if (e->retry_after_s > 0) {
 		snprintf(a->extra, sizeof(a->extra), "Retry-After: %u\r\n", e->retry_after_s);
 	}
@@ -51,11 +53,9 @@ static int respond(struct im *im, const struct answer *a)
 	XFED_UNSET char lines[sizeof(a->extra) + IW_WARNING_BYTES];
 	size_t len = strlen(a->extra);
 	memcpy(lines, a->extra, len + 1);
-	/* A peer that may not send for any domain gets no explanation: the source address may be forged. */
-	bool is_of_sender = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (a->reason != XFED_REASON_NONE && !(is_of_sender && a->is_for_stranger)) {
+	if (iw_warning_is_told(a->reason, a->is_for_stranger)) {
 		iw_warning_as(lines + len, sizeof(lines) - len, a->warning != 0 ? a->warning : IW_WARNING_CODE,
-			xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
+			config_our_name(im_config(im), a->owner && a->owner->is_outside), a->reason, xfed_span_str(a->detail));
 	}
 	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));
 }
@@ -146,7 +146,7 @@ static void choose_status(struct incoming *in, struct iw_sip_error *e)
 {
 	struct xfed_span detail = e->detail;
 	if (in->is_lync && e->status != 503) {
-		unsigned where = (in->call != 0 ? IW_LYNC_IN_SESSION : 0) | (in->is_neighbours ? IW_LYNC_OF_NEIGHBOUR : 0);
+		unsigned where = (in->call != 0 ? IW_LYNC_IN_SESSION : 0) | (in->is_outside ? IW_LYNC_OF_NEIGHBOUR : 0);
 		enum iw_lync_text text = iw_lync_status(e->reason, detail, where, e);
 		in->answer.warning = text == IW_LYNC_BLOCKED ? IW_LYNC_WARNING_BLOCKED : 0;
 		e->detail = detail;
@@ -374,11 +374,17 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 }
 
 /* In a session of the Lync dialect; its client shows one of its texts, by the status. */
-static bool tell_by_imdn(struct im *im, const struct hold *h, enum xfed_reason reason, struct xfed_span condition)
+static bool tell_by_imdn(struct im *im, const struct hold *h, enum xfed_reason reason, struct xfed_span condition, struct xfed_span words)
 {
 	struct iw_sip_error e;
 	iw_lync_status(reason, condition, IW_LYNC_IN_SESSION, &e);
-	return sessions_tell_lost(im->sessions, h->local, h->remote, h->id, e.status);
+	return sessions_tell_lost(im->sessions,
+		&(struct session_lost){ .local = h->local, .remote = h->remote, .message_id = h->id, .words = words, .status = e.status });
+}
+
+void im_in_untold(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words)
+{
+	im_tell_user(data, local, remote, words);
 }
 
 /*
@@ -398,14 +404,11 @@ static void error_too_late(struct im *im, const struct hold *h, struct xfed_aren
 		line = xfed_span_str(e.phrase);
 	}
 	bool is_uncertain = xfed_span_is(condition, "remote-server-timeout");
-	if (!is_uncertain && tell_by_imdn(im, h, e.reason, condition)) {
-		return;
-	}
 	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (%s)",
 							xfed_reason_code(XFED_REASON_DELIVERY_UNCERTAIN))
 					      : xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data,
 							xfed_reason_code(e.reason));
-	if (words.data) {
+	if (words.data && (is_uncertain || !tell_by_imdn(im, h, e.reason, condition, words))) {
 		im_tell_user(im, h->local, h->remote, words);
 	}
 }

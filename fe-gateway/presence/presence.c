@@ -251,7 +251,9 @@ static void on_request(void *data, const struct sip_incoming *rq)
 		party_dialog(t, rq->dialog); /* a NOTIFY may come before the 2xx */
 		follow_notify((struct follow *)t, rq, &a);
 	} else {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		presence_reply(
+			p, &(struct reply){
+				   .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN, .is_outside = rq->flow->is_outside });
 		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 	}
 	xfed_arena_deinit(&a);
@@ -345,18 +347,19 @@ static bool send_reply(struct presence *p, const struct reply *r)
 {
 	char lines[512 + IW_WARNING_BYTES], contact[TRUNK_CONTACT_BYTES];
 	size_t len = (size_t)snprintf(lines, sizeof(lines), "%s", r->lines ? r->lines : "");
+	if (r->retry_after_s > 0) {
+		len += (size_t)snprintf(lines + len, sizeof(lines) - len, "Retry-After: %d\r\n", r->retry_after_s);
+	}
 	if (r->expires_s >= 0 && r->status < 300) {
 		len += (size_t)snprintf(lines + len, sizeof(lines) - len, "Expires: %lld\r\n", (long long)r->expires_s);
 	}
 	if (r->status == 423) {
 		snprintf(lines + len, sizeof(lines) - len, "Min-Expires: %lld\r\n", (long long)r->min_expires_s);
 	}
-	/* An untrusted sender gets no reason code: it may be a stranger who forged the address. */
-	bool is_of_sender = r->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || r->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (r->reason != XFED_REASON_NONE && !is_of_sender) {
+	if (iw_warning_is_told(r->reason, true)) { /* who asks is not kept */
 		len = strlen(lines);
-		iw_warning(
-			lines + len, sizeof(lines) - len, xfed_span_str(policy_config(p->policy)->sip.advertise), r->reason, xfed_span_make(NULL, 0));
+		iw_warning(lines + len, sizeof(lines) - len, config_our_name(policy_config(p->policy), r->is_outside), r->reason,
+			xfed_span_make(NULL, 0));
 	}
 	struct sip_response out = { .status = r->status, .extra = xfed_span_str(lines) };
 	if (r->party != 0) {

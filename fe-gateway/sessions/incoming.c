@@ -11,11 +11,11 @@
 #include "interwork/typing.h"
 #include "interwork/warning.h"
 #include "sip/lex.h"
+#include "xfed/jid.h"
 #include "xfed/limits.h"
 #include "xfed/text.h"
 
-#define ARENA_BYTES   (256 * 1024)
-#define RETRY_AFTER_S 10
+#define ARENA_BYTES (256 * 1024)
 
 /* A request, and what is known of it. */
 struct asked {
@@ -45,14 +45,14 @@ static void fill_lines(const struct asked *q, const struct iw_sip_error *e, int 
 	if (e->needs_allow) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "%s", trunk_allow(q->ss->below.trunk));
 	} else if (e->needs_accept) {
-		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Accept: " IW_SDP_TYPE "\r\n");
+		bool is_info = xfed_span_is(q->m->method, "INFO");
+		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Accept: %s\r\n", is_info ? IW_TYPING_ACCEPT ", " IW_IMDN_TYPE : IW_SDP_TYPE);
 	} else if (e->retry_after_s > 0) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Retry-After: %u\r\n", e->retry_after_s);
 	}
-	bool is_of_sender = e->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || e->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (len < SESSION_LINES_SIZE && !(is_of_sender && !q->rq->flow->is_known)) { /* a stranger gets no explanation */
-		iw_warning_as(
-			out + len, SESSION_LINES_SIZE - len, warning, xfed_span_str(sessions_config(q->ss)->sip.advertise), e->reason, e->detail);
+	if (len < SESSION_LINES_SIZE && iw_warning_is_told(e->reason, !q->rq->flow->is_known)) {
+		struct xfed_span agent = config_our_name(sessions_config(q->ss), q->rq->flow->is_outside);
+		iw_warning_as(out + len, SESSION_LINES_SIZE - len, warning, agent, e->reason, e->detail);
 	}
 }
 
@@ -62,10 +62,10 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	struct iw_sip_error e;
 	int warning = IW_WARNING_CODE;
 	enum xfed_side side = xfed_reason_info(reason)->side;
-	if (reason == XFED_REASON_SERVICE_LEAVING) { /* of the whole gateway, which is what 503 means: the client may try the next one */
-		e = (struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = reason };
+	if (reason == XFED_REASON_SERVICE_LEAVING) {
+		e = iw_leaving_to_sip();
 	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
-		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (who->domain->federated ? IW_LYNC_OF_NEIGHBOUR : 0);
+		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (q->rq->flow->is_outside ? IW_LYNC_OF_NEIGHBOUR : 0);
 		bool is_blocked = iw_lync_status(reason, detail, where, &e) == IW_LYNC_BLOCKED;
 		warning = is_blocked ? IW_LYNC_WARNING_BLOCKED : warning;
 	} else if (iw_reason_to_sip(reason, &e) != XFED_OK) {
@@ -151,7 +151,7 @@ static char *make_answer(const struct asked *q, const struct iw_sdp *offer)
 	struct xfed_buf sdp;
 	fill_timer(q->m, lines);
 	xfed_buf_init(&sdp, IW_SDP_BYTES);
-	int rc = call_describe(q->ss, offer, &sdp);
+	int rc = call_describe(q->ss, q->rq->flow->is_outside, offer, &sdp);
 	struct xfed_span text = xfed_buf_span(&sdp);
 	size_t len = strlen(lines);
 	char *out = rc == XFED_OK ? xfed_malloc(len + text.len + 2) : NULL;
@@ -243,19 +243,18 @@ static void invited(const struct asked *q)
 /* ---- inside a call ---- */
 
 /* The two users of a call. */
-static int fill_who(const struct asked *q, const struct session *s, struct deliver_request *out)
+static struct deliver_request who_of(const struct session *s)
 {
-	int rc = xfed_jid_parse(q->a, s->local, &out->from);
-	rc = rc == XFED_OK ? xfed_jid_parse(q->a, s->remote, &out->to) : rc;
-	out->domain = session_domain(s);
-	return rc;
+	return (struct deliver_request){
+		.from = xfed_jid_of_normalised(s->local), .to = xfed_jid_of_normalised(s->remote), .domain = session_domain(s)
+	};
 }
 
 static void refuse_inside(const struct asked *q, const struct call *c, enum xfed_reason reason, struct xfed_span detail)
 {
 	struct deliver_request who = { 0 };
-	if (c && c->session && fill_who(q, c->session, &who) != XFED_OK) {
-		who = (struct deliver_request){ 0 };
+	if (c && c->session) {
+		who = who_of(c->session);
 	}
 	refuse(q, &who, reason, detail);
 }
@@ -307,7 +306,7 @@ static void take_imdn(const struct asked *q, const struct call *c)
 	}
 }
 
-/* True: it says of typing, or of the fate of a message of ours; and it has been answered. */
+/* Whether it says that somebody types, or what became of a message of ours. If so it has been taken and answered. */
 static bool is_aside(const struct asked *q, struct call *c)
 {
 	struct iw_typing t;
@@ -328,20 +327,15 @@ static bool is_aside(const struct asked *q, struct call *c)
 /* The gates are asked again for whatever the user says: access may have been taken back, or the partner removed, since the INVITE. */
 static enum xfed_reason judge_inside(const struct asked *q, const struct call *c, struct deliver_request *who)
 {
-	if (fill_who(q, c->session, who) != XFED_OK) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
-	bool may_send = who->domain && trunk_may_send(q->ss->below.trunk, who->domain, q->rq->flow);
-	return may_send ? deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE) : XFED_REASON_SIP_SENDER_UNTRUSTED;
+	*who = who_of(c->session);
+	return deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE);
 }
 
 static void take_message(const struct asked *q, struct call *c)
 {
 	struct session_message message = { .call = c->id };
 	message.reason = judge_inside(q, c, &message.who);
-	if (message.reason == XFED_REASON_STREAM_INTERNAL) {
-		refuse_inside(q, NULL, message.reason, xfed_span_make(NULL, 0));
-	} else if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
+	if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
 		q->ss->user->message(q->ss->user->data, q->rq, &message);
 	}
 }
@@ -393,10 +387,11 @@ static struct call *call_of_peer(const struct asked *q, const struct session *s)
 }
 
 /*
- * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows), when ours has crossed it. It may
- * have been accepted meanwhile. One that has not been gets no answer for now (the layer gives it 408 at last): whatever the client hears of
- * it then, it takes for an answer in our session, tells its user that the text was lost, and forgets our dialog. So it sends the text there.
- * A proxy may let it overtake the INVITE.
+ * A BYE without a To tag belongs to no dialog. When the INVITE of a Lync client crosses ours, the client withdraws its own by such a BYE, and not by
+ * CANCEL (RFC 2543 allowed that). If we have accepted the INVITE already, its call ends. If it still waits for our answer, it gets none for
+ * now (the layer below sends 408 when its time is over): the client would take whatever it hears about that INVITE as an answer in our session,
+ * tell its user that the text was lost, and forget our dialog. Without an answer it sends the text in our dialog.
+ * The BYE may overtake its INVITE on the way through a proxy; then the INVITE is remembered as given up.
  */
 static void give_up(const struct asked *q)
 {
@@ -420,8 +415,23 @@ static void give_up(const struct asked *q)
 
 /* ---- requests ---- */
 
+/* Whether the peer may speak for the user of this call, by what is configured now: it may be another one than that of the INVITE. */
+static bool may_speak(const struct asked *q, const struct call *c)
+{
+	const struct config_domain *d = session_domain(c->session);
+	bool may = d && trunk_may_send(q->ss->below.trunk, d, q->rq->flow);
+	if (d && !may) {
+		trunk_note_sender(q->ss->below.trunk, q->rq->flow, xfed_span_str(d->domain), true, false);
+	}
+	return may;
+}
+
 static void inside(const struct asked *q, enum sip_method method, struct call *c)
 {
+	if (!may_speak(q, c)) {
+		refuse_inside(q, c, XFED_REASON_SIP_SENDER_UNTRUSTED, xfed_span_make(NULL, 0));
+		return;
+	}
 	switch (method) {
 	case SIP_METHOD_INVITE:
 		invited_again(q, c);

@@ -5,6 +5,7 @@
 
 #include "interwork/address.h"
 #include "interwork/sdp.h"
+#include "xfed/jid.h"
 
 #define ARENA_BYTES (64 * 1024)
 #define TAG_LEN	    16
@@ -27,10 +28,13 @@ static struct xfed_span our_address(const struct config *c)
 	return host;
 }
 
-int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out)
+int call_describe(const struct sessions *ss, bool is_outside, const struct iw_sdp *offer, struct xfed_buf *out)
 {
 	const struct config *c = sessions_config(ss);
-	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, our_address(c), c->sip.listen.items[0].port, IW_SDP_ACCEPT_OURS);
+	bool has_name = is_outside && c->sip.federation.listen.count > 0;
+	struct xfed_span host = has_name ? config_our_name(c, true) : our_address(c);
+	uint16_t port = has_name ? c->sip.federation.listen.items[0].port : c->sip.listen.items[0].port;
+	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, host, port, IW_SDP_ACCEPT_OURS);
 }
 
 /* ---- INVITE ---- */
@@ -48,10 +52,8 @@ static void choose_conversation(struct session *s)
 
 static int map_ends(const struct session *s, const struct config_domain *d, struct xfed_arena *a, struct iw_ends *out)
 {
-	struct xfed_jid user, contact;
-	int rc = xfed_jid_parse(a, s->local, &user);
-	rc = rc == XFED_OK ? xfed_jid_parse(a, s->remote, &contact) : rc;
-	return rc == XFED_OK ? iw_ends_to_sip(a, &user, config_domain_inside(d), &contact, out) : rc;
+	struct xfed_jid user = xfed_jid_of_normalised(s->local), contact = xfed_jid_of_normalised(s->remote);
+	return iw_ends_to_sip(a, &user, config_domain_inside(d), &contact, out);
 }
 
 static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sdp)
@@ -62,7 +64,7 @@ static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sd
 	struct core_id call_id, tag;
 	struct iw_ends ends;
 	int rc = d ? map_ends(c->session, d, a, &ends) : XFED_ERR_NOT_FOUND;
-	rc = rc == XFED_OK ? call_describe(ss, NULL, sdp) : rc;
+	rc = rc == XFED_OK ? call_describe(ss, d->federated, NULL, sdp) : rc;
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -98,30 +100,31 @@ static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sd
 static void failed(struct call *c, enum xfed_reason reason, const struct sip_message *m)
 {
 	if (c->session) {
-		c->session->why = (struct session_failure){ .reason = reason, .status = m ? m->status : 0, .response = m };
+		c->session->why.reason = reason;
+		c->session->why.status = m ? m->status : 0;
+		c->session->why.response = m;
 		call_step(c, SIP_SESSION_REFUSED, m ? m->status : 0);
+	}
+}
+
+static void failed_unsent(struct call *c, const struct trunk_unsent *why)
+{
+	if (c->session) {
+		c->session->why.text = why->text;
+		failed(c, why->reason, NULL);
 	}
 }
 
 static void not_sent(struct call *c, int rc)
 {
-	switch (rc) {
-	case XFED_ERR_LIMIT:
-		if (trunk_send_enlarge(&c->send)) {
-			call_queue(c, CALL_INVITE);
-		} else {
-			failed(c, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
-		}
-		break;
-	case XFED_ERR_AGAIN:
-		failed(c, XFED_REASON_SIP_SESSION_LIMIT, NULL);
-		break;
-	case XFED_ERR_INVALID:
-		failed(c, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, NULL);
-		break;
-	default:
-		failed(c, XFED_REASON_STREAM_INTERNAL, NULL);
-		break;
+	struct trunk_unsent why = trunk_unsent(rc);
+	if (rc == XFED_ERR_LIMIT) {
+		why.text = "the INVITE of its session is larger than the SIP server takes";
+	}
+	if (rc == XFED_ERR_LIMIT && trunk_send_enlarge(&c->send)) {
+		call_queue(c, CALL_INVITE);
+	} else {
+		failed_unsent(c, &why);
 	}
 }
 
@@ -158,7 +161,8 @@ void call_hop_ready(void *data, struct trunk_send *send)
 
 void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason)
 {
-	failed(of_send(send), XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+	struct trunk_unsent why = trunk_unlocated(reason);
+	failed_unsent(of_send(send), &why);
 }
 
 /* ---- its answer ---- */
@@ -202,44 +206,6 @@ static struct call *inviting(struct sessions *ss, uint64_t id)
 	return c && c->is_ours && !c->is_up && c->txn != 0 && c->session ? c : NULL;
 }
 
-void call_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
-{
-	struct call *c = inviting(data, id);
-	if (!c || m->status < 200) {
-		return;
-	}
-	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m);
-	if (m->status < 300) {
-		accepted(c, m, dialog);
-	} else if (trunk_send_challenged(&c->send, m)) {
-		c->txn = 0;
-		call_queue(c, CALL_INVITE);
-	} else if (!try_next(c, SIP_ATTEMPT_RESPONSE, m->status, true)) {
-		failed(c, c->send.unproved, m);
-	}
-}
-
-void call_timeout(void *data, uint64_t id, bool was_written)
-{
-	struct call *c = inviting(data, id);
-	if (c) {
-		trunk_send_timed_out(&c->send);
-		failed(c, XFED_REASON_SIP_SERVER_TIMEOUT, NULL);
-	}
-}
-
-void call_broken(void *data, uint64_t id, bool was_written)
-{
-	struct call *c = inviting(data, id);
-	if (!c) {
-		return;
-	}
-	trunk_send_broken(&c->send, was_written);
-	if (!try_next(c, SIP_ATTEMPT_ERROR, 0, was_written)) {
-		failed(c, was_written ? XFED_REASON_SIP_SERVER_UNREACHABLE : trunk_send_unreached(&c->send), NULL);
-	}
-}
-
 /* ---- the end of a turn ---- */
 
 static void answer_invite(struct call *c)
@@ -266,15 +232,15 @@ static void answer_invite(struct call *c)
 		return; /* a refresh */
 	}
 	if (rc != XFED_OK) { /* what waits for this call wants another */
-		s->must_want_again |= s->must_tell_open;
-		s->must_tell_open = false;
+		s->must_want_again |= s->opens_later;
+		s->opens_later = false;
 		call_step(c, SIP_SESSION_ENDED, 0);
 		return;
 	}
 	c->is_up = true;
 	call_log(c, "session.open");
-	if (s->must_tell_open) {
-		s->must_tell_open = false;
+	if (s->opens_later) {
+		s->opens_later = false;
 		ss->user->opened(ss->user->data, s->waiter, c->id);
 	}
 }
@@ -290,21 +256,61 @@ static void decline(struct call *c)
 	call_free(c);
 }
 
+static void bye_lost(const struct call *c, enum xfed_reason reason)
+{
+	rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_REASON(reason), RT_END);
+}
+
+/* Where the next hop may ask for credentials the call waits for the answer; else nobody does. */
 static void hang_up(struct call *c)
 {
 	struct sessions *ss = c->room;
 	const struct config_domain *d = config_domain(sessions_config(ss), xfed_span_str(c->domain));
+	uint64_t txn, id = c->id;
+	c->is_hanging_up = trunk_hop_proof_bytes(c->send.hop, XFED_SPAN("")) > 0;
 	struct sip_layer_request rq = {
 		.max_request = d ? d->max_request_bytes : 0,
 		.dialog = c->dialog,
+		.user = c->is_hanging_up ? &ss->trunk_user.sip : NULL,
+		.id = id,
 		.request = { .method = XFED_SPAN("BYE"), .user_agent = XFED_SPAN(SIP_USER_AGENT) },
 	};
-	uint64_t txn;
 	int rc = d && c->dialog != 0 ? trunk_send_inside(&c->send, d, &rq, &txn) : XFED_ERR_NOT_FOUND;
-	if (rc != XFED_OK) {
-		rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_I64("rc", rc), RT_END);
+	c = call_find(ss, id); /* what is sent may fail during the call */
+	if (c && rc != XFED_OK) {
+		bye_lost(c, trunk_unsent(rc).reason);
+		call_free(c);
+	} else if (c && !c->is_hanging_up) {
+		call_free(c);
 	}
+}
+
+static void bye_answered(struct call *c, const struct sip_message *m)
+{
+	trunk_send_answered(&c->send, XFED_SPAN("BYE"), m);
+	if (trunk_send_challenged(&c->send, m)) {
+		call_queue(c, CALL_BYE);
+	} else {
+		call_free(c);
+	}
+}
+
+static struct call *hanging_up(struct sessions *ss, uint64_t id)
+{
+	struct call *c = call_find(ss, id);
+	return c && c->is_hanging_up ? c : NULL;
+}
+
+/* The end of a BYE or of another request inside a call. True: `id` was one of these. */
+static bool has_failed_inside(struct sessions *ss, uint64_t id)
+{
+	struct call *c = hanging_up(ss, id);
+	if (!c) {
+		return session_note_failed(ss, id);
+	}
+	bye_lost(c, XFED_REASON_SIP_SERVER_TIMEOUT);
 	call_free(c);
+	return true;
 }
 
 void call_flush(struct call *c)
@@ -330,5 +336,51 @@ void call_flush(struct call *c)
 	case CALL_BYE:
 		hang_up(c);
 		break;
+	}
+}
+
+/* ---- answers ---- */
+
+void call_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
+{
+	struct call *c = inviting(data, id), *ending = hanging_up(data, id);
+	if (m->status < 200 || session_note_answered(data, id, m)) {
+		return;
+	}
+	if (ending) {
+		bye_answered(ending, m);
+	}
+	if (!c) {
+		return;
+	}
+	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m);
+	if (m->status < 300) {
+		accepted(c, m, dialog);
+	} else if (trunk_send_challenged(&c->send, m)) {
+		c->txn = 0;
+		call_queue(c, CALL_INVITE);
+	} else if (!try_next(c, SIP_ATTEMPT_RESPONSE, m->status, true)) {
+		failed(c, c->send.unproved, m);
+	}
+}
+
+void call_timeout(void *data, uint64_t id, bool was_written)
+{
+	struct call *c = has_failed_inside(data, id) ? NULL : inviting(data, id);
+	if (c) {
+		trunk_send_timed_out(&c->send);
+		failed(c, XFED_REASON_SIP_SERVER_TIMEOUT, NULL);
+	}
+}
+
+void call_broken(void *data, uint64_t id, bool was_written)
+{
+	struct call *c = has_failed_inside(data, id) ? NULL : inviting(data, id);
+	if (!c) {
+		return;
+	}
+	trunk_send_broken(&c->send, was_written);
+	if (!try_next(c, SIP_ATTEMPT_ERROR, 0, was_written)) {
+		failed(c, was_written ? XFED_REASON_SIP_SERVER_UNREACHABLE : trunk_send_unreached(&c->send), NULL);
 	}
 }

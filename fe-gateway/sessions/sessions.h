@@ -25,6 +25,7 @@ struct session_failure {
 	enum xfed_reason reason;
 	int status;
 	const struct sip_message *response; /* NULL: none is there (any more) */
+	const char *text;		    /* what is known besides the reason, static; NULL: nothing */
 };
 
 /* A MESSAGE of the user in a call, and what policy says of it. */
@@ -44,6 +45,8 @@ struct sessions_user {
 	void (*message)(void *data, const struct sip_incoming *rq, const struct session_message *m);
 	/* The user's client says what has become of a message of ours that it has accepted with this Message-Id before; bare JIDs. */
 	void (*told)(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what);
+	/* A message lost could not be told in its session, see sessions_tell_lost(): the user is to be told by those words otherwise. */
+	void (*untold)(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words);
 	/* The user begins or stops to type, and the contact is to be told: COMPOSING or PAUSED; bare JIDs. */
 	void (*typing)(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 };
@@ -89,24 +92,29 @@ struct session_want {
 	uint64_t until_ms;		/* when it fails at the latest */
 	bool says_typing;		/* the contact's client tells of typing, and so wants to be told */
 };
-/* A message waits for a call; at most one of a user and a contact does. OPENED or FAILED follows. */
+/* Asks for an open call in the name of a message that waits; of a user and a contact one at a time. opened() or failed() follows. */
 void sessions_want(struct sessions *ss, const struct session_want *w);
 uint64_t sessions_dialog(const struct sessions *ss, uint64_t call); /* 0: the call is over */
 /* A message is sent in the call; and it has its final response, or (status 0) will have none. */
 void sessions_sent(struct sessions *ss, uint64_t call);
 void sessions_answered(struct sessions *ss, uint64_t call, int status);
 
-/* What the contact says of its typing without a text; the user is told while a call is open. */
-void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
+/* What the contact says of its typing without a text; the user is told while a call is open. False: none is. */
+bool sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 
 /* ---- messages of peers ---- */
 
 void sessions_taken(struct sessions *ss, uint64_t call);
 void sessions_settled(struct sessions *ss, uint64_t call);
+struct session_lost {
+	struct xfed_span local, remote; /* bare JIDs */
+	struct xfed_span message_id, words;
+	int status;
+};
 /*
- * A message of the user that was answered with this Message-Id has not been delivered: his client is told in the open call. False: there is
- * none, or NOMEM.
+ * A message of the user that was answered with this Message-Id has not been delivered: his client is told in the open call; where it does not
+ * take it, untold() follows with the words. False: there is no such call, or NOMEM.
  */
-bool sessions_tell_lost(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct xfed_span message_id, int status);
+bool sessions_tell_lost(struct sessions *ss, const struct session_lost *lost);
 
 #endif

@@ -1,6 +1,7 @@
 /* Client transactions: requests of ours (RFC 3261 section 17.1). */
 #include "sip/trans.h"
 
+#include "sip/legs.h"
 #include "sip/method.h"
 #include "sip/outside.h"
 #include "util/hex.h"
@@ -125,6 +126,9 @@ static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct
 		branch = xfed_span_str(hex);
 	}
 	int rc = print_request(l, rq, branch, &size);
+	if (rc == XFED_OK && leg) {
+		leg->dialog->is_printable = true;
+	}
 	struct sip_leg *made = NULL;
 	if (rc == XFED_OK && makes_dialog(rq)) {
 		rc = sip_leg_of_call(l, rq, &made);
@@ -141,6 +145,7 @@ static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct
 	(*out)->id_of_user = rq->id;
 	(*out)->dialog = leg ? leg->number : 0;
 	if (made) {
+		(*out)->is_in_leg = true;
 		made->maker = (*out)->id;
 		made->ours = xfed_span_is(rq->request.method, "INVITE") ? (*out)->id : 0; /* its early dialog takes no other offer meanwhile */
 	}
@@ -168,6 +173,7 @@ static int start_inside(struct sip_layer *l, const struct sip_layer_request *par
 	int rc = start(l, &rq, leg, now_ms, out);
 	if (rc == XFED_OK && is_invite) {
 		leg->ours = (*out)->id;
+		(*out)->is_in_leg = true;
 	}
 	return rc;
 }
@@ -239,7 +245,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 			.txn = t->id,
 			.user = t->user,
 			.id = t->id_of_user,
-			.dialog = sip_leg_by_number(l, t->dialog) ? t->dialog : 0, /* 0: the user has ended the dialog already */
+			.dialog = t->dialog,
 			.status = m->status,
 			.message = m,
 		};

@@ -27,6 +27,7 @@ struct sip_flow_info {
 	char local_ip[SIP_IP_SIZE];
 	uint16_t local_port;
 	bool is_outside; /* a federated neighbour's; see sip_target */
+	bool is_lync;	 /* it may send as a domain of that dialect, whose clients read statuses in a way of their own */
 	bool is_known;	 /* the peer may send as one of our domains, or we connected to it; else it is a stranger */
 };
 
@@ -38,5 +39,11 @@ struct sip_target {
 	bool is_outside;	      /* a federated neighbour, over TLS: we have another name there (sip/outside.h) */
 	char tls_name[SIP_NAME_SIZE]; /* name the certificate must carry; empty on UDP and TCP */
 };
+
+/* Whichever connection leads there. */
+static inline bool sip_target_is_same_place(const struct sip_target *a, const struct sip_target *b)
+{
+	return a->transport == b->transport && a->port == b->port && strcmp(a->ip, b->ip) == 0 && strcmp(a->tls_name, b->tls_name) == 0;
+}
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "interwork/diagnostics.h"
 #include "interwork/errors.h"
+#include "xfed/text.h"
 
 /* ---- the state, the log, the metric ---- */
 
@@ -140,8 +141,8 @@ static void judge(struct trunk_send *s, bool is_message, const struct sip_messag
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, const struct sip_message *m)
 {
 	struct trunk_hop *h = s->hop;
-	char code[12];
-	snprintf(code, sizeof(code), "%d", m->status);
+	char code[XFED_NUMBER_BYTES];
+	xfed_text_number(code, (uint64_t)m->status);
 	rt_metric_add(h->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(h->label), method, xfed_span_str(code)));
 	s->unproved = XFED_REASON_NONE;
 	if (!is_inside(s)) {
@@ -180,8 +181,7 @@ static bool was_unread(const struct trunk_send *s)
 	const struct trunk_unread *u = &s->hop->trunk->unread;
 	struct sip_target at;
 	sip_location_target(sip_failover_place(s->places), &at);
-	return u->reason != XFED_REASON_NONE && trunk_now(s->hop->trunk) - u->at_ms < UNREAD_MS && at.transport == u->to.transport &&
-	       at.port == u->to.port && strcmp(at.ip, u->to.ip) == 0 && strcmp(at.tls_name, u->to.tls_name) == 0;
+	return u->reason != XFED_REASON_NONE && trunk_now(s->hop->trunk) - u->at_ms < UNREAD_MS && sip_target_is_same_place(&at, &u->to);
 }
 
 enum xfed_reason trunk_send_unreached(struct trunk_send *s)

@@ -20,6 +20,7 @@
 #include "sip/layer.h"
 #include "trunk/facts.h"
 #include "trunk/hop_state.h"
+#include "trunk/unsent.h"
 #include "xfed/tls.h"
 
 struct trunk;

@@ -1,9 +1,12 @@
 #include "metrics_internal.h"
 
 #include <stdio.h>
-#include <unistr.h>
+
+#include "xfed/jid.h"
 
 const double metric_bounds[METRIC_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60 };
+const char *const metric_bound_texts[METRIC_BUCKETS + 1] = { "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5",
+	"5", "10", "30", "60", "+Inf" };
 
 static const struct {
 	const char *name, *labels, *help;
@@ -40,7 +43,7 @@ static struct xfed_span cut(struct xfed_span s)
 		len--;
 	}
 	struct xfed_span c = xfed_span_make(s.data ? s.data : "", len);
-	bool is_text = !memchr(c.data, '\0', c.len) && !u8_check((const uint8_t *)c.data, c.len);
+	bool is_text = !memchr(c.data, '\0', c.len) && xfed_utf8_is_valid(c);
 	return is_text ? c : XFED_SPAN("?");
 }
 
@@ -115,10 +118,15 @@ static struct rt_series *get_series(struct metric_family *f, const struct xfed_s
 {
 	XFED_UNSET char key[METRIC_KEY_BYTES];
 	size_t key_len = make_key(&f->info, labels, key);
-	struct rt_series *s = find_series(f, key, key_len);
+	struct rt_series *s = f->recent;
+	if (s && s->key_len == key_len && memcmp(s->key, key, key_len) == 0) {
+		return s;
+	}
+	s = find_series(f, key, key_len);
 	if (!s && f->count < max) {
 		s = add_series(f, key, key_len);
 	}
+	f->recent = s ? s : f->recent;
 	return s;
 }
 

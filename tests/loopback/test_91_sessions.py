@@ -2,11 +2,12 @@
 import itertools
 import os
 import threading
+import time
 
 import pytest
 
 from harness.daemon import Refusal
-from harness.installation import write
+from harness.installation import HOST, write
 from harness.lync import AUDIO, OFFER, SDP, TYPING, LyncUser, tag_of, uri_of
 from harness.proc import wait_until
 from harness.sip import SipUser
@@ -498,11 +499,13 @@ def test_the_contact_types(partner, person):
     alice.wait_text(text)
 
 
-def test_typing_before_there_is_a_session_opens_none(partner, person):
+def test_typing_before_there_is_a_session_opens_none(lync, partner, person):
     alice, text = person(), words("opens")
+    dropped = lync.gateway.metric("xfed_dropped_total", rule="no-body") or 0
     partner.say("bob", jid(alice), None, inner=chat_state("composing"))
     partner.say("bob", jid(alice), text)
     alice.wait_text(text)
+    wait_until("what was dropped is counted", lambda: lync.gateway.metric("xfed_dropped_total", rule="no-body") == dropped + 1, 20)
     assert len([m for m in alice.sip.inbox.items if m.method == "INVITE" and m.uri("to") == alice.uri]) == 1
     assert not [m for m in alice.sip.inbox.items if m.method == "INFO" and m.uri("to") == alice.uri]
 
@@ -550,17 +553,49 @@ def test_what_the_contacts_server_refuses_has_the_status_whose_text_is_true(part
     assert d.is_open
 
 
+def lose(partner, user, text):
+    """The contact's server says of that text, which has been answered, that there is no such user."""
+    partner.send("<message from='bob@%s' to='%s' id='%s' type='error'><error type='cancel'><item-not-found xmlns='%s'/></error></message>" % (
+        partner.domain, jid(user), partner.wait_body(text).get("id"), "urn:ietf:params:xml:ns:xmpp-stanzas"))
+
+
 def test_a_late_error_is_a_notify_in_the_session(partner, person, refusal):
     alice, text = person(), words("lost")
     _, d = alice.invite(BOB)
     answer = alice.say(d, text)
-    got = partner.wait_body(text)
     with refusal("xmpp.user.unknown"):
-        partner.send("<message from='bob@partner.example' to='%s' id='%s' type='error'><error type='cancel'>"
-                     "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (jid(alice), got.get("id")))
+        lose(partner, alice, text)
         note = alice.wait("NOTIFY")
     assert note.get("content-type") == "application/ms-imdn+xml" and note.get("event") is None
     assert answer.get("message-id") in note.text and "<status>404</status>" in note.text and note.get("call-id") == d.call_id
+
+
+def test_a_late_error_that_the_client_does_not_take_is_told_by_a_message(partner, person):
+    """It has forgotten the dialog, as one that was started anew has: the next message finds that out too, and opens another."""
+    alice, text = person(), words("lost")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, text).status == 202
+    alice.on_notify, alice.on_message = 481, lambda m: 481 if m.get("call-id") == d.call_id else 200
+    lose(partner, alice, text)
+    assert alice.wait("NOTIFY").get("call-id") == d.call_id
+    told = alice.wait("MESSAGE", what=lambda m: "was not delivered" in m.text and m.get("call-id") != d.call_id)
+    assert "xmpp.user.unknown" in told.text
+
+
+def test_a_late_error_in_the_moment_the_session_ends(partner, person):
+    """BYE and error come at once, in whatever order: the user is told by NOTIFY or by a message, and once."""
+    alice = person()
+    for _ in range(8):
+        text, since = words("lost"), alice.sip.inbox.mark()
+        _, d = alice.invite(BOB)
+        answer = alice.say(d, text)
+        partner.wait_body(text)
+        raw, branch = alice.inside(d, "BYE")
+        lose(partner, alice, text)
+        assert alice.sip.ask(alice.flow, raw, branch).status == 200
+        def tells(m):
+            return m.method in ("NOTIFY", "MESSAGE") and m.uri("to") == alice.uri and (answer.get("message-id") in m.text or "not delivered" in m.text)
+        alice.sip.inbox.wait(tells, 20, since)
 
 
 # ---- bad input ----
@@ -614,7 +649,7 @@ def test_what_the_client_says_was_delivered_is_told_nobody(lync, partner, person
 @pytest.mark.parametrize("name, kwargs, status, code", [
     ("no description", dict(sdp="", content_type=None), 488, "sip.session.description"),
     ("broken", dict(sdp="nothing of the kind"), 488, "sip.session.description"),
-    ("audio", dict(sdp=AUDIO), 488, "sip.session.media"),
+    ("audio", dict(sdp=AUDIO), 415, "sip.session.media"),
     ("a conference", dict(sdp="<Conferencing/>", content_type="application/ms-conf-invite+xml"), 415, "sip.session.content"),
 ])
 def test_an_invite_that_offers_no_messages(person, refusal, name, kwargs, status, code):
@@ -622,6 +657,37 @@ def test_an_invite_that_offers_no_messages(person, refusal, name, kwargs, status
     with refusal(code):
         answer, d = alice.invite(BOB, **kwargs)
     assert answer.status == status and d is None
+    assert (answer.get("accept") == "application/sdp") == (status == 415), answer
+
+
+def test_what_is_taken_is_said(partner, person, fe):
+    """Accept of a 415 and a 406 has all that would have been taken there, and not more."""
+    alice = person()
+    _, d = alice.invite(BOB)
+    texts = "text/plain, multipart/alternative, text/html"
+    inside = "application/im-iscomposing+xml, application/xml, text/xml, application/ms-imdn+xml"
+    answer = alice.say(d, "{\\rtf1}", content_type="text/rtf")
+    assert (answer.status, answer.get("accept")) == (415, texts + ", " + inside), answer
+    answer = alice.ask(d, "INFO", body="x", content_type="application/dtmf")
+    assert (answer.status, answer.get("accept")) == (415, inside), answer
+    answer = fe.message(alice.flow, BOB, "{\\rtf1}", sender=alice.uri, content_type="text/rtf")
+    assert (answer.status, answer.get("accept")) == (415, texts), answer
+    raw, branch = alice.request("SUBSCRIBE", BOB, BOB, 1, token() + "x", token(), headers=[("Event", "presence"), ("Accept", "text/plain")])
+    answer = alice.sip.ask(alice.flow, raw, branch)
+    assert (answer.status, answer.get("accept")) == (
+        406, "application/msrtc-event-categories+xml, text/xml+msrtc.pidf, application/pidf+xml"), answer
+
+
+def test_a_text_that_is_too_large_is_no_type_that_is_taken(lync, partner, person, fe, certs):
+    """Above 64 KiB nobody looks at what it says. 415 has the text that is true; a client of the standard dialect gets 413."""
+    alice, text = person(), words("next")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, "x" * 70000).status == 415
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    flow = fe.dial(lync.sips, "tls", certs.client("sip"), "fe.corp.example")
+    assert fe.message(flow, BOB, "x" * 70000, sender="sip:carol@corp3.example").status == 413
+    flow.close()
 
 
 def test_require(person):
@@ -683,6 +749,29 @@ def test_a_client_that_opens_sessions_without_end(lync, partner, person):
         assert answer.status == 200
     partner.say("bob", jid(alice), text)
     assert alice.wait_text(text).get("call-id") == d.call_id
+
+
+def test_one_partner_leaves_a_user_room_for_others(install, started, users):
+    """Half of the sessions that a user may have: a partner has as many addresses as it likes."""
+    sip = SipUser("corp.example")
+    inst = install("ly-share", users=dict(users, **{"corp.example": sip}), gateway={"im": {"session_idle": "1h"}})
+    inst.gateway_config["domains"][0]["dialect"] = "lync"
+    inst.write_configs()
+    for domain in ("greedy.example", "modest.example"):
+        inst.list_partner(domain)
+    started(inst)
+    try:
+        alice = LyncUser(sip, sip.dial(inst.sip))
+        for i in range(500):
+            assert alice.invite("sip:b%d@greedy.example" % i)[0].status == 200
+        with Refusal(inst, "sip.session.limit"):
+            assert alice.invite("sip:b500@greedy.example")[0].status >= 400
+        assert alice.invite("sip:bob@modest.example")[0].status == 200
+        alice.bye(alice.dialogs[0])
+        assert alice.invite("sip:b500@greedy.example")[0].status == 200
+    finally:
+        inst.stop()
+        sip.close()
 
 
 def test_a_flood_of_texts_that_waits_for_no_answer(lync, partner, person):
@@ -754,7 +843,7 @@ def test_stop_ends_the_sessions(install, started, users, new_partner):
 
 
 def test_a_server_that_asks_for_a_password(install, started, users, new_partner, tmp_path):
-    """In the session too; and what is sent twice for that is one message: the session ends when it is idle."""
+    """In the session too, and for its end; and what is sent twice for that is one message: the session ends when it is idle."""
     challenge = (407, [("Proxy-Authenticate", 'Digest realm="corp", nonce="n-1", algorithm=SHA-256, qop="auth"')])
     secret = tmp_path / "secret"
     secret.write_text("the password\n")
@@ -770,14 +859,51 @@ def test_a_server_that_asks_for_a_password(install, started, users, new_partner,
         alice, nonces = LyncUser(sip, sip.dial(inst.sip)), []
         alice.on_invite = lambda m: 200 if m.get("proxy-authorization") else challenge
 
-        def judge(m):  # another nonce for the message
+        def asks(nonce):
+            return 407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", nonce) + ", stale=true")]
+
+        def judge(m):  # another nonce for the message, and for the BYE
             nonces.append(m.get("proxy-authorization") or "")
-            return 200 if 'nonce="n-2"' in nonces[-1] else (407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", "n-2") + ", stale=true")])
+            return 200 if 'nonce="n-2"' in nonces[-1] else asks("n-2")
         alice.on_message = judge
+        alice.on_bye = lambda m: 200 if 'nonce="n-3"' in m.get("proxy-authorization") else asks("n-3")
         mine.say("bob", jid(alice), "hello")
         alice.wait("MESSAGE", what=lambda m: 'nonce="n-2"' in (m.get("proxy-authorization") or ""))
         assert len(nonces) == 2
         alice.wait("BYE", 60)
+        alice.wait("BYE", 20, what=lambda m: 'nonce="n-3"' in m.get("proxy-authorization"))
+    finally:
+        inst.stop()
+        sip.close()
+
+
+def test_what_is_not_sent_has_the_reason_of_page_mode(install, started, users, new_partner, dns):
+    """A next hop that is not found, and a table of transactions that is full: the same words, whether an INVITE or a MESSAGE was to go."""
+    sip = SipUser("corp.example")
+    inst = install("ly-unsent", users=dict(users, **{"corp.example": sip}), gateway={"limits": {"transactions": 64}})
+    lync_, page, lost = inst.gateway_config["domains"]
+    for d in (page, lost):
+        for key in ("next_hop", "tls_name", "peers", "udp_trusted"):
+            d.pop(key, None)
+        d.update(next_hop="sip:nowhere.example;transport=tcp", peer_addresses=[HOST])
+    lync_["dialect"] = lost["dialect"] = "lync"
+    inst.gateway_config["dns"] = {"servers": ["%s:%d" % dns.address[:2]]}
+    inst.write_configs()
+    inst.list_partner("asked.example")
+    started(inst)
+    sip.answer = lambda m: None  # nobody answers
+    try:
+        mine = new_partner(inst, "asked.example")
+        mine.say("bob", "dave@" + page["domain"], "x", id="page")
+        mine.say("bob", "dave@" + lost["domain"], "x", id="session")
+        told = mine.wait_error("session", 60)
+        assert told == mine.wait_error("page", 60) and "dns.name.missing" in told[2], told
+        ids = ["full-%d" % n for n in range(80)]
+        for n, ident in enumerate(ids):
+            mine.say("bob", "u%d@corp.example" % n, "x", id=ident)
+        told = mine.inbox.wait(lambda s: s.get("type") == "error" and s.get("id") in ids, 60)
+        told = mine.wait_error(told.get("id"))
+        assert "too many transactions" in told[2] and "delivery.queue.full" in told[2] and told[1] == "wait", told
     finally:
         inst.stop()
         sip.close()
@@ -852,6 +978,40 @@ def test_a_contact_that_floods_typing_does_not_flood_the_client(partner, person)
     partner.say("bob", jid(alice), text)
     alice.wait_text(text, 30, since)
     assert 2 <= len([m for m in alice.sip.inbox.items[since:] if m.method == "INFO" and m.uri("to") == alice.uri]) <= 200
+
+
+def test_a_client_that_floods_typing_does_not_flood_the_contact(partner, person):
+    alice, text = person(), words("after")
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d, since, began = alice.dialogs[0], partner.inbox.mark(), time.monotonic()
+    for i in range(300):
+        assert alice.ask(d, "INFO", body=TYPING % ("idle" if i % 2 else "type"), content_type="application/xml").status == 200
+    last, took = partner.inbox.mark(), time.monotonic() - began
+    assert alice.ask(d, "INFO", body=TYPING % "type", content_type="application/xml").status == 200
+    partner.inbox.wait(lambda s: typing_of(s) == "composing" and s.get("from") == jid(alice), 30, last)  # what is true at last is told
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text, 30, since)
+    told = [s for s in partner.inbox.items[since:] if typing_of(s) == "composing" and s.get("from") == jid(alice)]
+    assert 1 <= len(told) <= took + 3, (len(told), took)
+
+
+# ---- who may speak in a session ----
+
+def test_only_a_peer_of_the_domain_speaks_in_a_session(lync, partner, person, fe, certs):
+    """Whoever may send as another domain, and knows all of the dialog, can neither end nor refresh it, nor say anything in it."""
+    alice, text = person(), words("still there")
+    _, d = alice.invite(BOB)
+    own, alice.flow = alice.flow, fe.dial(lync.sips, "tls", certs.client("sip"), "fe.corp.example")  # that of corp3.example
+    for method, kwargs in (("BYE", {}), ("UPDATE", {}), ("INVITE", dict(body=OFFER % ("message", "null"), content_type=SDP)), ("NOTIFY", {}),
+                           ("INFO", dict(body=TYPING % "type", content_type="application/xml")), ("MESSAGE", dict(body="no", content_type="text/plain"))):
+        with Refusal(lync, "sip.sender.untrusted"):
+            assert alice.ask(d, method, **kwargs).status == 403, method
+    alice.flow.close()
+    alice.flow = own
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert alice.bye(d).status == 200
 
 
 # ---- sip list ----

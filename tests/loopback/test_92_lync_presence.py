@@ -28,6 +28,7 @@ def lync(install, started, certs, users, fe):
     fe.domain = "corp.example"
     inst = install("lp", users=users)
     inst.gateway_config["domains"][0]["dialect"] = "lync"
+    inst.gateway_config["domains"][1].update(dialect="lync", sip_domain="inside2.example")
     inst.write_configs()
     inst.list_partner("partner.example", partner_type="federated")
     try:
@@ -170,6 +171,17 @@ def test_a_refresh_of_a_dialog_that_is_not_there(lync, fe, line, partner, names)
     other = LyncWatch(fe, line, "sip:" + remote, "sip:nobody@elsewhere.example")
     other.to = "<sip:%s>;tag=ofbefore" % remote
     assert other.subscribe().status == 481
+
+
+def test_a_refresh_of_a_lost_dialog_by_the_inside_name(lync, fe, line, partner, names):
+    """A user whose domain SIP knows by another name than partners do is one of that dialect too."""
+    local, remote = names[0].replace("corp", "corp2"), names[1]
+    watch = LyncWatch(fe, line, "sip:" + remote, "sip:" + local.replace("corp2", "inside2"))
+    watch.to, watch.cseq = "<sip:%s>;tag=ofbefore" % remote, 7
+    answer = watch.subscribe()
+    assert answer.status == 200 and int(answer.get("expires")) >= 60, answer
+    told = watch.wait(lambda m: m.method == "NOTIFY", 20)
+    assert told.get("from").endswith(";tag=ofbefore") and ";tag=" + watch.tag in told.get("to"), told
 
 
 def state_doc(number, more="", note=None):

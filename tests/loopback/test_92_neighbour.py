@@ -88,6 +88,12 @@ def remedies(inst):
     return [u["remedy"] for u in inst.gateway.control("status")["untrusted"]]
 
 
+def tells_of_the_inside(message):
+    """The name and address that those inside know us by."""
+    text = "\r\n".join([message.start] + ["%s: %s" % h for h in message.headers]) + message.text
+    return "fe.corp.example" in text
+
+
 def contact_of(message):
     return re.sub(r"\s", "", message.get("contact"))
 
@@ -101,6 +107,7 @@ def test_both_ways(inst, partner, person, domain):
     assert alice.wait_text(one, 30)
     invite = alice.wait("INVITE")
     assert contact_of(invite) == "<%s;gr=xfed>" % BOB
+    assert "c=IN IP4 %s\r\n" % OURS in invite.text and not tells_of_the_inside(invite), invite
     assert invite.get("via").startswith("SIP/2.0/TLS %s:%d;" % (OURS, inst.federation[1])), invite.get("via")
     flow = next(f for m, f in alice.sip.raw.items[since:] if m.method == "INVITE")
     shown = flow.wire.tls.getpeercert()
@@ -113,6 +120,7 @@ def test_both_ways(inst, partner, person, domain):
 
     answer, d = alice.invite(BOB)
     assert answer.status == 200 and contact_of(answer) == "<%s;gr=xfed>" % BOB
+    assert "c=IN IP4 %s\r\n" % OURS in answer.text and not tells_of_the_inside(answer), answer
     there = words("there")
     assert alice.say(d, there).status == 202
     assert partner.wait_body(there, 30).get("from") == alice.uri[4:]
@@ -137,10 +145,17 @@ def test_presence_too(person):
 def test_from_theirs_to_a_partner(inst, partner, person, sender, to, status, code):
     """From is of the neighbour's domains, the Request-URI of a listed partner; both on one side is a loop."""
     alice = person(sender)
+    answers = []
     with Refusal(inst, code):
-        assert alice.invite(to)[0].status == status
+        answers.append(alice.invite(to)[0])
     with Refusal(inst, code):
-        assert alice.sip.message(alice.flow, to, "no", sender=alice.uri).status == status
+        answers.append(alice.sip.message(alice.flow, to, "no", sender=alice.uri))
+    raw, branch = alice.request("SUBSCRIBE", to, to, 1, words("call").replace(" ", "") + "@x", "tag1", headers=[("Event", "presence")])
+    with Refusal(inst, code):
+        answers.append(alice.sip.ask(alice.flow, raw, branch))
+    for answer in answers:
+        assert answer.status == status and not tells_of_the_inside(answer), answer
+        assert status == 403 and code.startswith("sip.") or answer.get("warning").split()[1] == OURS, answer
 
 
 @pytest.mark.parametrize("leaf", ["partner", "fe", None])

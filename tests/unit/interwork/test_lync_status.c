@@ -92,7 +92,7 @@ static const struct row {
 	{ "sip.hops.exceeded", "peer" },
 	{ "sip.dialog.unknown", "peer" },
 	{ "sip.session.description", "peer" },
-	{ "sip.session.media", "peer" },
+	{ "sip.session.media", "type" },
 	{ "sip.session.content", "type" },
 	{ "sip.session.replaced", "peer" },
 	{ "sip.session.limit", "service" },
