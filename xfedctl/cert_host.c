@@ -281,8 +281,7 @@ static bool is_running(const struct cert_host *h)
 	return is_up;
 }
 
-/* The result, a new reference; NULL with one sentence. */
-static json_t *ask(const struct cert_host *h, const char *noun, const char *verb, char error[CERT_ERROR])
+json_t *cert_host_ask(const struct cert_host *h, const char *noun, const char *verb, char error[CERT_ERROR])
 {
 	char words[256];
 	json_t *answer = NULL;
@@ -303,7 +302,7 @@ enum cert_service cert_host_reload(const struct cert_host *h, char error[CERT_ER
 	if (!is_running(h)) {
 		return CERT_SERVICE_DOWN;
 	}
-	json_t *result = ask(h, "reload", "", error);
+	json_t *result = cert_host_ask(h, "reload", "", error);
 	bool is_fine = json_is_true(json_object_get(result, "ok"));
 	if (result && !is_fine) {
 		const char *first = json_string_value(json_array_get(json_object_get(result, "errors"), 0));
@@ -344,7 +343,7 @@ json_t *cert_host_domains(const struct cert_host *h)
 		}
 		return list;
 	}
-	json_t *result = is_running(h) ? ask(h, "cert", "watched", error) : NULL;
+	json_t *result = is_running(h) ? cert_host_ask(h, "watched", "certificates", error) : NULL;
 	json_t *list = json_incref(json_object_get(result, "domains"));
 	json_decref(result);
 	if (json_array_size(list) > 0) {

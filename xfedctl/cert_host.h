@@ -56,6 +56,9 @@ int cert_file_read(const char *path, struct xfed_buf *text, char error[CERT_ERRO
 
 /* ---- the service ---- */
 
+/* What it answers to a command without arguments: a new reference; NULL with one sentence. */
+json_t *cert_host_ask(const struct cert_host *h, const char *noun, const char *verb, char error[CERT_ERROR]);
+
 enum cert_service { CERT_SERVICE_FINE, CERT_SERVICE_DOWN, CERT_SERVICE_REFUSES };
 /* Has it reload its files. REFUSES: with one sentence, and what was in force before still is. */
 enum cert_service cert_host_reload(const struct cert_host *h, char error[CERT_ERROR]);

@@ -32,6 +32,7 @@ extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* in the order of rt_co
 #define CTL_DECLARE_GATEWAY(id) CTL_DECLARE_BOTH(id)
 #define CTL_DECLARE_XFEDCTL(id) enum ctl_exit ctl_do_##id(const json_t *args, const struct ctl_options *options);
 #define CTL_DECLARE_INTERNAL(id)
+#define CTL_DECLARE_INSIDE(id)
 #define COMMAND(id, noun, verb, served, who, help, more, args) CTL_DECLARE_##served(id)
 #include "xfed/rt/commands.def"
 

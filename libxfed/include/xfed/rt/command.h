@@ -148,6 +148,14 @@
  *   {"file": where it waits, "schema", "made": when it was copied, "contacts", "failures"}     failed: it is no copy that can be used, and why
  *   What xfedctl answers to store backup: {"file", "bytes", "schema"}, to store restore as store take.
  *
+ * watched certificates  {}  {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
+ *   those that are watched until they end, a partner's as it was shown last; domains: ours that partners reach us by, on an edge as pushed
+ *
+ * What xfedctl itself answers to cert request, import, channel-init, channel-join, channel-renew: {"ok": true, "done": [TEXT], "notes": [TEXT],
+ *   "next": [TEXT]: what is to be done now}; or {"error": {"code", "text"}}. To cert show and check: {"ok": bool, "certificates": [{"service", "what":
+ *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
+ *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
+ *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
@@ -250,7 +258,13 @@ struct rt_command_arg {
 	enum rt_arg_place place;
 };
 
-enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_OF_XFEDCTL, RT_COMMAND_OF_INTERNAL };
+enum rt_command_server {
+	RT_COMMAND_OF_GATEWAY,
+	RT_COMMAND_OF_BOTH,
+	RT_COMMAND_OF_XFEDCTL,
+	RT_COMMAND_OF_INTERNAL,
+	RT_COMMAND_OF_INSIDE = RT_COMMAND_OF_INTERNAL /* internal of both */
+};
 
 #define RT_COMMAND_ARGS_MAX 14
 
