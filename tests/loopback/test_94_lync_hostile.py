@@ -458,7 +458,10 @@ def open_many(user, contacts):
 
 
 def test_ten_thousand_sessions(install, started, users, new_partner):
-    """They are open at once, serve both ways, and end with the gateway, each with its BYE."""
+    """
+    They are open at once, serve both ways, and end with the gateway, each with its BYE. Nobody answers those: what answers a process that is gone
+    has its connection reset, and loses what it has not read yet.
+    """
     sip = SipUser("corp.example")
     inst = install("ly-many", users=dict(users, **{"corp.example": sip}), gateway={"stop_timeout": "30s", "log": {"level": "info"}})
     inst.gateway_config["domains"][0]["dialect"] = "lync"
@@ -469,7 +472,7 @@ def test_ten_thousand_sessions(install, started, users, new_partner):
         mine = new_partner(inst, "many.example")
         people = [LyncUser(sip, sip.dial(inst.sip), "p%d" % n) for n in range(20)]
         by_uri = {p.uri: p for p in people}
-        sip.answer = lambda m: by_uri[m.uri("to")].answer(m)
+        sip.answer = lambda m: None if m.method == "BYE" else by_uri[m.uri("to")].answer(m)
         calls = [(p, d) for p in people for d in open_many(p, ["sip:c%d@many.example" % n for n in range(500)])]
         assert sessions(inst) == len(calls) == 10000
         for p, d in (calls[0], calls[5000], calls[-1]):
@@ -479,8 +482,7 @@ def test_ten_thousand_sessions(install, started, users, new_partner):
             mine.say(d.peer[4:].split("@")[0], jid(p), back)
             assert p.wait_text(back).get("call-id") == d.call_id
         inst.gateway.stop(60)
-        ended = {m.get("call-id") for m in sip.inbox.items if m.method == "BYE"}
-        assert len(ended & {d.call_id for _, d in calls}) == 10000
+        wait_until("a BYE in each", lambda: {d.call_id for _, d in calls} <= {m.get("call-id") for m in sip.inbox.items if m.method == "BYE"}, 20)
     finally:
         inst.stop()
         sip.close()
