@@ -2,6 +2,7 @@
 
 #include <unistr.h>
 
+#include "xfed/jid.h"
 #include "xfed/limits.h"
 
 /* A sender leaves an absent text NULL. The reader checks UTF-8 too (proto/scan.c); here it catches mistakes of our own sender. */
@@ -11,7 +12,7 @@ static bool fits(const char *s, size_t max)
 		return true;
 	}
 	size_t len = strnlen(s, max + 1);
-	return len <= max && u8_check((const uint8_t *)s, len) == NULL;
+	return len <= max && xfed_utf8_is_valid(xfed_span_make(s, len));
 }
 
 static bool is_name(const char *s)

@@ -1,6 +1,6 @@
 #include "proto/scan.h"
 
-#include <unistr.h>
+#include "xfed/jid.h"
 
 struct cursor {
 	const uint8_t *p, *end;
@@ -143,7 +143,7 @@ static bool walk_known(struct walk *w, const ProtobufCFieldDescriptor *field, un
 		return fail(w, "a field has the wrong wire type");
 	}
 	if (field->type == PROTOBUF_C_TYPE_STRING) {
-		if (memchr(value.data, '\0', value.len) || u8_check((const uint8_t *)value.data, value.len)) {
+		if (memchr(value.data, '\0', value.len) || !xfed_utf8_is_valid(value)) {
 			return fail(w, "a text is not UTF-8, or holds NUL");
 		}
 	}

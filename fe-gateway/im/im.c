@@ -50,7 +50,7 @@ int im_new(const struct im_rooms *below, struct im **out)
 	rc = rc == XFED_OK ? holds_new(0, &im->holds) : rc;
 	rc = rc == XFED_OK ? rt_timer_init(&im->hold, im->core->d.loop, on_hold, im) : rc;
 	im->trunk_user = trunk_user_of(im);
-	im->sessions_user = (struct sessions_user){ im, im_out_opened, im_out_not_opened, im_in_session, im_tell_typing };
+	im->sessions_user = (struct sessions_user){ im, im_out_opened, im_out_not_opened, im_in_session, im_in_untold, im_tell_typing };
 	sessions_use(im->sessions, &im->sessions_user);
 	deliver_use(im->deliver, DELIVER_MESSAGE, im_take_message, im);
 	deliver_use(im->deliver, DELIVER_ERROR, im_in_error, im);

@@ -107,7 +107,7 @@ void im_tell_user(struct im *im, struct xfed_span local_bare, struct xfed_span r
 
 /* to_sip_send.c */
 struct request_ids {
-	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 16]; /* the From tag is the beginning of the branch */
+	char call_id[CORE_ID_LEN + 1 + SIP_NAME_SIZE], branch[CORE_ID_LEN + 24]; /* the From tag is the beginning of the branch */
 };
 /* Fills in the request as it would go to the target; borrows from `o` and `ids`. */
 void im_out_prepare(const struct outgoing *o, const struct sip_target *t, struct request_ids *ids, struct sip_layer_request *out);
@@ -133,6 +133,7 @@ void im_out_not_opened(void *data, uint64_t id, const struct session_failure *wh
 void im_in_request(void *data, const struct sip_incoming *rq);					/* as in struct trunk_user */
 void im_in_session(void *data, const struct sip_incoming *rq, const struct session_message *m); /* as in struct sessions_user */
 
+void im_in_untold(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words);	    /* likewise */
 void im_tell_typing(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state); /* likewise */
 
 void im_trials_hear(struct im *im, struct xfed_span local, struct xfed_span remote); /* the contact has written to the user */

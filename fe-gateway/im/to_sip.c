@@ -226,12 +226,9 @@ void im_take_message(void *user, const struct delivery *d)
 
 static enum xfed_reason tell(struct im *im, struct xfed_arena *a, struct xfed_span local, struct xfed_span remote, struct xfed_span text)
 {
-	struct xfed_jid to, from;
+	struct xfed_jid to = xfed_jid_of_normalised(local), from = xfed_jid_of_normalised(remote);
 	struct parts p = { .im = { .body = text }, .local = local, .remote = remote };
 	char why[IM_SIZE_WORDS];
-	if (xfed_jid_parse(a, local, &to) != XFED_OK || xfed_jid_parse(a, remote, &from) != XFED_OK) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
 	const struct config_domain *d = config_domain(im_config(im), to.domain);
 	if (!d || iw_ends_to_sip(a, &to, config_domain_inside(d), &from, &p.ends) != XFED_OK) {
 		return XFED_REASON_SIP_ADDRESS_UNMAPPABLE;

@@ -80,7 +80,10 @@ void im_run_ended(struct im *im, uint64_t run, bool may_take_over)
 
 /* ---- sending ---- */
 
-/* Branch (with the number of the target), From tag, Call-ID and CSeq are derived from the delivery's id, so that a repetition is the same request. */
+/*
+ * Branch (with the number of the target), From tag, Call-ID and CSeq are derived from the delivery's id, so that a repetition is the same
+ * request. In a session all but the branch are those of its dialog, and the number in it is that of the call, as a second try is another request.
+ */
 static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 {
 	const struct im *im = o->im;
@@ -95,7 +98,8 @@ static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 	memcpy(ids->call_id + CORE_ID_LEN + 1, host.data, host.len);
 	ids->call_id[CORE_ID_LEN + 1 + host.len] = '\0';
 	memcpy(ids->branch, id.text, CORE_ID_LEN);
-	snprintf(ids->branch + CORE_ID_LEN, sizeof(ids->branch) - CORE_ID_LEN, ".%u", o->attempt.places ? sip_failover_number(o->attempt.places) : 0);
+	unsigned long long number = o->attempt.places ? sip_failover_number(o->attempt.places) : o->call;
+	snprintf(ids->branch + CORE_ID_LEN, sizeof(ids->branch) - CORE_ID_LEN, ".%llu", number);
 	return 1 + (uint32_t)(id.number % 0x3fffffff);
 }
 
@@ -201,7 +205,6 @@ static int send_in_session(struct outgoing *o)
 	const struct config_domain *d = config_domain(im_config(im), o->origin.local);
 	im_out_prepare(o, &(struct sip_target){ .transport = SIP_TCP }, &ids, &rq); /* where to is up to the dialog */
 	rq.target = (struct sip_target){ .flow = 0 };
-	rq.branch = xfed_span_make(NULL, 0);
 	rq.dialog = sessions_dialog(im->sessions, call);
 	if (!o->is_in_call) { /* else it is sent once more, with credentials */
 		sessions_sent(im->sessions, call);

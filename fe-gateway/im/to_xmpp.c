@@ -304,12 +304,9 @@ void im_tell_typing(void *data, struct xfed_span local, struct xfed_span remote,
 {
 	struct im *im = data;
 	struct xfed_arena a;
-	struct xfed_jid from, to;
+	struct xfed_jid from = xfed_jid_of_normalised(local), to = xfed_jid_of_normalised(remote);
 	xfed_arena_init(&a, 64 * 1024);
-	int rc = xfed_jid_parse(&a, local, &from);
-	rc = rc == XFED_OK ? xfed_jid_parse(&a, remote, &to) : rc;
-	rc = rc == XFED_OK ? send_typing(im, &a, &from, &to, state) : rc;
-	if (rc == XFED_OK) {
+	if (send_typing(im, &a, &from, &to, state) == XFED_OK) {
 		rt_metric_add(im->core->d.metrics, RT_M_TRANSLATE, 1, RT_LABELS(XFED_SPAN("typing"), XFED_SPAN("translated")));
 		core_flush_soon(im->core);
 	} else {

@@ -373,11 +373,17 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 }
 
 /* In a session of the Lync dialect; its client shows one of its texts, by the status. */
-static bool tell_by_imdn(struct im *im, const struct hold *h, enum xfed_reason reason, struct xfed_span condition)
+static bool tell_by_imdn(struct im *im, const struct hold *h, enum xfed_reason reason, struct xfed_span condition, struct xfed_span words)
 {
 	struct iw_sip_error e;
 	iw_lync_status(reason, condition, true, &e);
-	return sessions_tell_lost(im->sessions, h->local, h->remote, h->id, e.status);
+	return sessions_tell_lost(im->sessions,
+		&(struct session_lost){ .local = h->local, .remote = h->remote, .message_id = h->id, .words = words, .status = e.status });
+}
+
+void im_in_untold(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words)
+{
+	im_tell_user(data, local, remote, words);
 }
 
 /*
@@ -397,14 +403,11 @@ static void error_too_late(struct im *im, const struct hold *h, struct xfed_aren
 		line = xfed_span_str(e.phrase);
 	}
 	bool is_uncertain = xfed_span_is(condition, "remote-server-timeout");
-	if (!is_uncertain && tell_by_imdn(im, h, e.reason, condition)) {
-		return;
-	}
 	struct xfed_span words = is_uncertain ? xfed_arena_printf(a, "It is not certain that your last message was delivered (%s)",
 							xfed_reason_code(XFED_REASON_DELIVERY_UNCERTAIN))
 					      : xfed_arena_printf(a, "Your last message was not delivered: %.*s (%s)", (int)line.len, line.data,
 							xfed_reason_code(e.reason));
-	if (words.data) {
+	if (words.data && (is_uncertain || !tell_by_imdn(im, h, e.reason, condition, words))) {
 		im_tell_user(im, h->local, h->remote, words);
 	}
 }

@@ -11,6 +11,7 @@
 #include "interwork/typing.h"
 #include "interwork/warning.h"
 #include "sip/lex.h"
+#include "xfed/jid.h"
 #include "xfed/limits.h"
 #include "xfed/text.h"
 
@@ -242,19 +243,18 @@ static void invited(const struct asked *q)
 /* ---- inside a call ---- */
 
 /* The two users of a call. */
-static int fill_who(const struct asked *q, const struct session *s, struct deliver_request *out)
+static struct deliver_request who_of(const struct session *s)
 {
-	int rc = xfed_jid_parse(q->a, s->local, &out->from);
-	rc = rc == XFED_OK ? xfed_jid_parse(q->a, s->remote, &out->to) : rc;
-	out->domain = session_domain(s);
-	return rc;
+	return (struct deliver_request){
+		.from = xfed_jid_of_normalised(s->local), .to = xfed_jid_of_normalised(s->remote), .domain = session_domain(s)
+	};
 }
 
 static void refuse_inside(const struct asked *q, const struct call *c, enum xfed_reason reason, struct xfed_span detail)
 {
 	struct deliver_request who = { 0 };
-	if (c && c->session && fill_who(q, c->session, &who) != XFED_OK) {
-		who = (struct deliver_request){ 0 };
+	if (c && c->session) {
+		who = who_of(c->session);
 	}
 	refuse(q, &who, reason, detail);
 }
@@ -311,9 +311,7 @@ static bool is_aside(const struct asked *q, struct call *c)
 /* The gates are asked again for whatever the user says: access may have been taken back, or the partner removed, since the INVITE. */
 static enum xfed_reason judge_inside(const struct asked *q, const struct call *c, struct deliver_request *who)
 {
-	if (fill_who(q, c->session, who) != XFED_OK) {
-		return XFED_REASON_STREAM_INTERNAL;
-	}
+	*who = who_of(c->session);
 	bool may_send = who->domain && trunk_may_send(q->ss->below.trunk, who->domain, q->rq->flow);
 	return may_send ? deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE) : XFED_REASON_SIP_SENDER_UNTRUSTED;
 }
@@ -322,9 +320,7 @@ static void take_message(const struct asked *q, struct call *c)
 {
 	struct session_message message = { .call = c->id };
 	message.reason = judge_inside(q, c, &message.who);
-	if (message.reason == XFED_REASON_STREAM_INTERNAL) {
-		refuse_inside(q, NULL, message.reason, xfed_span_make(NULL, 0));
-	} else if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
+	if (message.reason != XFED_REASON_NONE || !is_aside(q, c)) {
 		q->ss->user->message(q->ss->user->data, q->rq, &message);
 	}
 }

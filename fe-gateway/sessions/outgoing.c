@@ -5,6 +5,7 @@
 
 #include "interwork/address.h"
 #include "interwork/sdp.h"
+#include "xfed/jid.h"
 
 #define ARENA_BYTES (64 * 1024)
 #define TAG_LEN	    16
@@ -48,10 +49,8 @@ static void choose_conversation(struct session *s)
 
 static int map_ends(const struct session *s, const struct config_domain *d, struct xfed_arena *a, struct iw_ends *out)
 {
-	struct xfed_jid user, contact;
-	int rc = xfed_jid_parse(a, s->local, &user);
-	rc = rc == XFED_OK ? xfed_jid_parse(a, s->remote, &contact) : rc;
-	return rc == XFED_OK ? iw_ends_to_sip(a, &user, config_domain_inside(d), &contact, out) : rc;
+	struct xfed_jid user = xfed_jid_of_normalised(s->local), contact = xfed_jid_of_normalised(s->remote);
+	return iw_ends_to_sip(a, &user, config_domain_inside(d), &contact, out);
 }
 
 static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sdp)
@@ -202,44 +201,6 @@ static struct call *inviting(struct sessions *ss, uint64_t id)
 	return c && c->is_ours && !c->is_up && c->txn != 0 && c->session ? c : NULL;
 }
 
-void call_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
-{
-	struct call *c = inviting(data, id);
-	if (!c || m->status < 200) {
-		return;
-	}
-	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m->status);
-	if (m->status < 300) {
-		accepted(c, m, dialog);
-	} else if (trunk_send_challenged(&c->send, m)) {
-		c->txn = 0;
-		call_queue(c, CALL_INVITE);
-	} else if (!try_next(c, SIP_ATTEMPT_RESPONSE, m->status, true)) {
-		failed(c, c->send.unproved, m);
-	}
-}
-
-void call_timeout(void *data, uint64_t id, bool was_written)
-{
-	struct call *c = inviting(data, id);
-	if (c) {
-		trunk_send_timed_out(&c->send);
-		failed(c, XFED_REASON_SIP_SERVER_TIMEOUT, NULL);
-	}
-}
-
-void call_broken(void *data, uint64_t id, bool was_written)
-{
-	struct call *c = inviting(data, id);
-	if (!c) {
-		return;
-	}
-	trunk_send_broken(&c->send, was_written);
-	if (!try_next(c, SIP_ATTEMPT_ERROR, 0, was_written)) {
-		failed(c, was_written ? XFED_REASON_SIP_SERVER_UNREACHABLE : trunk_send_unreached(&c->send), NULL);
-	}
-}
-
 /* ---- the end of a turn ---- */
 
 static void answer_invite(struct call *c)
@@ -266,15 +227,15 @@ static void answer_invite(struct call *c)
 		return; /* a refresh */
 	}
 	if (rc != XFED_OK) { /* what waits for this call wants another */
-		s->must_want_again |= s->must_tell_open;
-		s->must_tell_open = false;
+		s->must_want_again |= s->opens_later;
+		s->opens_later = false;
 		call_step(c, SIP_SESSION_ENDED, 0);
 		return;
 	}
 	c->is_up = true;
 	call_log(c, "session.open");
-	if (s->must_tell_open) {
-		s->must_tell_open = false;
+	if (s->opens_later) {
+		s->opens_later = false;
 		ss->user->opened(ss->user->data, s->waiter, c->id);
 	}
 }
@@ -290,21 +251,61 @@ static void decline(struct call *c)
 	call_free(c);
 }
 
+static void bye_lost(const struct call *c, const char *why)
+{
+	rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_STR("text", why), RT_END);
+}
+
+/* Where the next hop may ask for credentials the call waits for the answer; else nobody does. */
 static void hang_up(struct call *c)
 {
 	struct sessions *ss = c->room;
 	const struct config_domain *d = config_domain(sessions_config(ss), xfed_span_str(c->domain));
+	uint64_t txn, id = c->id;
+	c->is_hanging_up = trunk_hop_proof_bytes(c->send.hop, XFED_SPAN("")) > 0;
 	struct sip_layer_request rq = {
 		.max_request = d ? d->max_request_bytes : 0,
 		.dialog = c->dialog,
+		.user = c->is_hanging_up ? &ss->trunk_user.sip : NULL,
+		.id = id,
 		.request = { .method = XFED_SPAN("BYE"), .user_agent = XFED_SPAN(SIP_USER_AGENT) },
 	};
-	uint64_t txn;
 	int rc = d && c->dialog != 0 ? trunk_send_inside(&c->send, d, &rq, &txn) : XFED_ERR_NOT_FOUND;
-	if (rc != XFED_OK) {
-		rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_I64("rc", rc), RT_END);
+	c = call_find(ss, id); /* what is sent may fail during the call */
+	if (c && rc != XFED_OK) {
+		bye_lost(c, rc == XFED_ERR_NOT_FOUND ? "no dialog, or no way to its other end" : "it could not be sent");
+		call_free(c);
+	} else if (c && !c->is_hanging_up) {
+		call_free(c);
 	}
+}
+
+static void bye_answered(struct call *c, const struct sip_message *m)
+{
+	trunk_send_answered(&c->send, XFED_SPAN("BYE"), m->status);
+	if (trunk_send_challenged(&c->send, m)) {
+		call_queue(c, CALL_BYE);
+	} else {
+		call_free(c);
+	}
+}
+
+static struct call *hanging_up(struct sessions *ss, uint64_t id)
+{
+	struct call *c = call_find(ss, id);
+	return c && c->is_hanging_up ? c : NULL;
+}
+
+/* The end of a BYE or of another request inside a call. True: `id` was one of these. */
+static bool has_failed_inside(struct sessions *ss, uint64_t id)
+{
+	struct call *c = hanging_up(ss, id);
+	if (!c) {
+		return session_note_failed(ss, id);
+	}
+	bye_lost(c, "no answer");
 	call_free(c);
+	return true;
 }
 
 void call_flush(struct call *c)
@@ -330,5 +331,51 @@ void call_flush(struct call *c)
 	case CALL_BYE:
 		hang_up(c);
 		break;
+	}
+}
+
+/* ---- answers ---- */
+
+void call_response(void *data, uint64_t id, const struct sip_message *m, uint64_t dialog)
+{
+	struct call *c = inviting(data, id), *ending = hanging_up(data, id);
+	if (m->status < 200 || session_note_answered(data, id, m)) {
+		return;
+	}
+	if (ending) {
+		bye_answered(ending, m);
+	}
+	if (!c) {
+		return;
+	}
+	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m->status);
+	if (m->status < 300) {
+		accepted(c, m, dialog);
+	} else if (trunk_send_challenged(&c->send, m)) {
+		c->txn = 0;
+		call_queue(c, CALL_INVITE);
+	} else if (!try_next(c, SIP_ATTEMPT_RESPONSE, m->status, true)) {
+		failed(c, c->send.unproved, m);
+	}
+}
+
+void call_timeout(void *data, uint64_t id, bool was_written)
+{
+	struct call *c = has_failed_inside(data, id) ? NULL : inviting(data, id);
+	if (c) {
+		trunk_send_timed_out(&c->send);
+		failed(c, XFED_REASON_SIP_SERVER_TIMEOUT, NULL);
+	}
+}
+
+void call_broken(void *data, uint64_t id, bool was_written)
+{
+	struct call *c = has_failed_inside(data, id) ? NULL : inviting(data, id);
+	if (!c) {
+		return;
+	}
+	trunk_send_broken(&c->send, was_written);
+	if (!try_next(c, SIP_ATTEMPT_ERROR, 0, was_written)) {
+		failed(c, was_written ? XFED_REASON_SIP_SERVER_UNREACHABLE : trunk_send_unreached(&c->send), NULL);
 	}
 }

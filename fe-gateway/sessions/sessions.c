@@ -1,6 +1,5 @@
 #include "sessions/sessions_impl.h"
 
-#include <stdio.h>
 #include <utlist.h>
 
 #include "xfed/jid.h"
@@ -11,16 +10,9 @@ static uint32_t idle_ms(const struct sessions *ss)
 	return sessions_config(ss)->im.session_idle_ms;
 }
 
-static struct xfed_span domain_of(struct xfed_span jid)
-{
-	const char *at = memchr(jid.data, '@', jid.len);
-	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
-	return xfed_span_make(jid.data + skip, jid.len - skip);
-}
-
 const struct config_domain *session_domain(const struct session *s)
 {
-	return config_domain(sessions_config(s->room), domain_of(s->local));
+	return config_domain(sessions_config(s->room), xfed_jid_domain_part(s->local));
 }
 
 /* ---- sessions ---- */
@@ -51,17 +43,25 @@ struct session *session_find(const struct sessions *ss, struct xfed_span local, 
 	return s;
 }
 
+struct call *session_current(const struct session *s)
+{
+	struct call *c = s && s->machine.current != SIP_SESSION_NO_CALL ? s->calls[s->machine.current] : NULL;
+	return c && c->is_up ? c : NULL;
+}
+
 static uint64_t hash_of(struct xfed_span s)
 {
 	return xfed_hash_bytes(s.data, s.len);
 }
 
-static int make(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out)
+/* With the keys of the tallies. */
+static int make(struct sessions *ss, const struct session *keys, struct xfed_span local, struct xfed_span remote, struct session **out)
 {
-	struct session *s = xfed_calloc(1, sizeof(*s));
+	struct session *s = xfed_malloc(sizeof(*s));
 	char *key = s ? make_key(local, remote) : NULL;
 	int rc = key ? xfed_heap_reserve(&ss->due, HASH_COUNT(ss->table) + 1) : XFED_ERR_NOMEM;
 	if (rc == XFED_OK) {
+		*s = *keys;
 		s->room = ss;
 		s->local = xfed_span_make(key, local.len);
 		s->remote = xfed_span_make(key + local.len + 1, remote.len);
@@ -78,28 +78,49 @@ static int make(struct sessions *ss, struct xfed_span local, struct xfed_span re
 	return XFED_OK;
 }
 
+static void give(struct sessions *ss, const struct session *s)
+{
+	tally_give(&ss->users, s->user);
+	tally_give(&ss->shares, s->share);
+	tally_give(&ss->pairs, s->pair);
+}
+
+/* Takes of each tally, or of none. */
+static int take(struct sessions *ss, const struct session *s)
+{
+	int rc = HASH_COUNT(ss->table) < SESSIONS_MAX ? tally_take(&ss->users, s->user, SESSIONS_USER_MAX) : XFED_ERR_LIMIT;
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	rc = tally_take(&ss->shares, s->share, SESSIONS_SHARE_MAX);
+	if (rc == XFED_OK) {
+		rc = tally_take(&ss->pairs, s->pair, SESSIONS_PAIR_MAX);
+		if (rc == XFED_OK) {
+			return XFED_OK;
+		}
+		tally_give(&ss->shares, s->share);
+	}
+	tally_give(&ss->users, s->user);
+	return rc;
+}
+
 int session_of(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out)
 {
-	uint64_t user = hash_of(local), share = policy_partner_share(ss->below.policy, domain_of(remote));
 	*out = session_find(ss, local, remote);
 	if (*out) {
 		return XFED_OK;
 	}
-	int rc = HASH_COUNT(ss->table) < SESSIONS_MAX ? tally_take(&ss->users, user, SESSIONS_USER_MAX) : XFED_ERR_LIMIT;
+	struct session keys = { .user = hash_of(local), .share = policy_partner_share(ss->below.policy, xfed_jid_domain_part(remote)) };
+	uint64_t both[2] = { keys.user, keys.share };
+	keys.pair = xfed_hash_bytes(both, sizeof(both));
+	int rc = take(ss, &keys);
 	if (rc != XFED_OK) {
 		return rc;
 	}
-	rc = tally_take(&ss->shares, share, SESSIONS_SHARE_MAX);
-	if (rc == XFED_OK) {
-		rc = make(ss, local, remote, out);
-		if (rc == XFED_OK) {
-			(*out)->user = user;
-			(*out)->share = share;
-			return XFED_OK;
-		}
-		tally_give(&ss->shares, share);
+	rc = make(ss, &keys, local, remote, out);
+	if (rc != XFED_OK) {
+		give(ss, &keys);
 	}
-	tally_give(&ss->users, user);
 	return rc;
 }
 
@@ -111,129 +132,14 @@ static void session_free(struct session *s)
 			call_free(s->calls[i]);
 		}
 	}
-	tally_give(&ss->users, s->user);
-	tally_give(&ss->shares, s->share);
+	give(ss, s);
 	xfed_heap_remove(&ss->due, &s->due);
 	HASH_DELETE(hh, ss->table, s);
 	xfed_free((char *)(uintptr_t)s->local.data);
 	xfed_free(s);
 }
 
-/* ---- calls ---- */
-
-struct call *call_find(const struct sessions *ss, uint64_t id)
-{
-	struct call *c = NULL;
-	HASH_FIND(hh, ss->calls, &id, sizeof(id), c);
-	return c;
-}
-
-struct call *call_new(struct session *s, unsigned number, bool is_ours)
-{
-	struct sessions *ss = s->room;
-	const struct config_domain *d = session_domain(s);
-	struct trunk_hop *hop = d ? trunk_hop_of(ss->below.trunk, d) : NULL;
-	struct call *c = hop ? xfed_calloc(1, sizeof(*c)) : NULL;
-	if (!c) {
-		return NULL;
-	}
-	c->id = ++ss->below.core->last_id;
-	c->room = ss;
-	c->session = s;
-	c->number = number;
-	c->is_ours = is_ours;
-	c->send.user = &ss->trunk_user;
-	c->send.hop = hop;
-	c->domain = xfed_strdup(d->domain);
-	if (!c->domain) {
-		xfed_free(c);
-		return NULL;
-	}
-	HASH_ADD(hh, ss->calls, id, sizeof(c->id), c);
-	if (!XFED_TABLE_ADDED(c)) {
-		xfed_free(c->domain);
-		xfed_free(c);
-		return NULL;
-	}
-	s->calls[number] = c;
-	return c;
-}
-
-void call_wait(struct call *c, uint64_t txn)
-{
-	c->txn = txn;
-	HASH_ADD(hh_txn, c->room->by_txn, txn, sizeof(c->txn), c);
-	c->is_in_txns = c->hh_txn.tbl != NULL; /* else a CANCEL is not heard of, and the call ends as one without ACK */
-}
-
-void call_waits_no_more(struct call *c)
-{
-	if (c->is_in_txns) {
-		HASH_DELETE(hh_txn, c->room->by_txn, c);
-		c->is_in_txns = false;
-	}
-}
-
-static struct call *call_of_invite(const struct sessions *ss, uint64_t txn)
-{
-	struct call *c = NULL;
-	HASH_FIND(hh_txn, ss->by_txn, &txn, sizeof(txn), c);
-	return c;
-}
-
-/* The peer has given up its INVITE, which has its response: held, or to be accepted at the end of this turn. */
-void call_withdrawn(struct call *c)
-{
-	call_waits_no_more(c);
-	if (c->todo == CALL_ACCEPT) {
-		c->is_withdrawn = true;
-		call_step(c, SIP_SESSION_ENDED, 0);
-	} else if (c->session) {
-		call_step(c, SIP_SESSION_WITHDRAWN, 0);
-	} else {
-		call_free(c);
-	}
-}
-
-void call_queue(struct call *c, enum call_todo todo)
-{
-	struct sessions *ss = c->room;
-	if (c->todo == CALL_REST && todo != CALL_REST) {
-		DL_APPEND(ss->queue, c);
-	} else if (c->todo != CALL_REST && todo == CALL_REST) {
-		DL_DELETE(ss->queue, c);
-	}
-	c->todo = todo;
-	core_flush_soon(ss->below.core);
-}
-
-void call_free(struct call *c)
-{
-	call_queue(c, CALL_REST);
-	call_waits_no_more(c);
-	if (c->session) {
-		c->session->calls[c->number] = NULL;
-	}
-	if (c->dialog != 0) {
-		trunk_dialog_end(c->room->below.trunk, c->dialog);
-	}
-	trunk_send_end(&c->send);
-	HASH_DELETE(hh, c->room->calls, c);
-	xfed_free(c->answer);
-	xfed_free(c->domain);
-	xfed_free(c);
-}
-
 /* ---- the machine ---- */
-
-void call_log(const struct call *c, const char *event)
-{
-	const struct session *s = c->session;
-	const struct sip_dialog *d = c->dialog != 0 ? trunk_dialog(c->room->below.trunk, c->dialog) : NULL;
-	rt_log(RT_LOG_INFO, event, RT_KV_ADDRESS("local", s->local), RT_KV_ADDRESS("partner", s->remote), RT_KV_U64("call", c->id),
-		RT_KV_STR("opened_by", c->is_ours ? "partner" : "local"),
-		RT_KV("call_id", d ? sip_dialog_text(d, SIP_DIALOG_CALL_ID) : xfed_span_make(NULL, 0)), RT_END);
-}
 
 /*
  * The call has left its session, and lives on for its last request only. What has not been said yet is taken back: an INVITE that has not
@@ -246,8 +152,8 @@ static void part(struct call *c, enum call_todo last)
 	if (c->todo == CALL_ACCEPT && c->is_up) { /* a refresh has no answer yet */
 		sessions_reply(s->room, c->txn, 487, NULL, "");
 	}
-	s->must_want_again |= is_unaccepted && s->must_tell_open;
-	s->must_tell_open &= !is_unaccepted;
+	s->must_want_again |= is_unaccepted && s->opens_later;
+	s->opens_later &= !is_unaccepted;
 	if (c->is_up) {
 		call_log(c, "session.ended");
 	}
@@ -309,8 +215,8 @@ static bool perform(struct session *s, const struct sip_session_action *a, struc
 		}
 		break;
 	case SIP_SESSION_OPENED:
-		s->must_tell_open = c->todo == CALL_ACCEPT && !c->is_up; /* what is answered of one that is open is a refresh */
-		*news = (struct news){ .is_open = !s->must_tell_open, .call = c->id, .waiter = s->waiter };
+		s->opens_later = c->todo == CALL_ACCEPT && !c->is_up; /* what is answered of one that is open is a refresh */
+		*news = (struct news){ .is_open = !s->opens_later, .call = c->id, .waiter = s->waiter };
 		break;
 	case SIP_SESSION_FAILED:
 		*news = (struct news){ .has_failed = true, .waiter = s->waiter, .why = failure_of(s, a->status) };
@@ -325,6 +231,10 @@ static void rearm(struct sessions *ss)
 	rt_timer_set(&ss->timer, first ? first->at : UINT64_MAX);
 }
 
+/*
+ * Each message puts off the time at which its session has been idle for too long. A session is not moved in the heap for that: it comes out at
+ * the time it had, finds that nothing is due, and goes in again. To move one touches as many others as the heap is deep.
+ */
 void session_settle(struct session *s)
 {
 	struct sessions *ss = s->room;
@@ -332,10 +242,8 @@ void session_settle(struct session *s)
 	at = typing < at ? typing : at;
 	if (sip_session_is_empty(&s->machine)) {
 		session_free(s);
-	} else if (at == UINT64_MAX) {
-		xfed_heap_remove(&ss->due, &s->due);
-	} else {
-		xfed_heap_set(&ss->due, &s->due, at, 0);
+	} else if (at != UINT64_MAX) {
+		xfed_heap_set_by(&ss->due, &s->due, at);
 	}
 	rearm(ss);
 }
@@ -383,19 +291,13 @@ void session_step(struct session *s, const struct sip_session_event *ev)
 	tell(ss, &news); /* last of all: it may ask for another call */
 }
 
-void call_step(struct call *c, enum sip_session_event_kind kind, int status)
-{
-	if (c && c->session) {
-		session_step(c->session, &(struct sip_session_event){ .kind = kind, .call = c->number, .status = status });
-	}
-}
-
 static void on_timer(void *user)
 {
 	struct sessions *ss = user;
 	const struct xfed_heap_item *first;
 	while ((first = xfed_heap_first(&ss->due)) && first->at <= sessions_now(ss)) {
 		struct session *s = (struct session *)((char *)(uintptr_t)first - offsetof(struct session, due));
+		xfed_heap_remove(&ss->due, &s->due);
 		session_typing_tick(s);
 		session_step(s, &(struct sip_session_event){ .kind = SIP_SESSION_TICK });
 	}
@@ -415,10 +317,15 @@ void sessions_want(struct sessions *ss, const struct session_want *w)
 		ss->user->failed(ss->user->data, w->id, &(struct session_failure){ .reason = reason });
 		return;
 	}
+	s->typing.is_known |= w->says_typing;
+	struct call *c = session_current(s);
+	if (c) { /* the machine would say the same, as of a session that is open most messages are */
+		ss->user->opened(ss->user->data, w->id, c->id);
+		return;
+	}
 	s->waiter = w->id;
 	s->until_ms = w->until_ms;
-	s->typing.is_known |= w->says_typing;
-	if (s->must_tell_open) {
+	if (s->opens_later) {
 		return; /* it is told when the call has been accepted in fact */
 	}
 	session_step(s, &(struct sip_session_event){ .kind = SIP_SESSION_WANT, .until_ms = w->until_ms });
@@ -533,10 +440,10 @@ static void send_replies(struct sessions *ss)
 void sessions_flush(struct sessions *ss)
 {
 	send_replies(ss);
+	session_notes_flush(ss); /* before a BYE of the same turn */
 	while (ss->queue) {
 		call_flush(ss->queue); /* which leaves the queue */
 	}
-	session_notes_flush(ss);
 }
 
 void sessions_gauges(const struct sessions *ss)
@@ -569,6 +476,7 @@ void sessions_stop(struct sessions *ss)
 	HASH_ITER(hh, ss->table, s, next) {
 		session_free(s);
 	}
+	session_notes_free(ss);
 	while (ss->calls) {
 		call_free(ss->calls);
 	}
@@ -583,9 +491,9 @@ void sessions_free(struct sessions *ss)
 	DL_FOREACH_SAFE(ss->replies, r, next) {
 		xfed_free(r);
 	}
-	session_notes_free(ss);
 	tally_clear(&ss->users);
 	tally_clear(&ss->shares);
+	tally_clear(&ss->pairs);
 	xfed_heap_deinit(&ss->due);
 	xfed_free(ss);
 }

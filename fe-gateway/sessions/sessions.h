@@ -41,6 +41,8 @@ struct sessions_user {
 	void (*failed)(void *data, uint64_t id, const struct session_failure *why);
 	/* To be answered by trunk_respond(); from sessions_taken() to sessions_settled() the call is not ended by us. */
 	void (*message)(void *data, const struct sip_incoming *rq, const struct session_message *m);
+	/* A message lost could not be told in its session, see sessions_tell_lost(): the user is to be told by those words otherwise. */
+	void (*untold)(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words);
 	/* The user begins or stops to type, and the contact is to be told: COMPOSING or PAUSED; bare JIDs. */
 	void (*typing)(void *data, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 };
@@ -88,10 +90,15 @@ void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_sp
 
 void sessions_taken(struct sessions *ss, uint64_t call);
 void sessions_settled(struct sessions *ss, uint64_t call);
+struct session_lost {
+	struct xfed_span local, remote; /* bare JIDs */
+	struct xfed_span message_id, words;
+	int status;
+};
 /*
- * A message of the user that was answered with this Message-Id has not been delivered: his client is told in the open call. False: there is
- * none, or NOMEM.
+ * A message of the user that was answered with this Message-Id has not been delivered: his client is told in the open call; where it does not
+ * take it, untold() follows with the words. False: there is no such call, or NOMEM.
  */
-bool sessions_tell_lost(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct xfed_span message_id, int status);
+bool sessions_tell_lost(struct sessions *ss, const struct session_lost *lost);
 
 #endif

@@ -13,6 +13,7 @@
 #define SESSIONS_MAX	   100000
 #define SESSIONS_USER_MAX  1000
 #define SESSIONS_SHARE_MAX 50000 /* of one partner */
+#define SESSIONS_PAIR_MAX  500	 /* of a user with one partner, which may have as many addresses as it likes */
 
 #define SESSION_CONVERSATION_SIZE 33
 #define SESSION_LINES_SIZE	  512
@@ -31,6 +32,7 @@ struct call {
 	bool is_unwanted : 1;  /* its description refuses what we offered: it is accepted only to be ended */
 	bool is_withdrawn : 1; /* the INVITE of the peer has its response already */
 	bool is_in_txns : 1;
+	bool is_hanging_up : 1;		  /* its BYE waits for the answer, as that may ask for credentials */
 	enum sip_transport transport : 8; /* of our Contact in it */
 	uint64_t txn;			  /* of the INVITE: to be cancelled, or answered; 0: it has not gone out */
 	uint64_t dialog;		  /* 0: none yet */
@@ -46,12 +48,11 @@ struct session {
 	struct sessions *room;
 	struct sip_session machine;
 	struct call *calls[SIP_SESSION_CALLS];
-	uint64_t waiter; /* of sessions_want() */
-	uint64_t share;	 /* keys of the tallies */
-	uint64_t user;
+	uint64_t waiter;		/* of sessions_want() */
+	uint64_t user, share, pair;	/* keys of the tallies */
 	struct session_failure why;	/* of the event that is being stepped */
 	uint64_t until_ms;		/* of the last sessions_want() */
-	bool must_tell_open;		/* the waiter, when the call has been accepted in fact */
+	bool opens_later;		/* the waiter is told of the call when that has been accepted in fact */
 	bool must_want_again;		/* as it will not be */
 	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
 	char conversation[SESSION_CONVERSATION_SIZE];
@@ -85,10 +86,10 @@ struct sessions {
 	struct session *table;
 	struct call *calls, *by_txn, *queue;
 	struct session_reply *replies;
-	struct session_note *notes; /* inside.c */
+	struct session_note *notes, *notes_by_id; /* notes.c; those that are due, and all */
 	struct xfed_heap due;
 	struct rt_timer timer;
-	struct tally *users, *shares;
+	struct tally *users, *shares, *pairs;
 	bool is_draining, is_leaving; /* INVITEs are refused; and everything else ends */
 };
 
@@ -105,19 +106,23 @@ static inline const struct config *sessions_config(const struct sessions *ss)
 struct session *session_find(const struct sessions *ss, struct xfed_span local, struct xfed_span remote);
 /* Found or made. OK; LIMIT: one of the limits is reached; NOMEM. */
 int session_of(struct sessions *ss, struct xfed_span local, struct xfed_span remote, struct session **out);
+struct call *session_current(const struct session *s); /* the call in which messages of ours are sent; NULL: none is open; `s` NULL is fine */
 const struct config_domain *session_domain(const struct session *s); /* NULL: it is none of ours any more */
+void session_settle(struct session *s);				     /* sets its timer, or frees it if it has nothing left */
+/* Feeds the machine and performs its actions; the session and its calls may be gone afterwards. */
+void session_step(struct session *s, const struct sip_session_event *ev);
+
+/* calls.c */
 struct call *call_find(const struct sessions *ss, uint64_t id);
 struct call *call_new(struct session *s, unsigned number, bool is_ours); /* NULL: no memory, or no domain */
 void call_queue(struct call *c, enum call_todo todo);
 void call_wait(struct call *c, uint64_t txn); /* the peer's INVITE waits for its answer, until: */
 void call_waits_no_more(struct call *c);
+struct call *call_of_invite(const struct sessions *ss, uint64_t txn); /* NULL: none waits with that transaction */
 void call_withdrawn(struct call *c);
 void call_log(const struct call *c, const char *event);
 void call_free(struct call *c);
-void session_settle(struct session *s); /* sets its timer, or frees it if it has nothing left */
-/* Feeds the machine and performs its actions; the session and its calls may be gone afterwards. */
-void session_step(struct session *s, const struct sip_session_event *ev);
-void call_step(struct call *c, enum sip_session_event_kind kind, int status);
+void call_step(struct call *c, enum sip_session_event_kind kind, int status); /* NULL, and one without a session, are fine */
 
 /* outgoing.c: our INVITE, and the end of calls */
 void call_flush(struct call *c);
@@ -128,9 +133,14 @@ void call_hop_ready(void *data, struct trunk_send *send);
 void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason);
 int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out); /* our session description */
 
-/* inside.c */
+/* notes.c: other requests in a call; `lost` NULL: nobody waits for the answer. OK, NOMEM */
+int session_note(struct call *c, const char *method, const char *type, struct xfed_span body, const struct session_lost *lost);
+bool session_note_answered(struct sessions *ss, uint64_t id, const struct sip_message *m); /* false: it is about something else */
+bool session_note_failed(struct sessions *ss, uint64_t id);
 void session_notes_flush(struct sessions *ss);
 void session_notes_free(struct sessions *ss);
+
+/* typing.c */
 void session_user_types(struct session *s, const struct iw_typing *t);
 uint64_t session_typing_deadline(const struct session *s);
 void session_typing_tick(struct session *s);

@@ -1,6 +1,7 @@
 /* Client transactions: requests of ours (RFC 3261 section 17.1). */
 #include "sip/trans.h"
 
+#include "sip/legs.h"
 #include "sip/method.h"
 #include "sip/outside.h"
 #include "util/hex.h"
@@ -125,6 +126,9 @@ static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct
 		branch = xfed_span_str(hex);
 	}
 	int rc = print_request(l, rq, branch, &size);
+	if (rc == XFED_OK && leg) {
+		leg->dialog->is_printable = true;
+	}
 	struct sip_leg *made = NULL;
 	if (rc == XFED_OK && makes_dialog(rq)) {
 		rc = sip_leg_of_call(l, rq, &made);
@@ -239,7 +243,7 @@ static void tell(struct sip_layer *l, const struct sip_trans *t, const struct si
 			.txn = t->id,
 			.user = t->user,
 			.id = t->id_of_user,
-			.dialog = sip_leg_by_number(l, t->dialog) ? t->dialog : 0, /* 0: the user has ended the dialog already */
+			.dialog = t->dialog,
 			.status = m->status,
 			.message = m,
 		};

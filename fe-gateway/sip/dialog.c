@@ -137,6 +137,8 @@ static int set_way(struct sip_dialog *d, struct xfed_span target, struct xfed_sp
 	d->len[SIP_DIALOG_STRICT_ROUTE] = (uint32_t)((size_t)(at - mem) - size - router_len);
 	xfed_free(d->way);
 	d->way = mem;
+	d->judged = 0;
+	d->is_printable = false;
 	return XFED_OK;
 }
 
@@ -405,6 +407,7 @@ static void fill(const struct sip_dialog *d, struct xfed_span method, uint32_t c
 	out->to_tag = d->len[SIP_DIALOG_REMOTE_TAG] > 0 ? sip_dialog_text(d, SIP_DIALOG_REMOTE_TAG) : none;
 	out->call_id = sip_dialog_text(d, SIP_DIALOG_CALL_ID);
 	out->cseq = cseq;
+	out->is_of_dialog = d->is_printable;
 }
 
 bool sip_dialog_request(struct sip_dialog *d, struct xfed_span method, struct sip_request *out)

@@ -39,6 +39,8 @@ struct sip_dialog {
 	uint32_t remote_cseq;		/* of the last request of the peer */
 	bool has_remote_cseq;
 	bool is_early;
+	bool is_printable; /* its texts have been printed in a request as they are */
+	uint32_t judged; /* a mark of the layer's driver: its judgement of the way of requests (sip_layer_dialog_judged()); 0: the way has changed */
 };
 
 struct xfed_span sip_dialog_text(const struct sip_dialog *d, enum sip_dialog_text which); /* borrowed until the dialog changes */

@@ -39,4 +39,10 @@ struct sip_target {
 	char tls_name[SIP_NAME_SIZE]; /* name the certificate must carry; empty on UDP and TCP */
 };
 
+/* Whichever connection leads there. */
+static inline bool sip_target_is_same_place(const struct sip_target *a, const struct sip_target *b)
+{
+	return a->transport == b->transport && a->port == b->port && strcmp(a->ip, b->ip) == 0 && strcmp(a->tls_name, b->tls_name) == 0;
+}
+
 #endif

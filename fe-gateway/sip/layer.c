@@ -1,7 +1,7 @@
 #include "sip/layer.h"
 
+#include "sip/legs.h"
 #include "sip/scan.h"
-#include "sip/trans.h"
 #include "xfed/limits.h"
 
 /* What one timer can add at most. */

@@ -166,8 +166,13 @@ int sip_layer_cancel(struct sip_layer *l, uint64_t txn, uint64_t now_ms);
 const struct sip_dialog *sip_layer_dialog(const struct sip_layer *l, uint64_t dialog);
 /* A dialog of the process before; requests go `to` a place we chose. 0: one of that name exists, or NOMEM; else its number, and `d` is taken. */
 uint64_t sip_layer_dialog_resume(struct sip_layer *l, const struct sip_user *user, uint64_t id, struct sip_dialog *d, const struct sip_target *to);
-/* Where requests inside it go if no target is named; `*is_ours`: a request of ours has chosen that, not the peer. False: it does not exist. */
-bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours);
+/*
+ * The dialog, and where requests inside it go if no target is named; `*is_ours`: a request of ours has chosen that, not the peer. NULL: it does
+ * not exist, or not yet. Borrowed as above.
+ */
+const struct sip_dialog *sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours);
+/* Sets the mark in the dialog, by which the caller knows his judgement of that way again. It is 0 from the beginning, and as soon as the way changes. */
+void sip_layer_dialog_judged(struct sip_layer *l, uint64_t dialog, uint32_t mark);
 /* Whoever is at the other end of the connection it came over carries that name: another one to the same place must, too. False: NOMEM. */
 bool sip_layer_dialog_named(struct sip_layer *l, uint64_t dialog, struct xfed_span name);
 /* Forgets the dialog. Whoever ends a session sends BYE before. May be called between actions. */

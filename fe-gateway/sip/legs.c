@@ -1,7 +1,8 @@
 /* The dialogs of the transaction layer, and what INVITE demands of both ends beyond its transaction (RFC 3261 sections 12 to 14, RFC 6026). */
+#include "sip/legs.h"
+
 #include <stdio.h>
 
-#include "sip/trans.h"
 #include "xfed/limits.h"
 
 #define BRANCH_SIZE 64
@@ -18,116 +19,6 @@ struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number)
 bool sip_legs_are_full(const struct sip_layer *l)
 {
 	return HASH_COUNT(l->legs) >= XFED_SIP_DIALOGS_MAX;
-}
-
-static void unbind(struct sip_leg *leg)
-{
-	if (leg->flow_prev) {
-		*leg->flow_prev = leg->flow_next;
-		if (leg->flow_next) {
-			leg->flow_next->flow_prev = leg->flow_prev;
-		}
-	}
-	leg->flow_prev = NULL;
-	leg->flow_next = NULL;
-}
-
-static void bind_to(struct sip_leg **list, struct sip_leg *leg)
-{
-	leg->flow_next = *list;
-	leg->flow_prev = list;
-	if (leg->flow_next) {
-		leg->flow_next->flow_prev = &leg->flow_next;
-	}
-	*list = leg;
-}
-
-static size_t size_of(const struct sip_target *t)
-{
-	return offsetof(struct sip_target, tls_name) + strlen(t->tls_name) + 1;
-}
-
-/* False: no memory, it stays as it was. */
-static bool set_target(struct sip_leg *leg, const struct sip_target *t)
-{
-	size_t size = size_of(t);
-	struct sip_target *mem = leg->target && size_of(leg->target) >= size ? leg->target : xfed_malloc(size);
-	if (!mem) {
-		return false;
-	}
-	memmove(mem, t, size);
-	if (mem != leg->target) {
-		xfed_free(leg->target);
-		leg->target = mem;
-	}
-	return true;
-}
-
-void sip_leg_target(const struct sip_leg *leg, struct sip_target *out)
-{
-	*out = (struct sip_target){ 0 };
-	memcpy(out, leg->target, size_of(leg->target));
-}
-
-void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours)
-{
-	if (!set_target(leg, target)) {
-		return;
-	}
-	leg->is_target_ours = is_ours;
-	unbind(leg);
-	if (target->transport != SIP_UDP && target->flow != 0) {
-		bind_to(&l->leg_flows[target->flow % SIP_FLOW_BUCKETS], leg);
-	}
-}
-
-/*
- * Keeps the address: the next request opens a connection to it, or uses an open one. A dialog that a running request makes is not in
- * doubt: that request's own end says what became of it.
- */
-void sip_leg_close_flow(struct sip_layer *l, uint64_t flow)
-{
-	struct sip_leg *next;
-	for (struct sip_leg *leg = l->leg_flows[flow % SIP_FLOW_BUCKETS]; leg; leg = next) {
-		next = leg->flow_next;
-		if (leg->target->flow == flow) {
-			unbind(leg);
-			leg->target->flow = 0;
-			if (leg->maker == 0) {
-				bind_to(&l->doubted, leg);
-			}
-		}
-	}
-}
-
-void sip_leg_tell_doubted(struct sip_layer *l)
-{
-	while (l->doubted && sip_layer_room(l) > 0) {
-		struct sip_leg *leg = l->doubted;
-		unbind(leg);
-		sip_layer_push(l, &(struct sip_layer_action){ .kind = SIP_ACT_DOUBTED, .user = leg->user, .id = leg->id, .dialog = leg->number });
-	}
-}
-
-/* The way a request of ours took has been answered by: where the connection before it is gone, that one is used from now on. */
-static void took(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *way)
-{
-	const struct sip_target *own = leg->target;
-	if (own->flow == 0 && way->flow != 0) {
-		bool is_same = own->transport == way->transport && own->port == way->port && strcmp(own->ip, way->ip) == 0 &&
-			       strcmp(own->tls_name, way->tls_name) == 0;
-		sip_leg_moved(l, leg, way, is_same && leg->is_target_ours);
-	}
-}
-
-bool sip_layer_flow_is_used(const struct sip_layer *l, uint64_t flow)
-{
-	for (const struct sip_leg *leg = l->leg_flows[flow % SIP_FLOW_BUCKETS]; leg; leg = leg->flow_next) {
-		if (leg->target->flow == flow) {
-			return true;
-		}
-	}
-	return false;
 }
 
 static void take_off(struct sip_layer *l, struct sip_leg *leg)
@@ -166,7 +57,7 @@ static int set_key(struct sip_layer *l, struct sip_leg *leg, struct sip_key key)
 static struct sip_leg *leg_new(struct sip_layer *l, const struct sip_user *user, const struct sip_target *target)
 {
 	struct sip_leg *leg = xfed_calloc(1, sizeof(*leg));
-	if (!leg || !set_target(leg, target)) {
+	if (!leg || !sip_leg_set_target(leg, target)) {
 		xfed_free(leg);
 		return NULL;
 	}
@@ -184,7 +75,7 @@ static struct sip_leg *leg_new(struct sip_layer *l, const struct sip_user *user,
 void sip_leg_free(struct sip_layer *l, struct sip_leg *leg)
 {
 	take_off(l, leg);
-	unbind(leg);
+	sip_leg_unbind(leg);
 	HASH_DELETE(hh, l->legs, leg);
 	sip_dialog_free(leg->dialog);
 	xfed_free(leg->target);
@@ -393,7 +284,7 @@ static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg
 	if (!makes) {
 		bool is_this_one = leg->dialog && m->to.tag.data && xfed_span_eq(sip_dialog_text(leg->dialog, SIP_DIALOG_REMOTE_TAG), m->to.tag);
 		if (is_this_one && m->status >= 200) {
-			took(l, leg, &t->target);
+			sip_leg_took(l, leg, &t->target);
 		}
 		return is_this_one ? sip_dialog_answered(leg->dialog, m) : XFED_OK;
 	}
@@ -419,7 +310,8 @@ static int other_answer(struct sip_layer *l, struct sip_trans *t, struct sip_leg
 
 int sip_leg_answered(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms, bool *is_for_user)
 {
-	struct sip_leg *leg = sip_leg_by_number(l, t->dialog);
+	struct sip_leg *leg = t->dialog != 0 ? sip_leg_by_number(l, t->dialog) : NULL;
+	t->dialog = leg ? t->dialog : 0; /* its user has ended the dialog already */
 	if (m->status >= 200 && m->status < 300 && xfed_span_is(m->cseq_method, "INVITE")) {
 		struct sip_message *invite = NULL;
 		int rc = sip_client_read_back(t, &invite);
@@ -550,28 +442,6 @@ uint64_t sip_layer_dialog_resume(struct sip_layer *l, const struct sip_user *use
 	leg->id = id;
 	sip_leg_moved(l, leg, to, true);
 	return leg->number;
-}
-
-bool sip_layer_dialog_named(struct sip_layer *l, uint64_t dialog, struct xfed_span name)
-{
-	struct sip_leg *leg = sip_leg_by_number(l, dialog);
-	struct sip_target named;
-	if (!leg || name.len >= sizeof(named.tls_name)) {
-		return true;
-	}
-	sip_leg_target(leg, &named);
-	snprintf(named.tls_name, sizeof(named.tls_name), "%.*s", (int)name.len, name.data);
-	return set_target(leg, &named);
-}
-
-bool sip_layer_dialog_way(const struct sip_layer *l, uint64_t dialog, struct sip_target *out, bool *is_ours)
-{
-	const struct sip_leg *leg = sip_leg_by_number(l, dialog);
-	if (leg) {
-		sip_leg_target(leg, out);
-		*is_ours = leg->is_target_ours;
-	}
-	return leg != NULL;
 }
 
 void sip_layer_dialog_end(struct sip_layer *l, uint64_t dialog)

@@ -57,17 +57,22 @@ static struct writer writer_start(char *out, size_t size)
 	return (struct writer){ .out = out, .size = size };
 }
 
-/* "Name: value" for a value from elsewhere; nothing if it is absent. */
-static void put_field(struct writer *w, const char *name, struct xfed_span value)
+/* "Name: value"; nothing if it is absent. `is_checked`: the value has been found printable before. */
+static void put_checked(struct writer *w, const char *name, struct xfed_span value, bool is_checked)
 {
 	if (!value.data) {
 		return;
 	}
-	require(w, sip_is_printable(value) && sip_is_utf8(value));
+	require(w, is_checked || (sip_is_printable(value) && sip_is_utf8(value)));
 	put_str(w, name);
 	put_str(w, ": ");
 	put(w, value);
 	put_str(w, "\r\n");
+}
+
+static void put_field(struct writer *w, const char *name, struct xfed_span value)
+{
+	put_checked(w, name, value, false);
 }
 
 /* A field as received: unfolded, so free of line ends, but perhaps with quoted control characters. */
@@ -93,10 +98,11 @@ static void put_quoted(struct writer *w, struct xfed_span display)
 	put_str(w, "\" ");
 }
 
-static void put_address(struct writer *w, const char *name, struct xfed_span display, struct xfed_span uri, struct xfed_span tag)
+/* `is_checked`: URI and tag. */
+static void put_address(struct writer *w, const char *name, struct xfed_span display, struct xfed_span uri, struct xfed_span tag, bool is_checked)
 {
 	struct sip_uri parsed;
-	require(w, sip_uri_parse(uri, &parsed) == XFED_OK);
+	require(w, is_checked || sip_uri_parse(uri, &parsed) == XFED_OK);
 	put_str(w, name);
 	put_str(w, ": ");
 	if (display.data) {
@@ -106,7 +112,7 @@ static void put_address(struct writer *w, const char *name, struct xfed_span dis
 	put(w, uri);
 	put_str(w, ">");
 	if (tag.data) {
-		require(w, sip_is_token(tag));
+		require(w, is_checked || sip_is_token(tag));
 		put_str(w, ";tag=");
 		put(w, tag);
 	}
@@ -167,10 +173,10 @@ static void put_cseq(struct writer *w, uint32_t number, struct xfed_span method)
 	put_str(w, "\r\n");
 }
 
-static void put_request_line(struct writer *w, struct xfed_span method, struct xfed_span uri)
+static void put_request_line(struct writer *w, struct xfed_span method, struct xfed_span uri, bool is_checked)
 {
 	struct sip_uri parsed;
-	require(w, sip_is_token(method) && sip_uri_parse(uri, &parsed) == XFED_OK && parsed.headers.len == 0);
+	require(w, sip_is_token(method) && (is_checked || (sip_uri_parse(uri, &parsed) == XFED_OK && parsed.headers.len == 0)));
 	put(w, method);
 	put_str(w, " ");
 	put(w, uri);
@@ -199,19 +205,18 @@ static bool is_address_list(struct xfed_span rest)
 int sip_print_request(const struct sip_request *r, const struct sip_via_out *via, char *out, size_t size, size_t *len)
 {
 	struct writer w = writer_start(out, size);
-	require(&w, r->cseq < CSEQ_LIMIT && r->max_forwards >= 0 && r->max_forwards <= 255 && sip_is_call_id(r->call_id));
-	require(&w, r->from_tag.data != NULL);
-	require(&w, is_address_list(r->route) && is_address_list(r->contact));
-	require(&w, !r->content_type.data || is_media_type(r->content_type));
-	put_request_line(&w, r->method, r->uri);
+	require(&w, r->cseq < CSEQ_LIMIT && r->max_forwards >= 0 && r->max_forwards <= 255);
+	require(&w, r->is_of_dialog || (sip_is_call_id(r->call_id) && r->from_tag.data && is_address_list(r->route)));
+	require(&w, is_address_list(r->contact) && (!r->content_type.data || is_media_type(r->content_type)));
+	put_request_line(&w, r->method, r->uri, r->is_of_dialog);
 	put_via(&w, via);
 	put_str(&w, "Max-Forwards: ");
 	put_number(&w, r->max_forwards > 0 ? (uint64_t)r->max_forwards : 70);
 	put_str(&w, "\r\n");
-	put_field(&w, "Route", r->route);
-	put_address(&w, "From", r->from_display, r->from_uri, r->from_tag);
-	put_address(&w, "To", (struct xfed_span){ NULL, 0 }, r->to_uri, r->to_tag);
-	put_field(&w, "Call-ID", r->call_id);
+	put_checked(&w, "Route", r->route, r->is_of_dialog);
+	put_address(&w, "From", r->from_display, r->from_uri, r->from_tag, r->is_of_dialog);
+	put_address(&w, "To", (struct xfed_span){ NULL, 0 }, r->to_uri, r->to_tag, r->is_of_dialog);
+	put_checked(&w, "Call-ID", r->call_id, r->is_of_dialog);
 	put_cseq(&w, r->cseq, r->method);
 	put_field(&w, "Contact", r->contact);
 	put_field(&w, "User-Agent", r->user_agent);
@@ -339,7 +344,7 @@ static int print_follower(const struct sip_message *invite, const char *method, 
 {
 	struct writer w = writer_start(out, size);
 	const struct sip_header *h = NULL;
-	put_request_line(&w, xfed_span_str(method), invite->request_uri);
+	put_request_line(&w, xfed_span_str(method), invite->request_uri, false);
 	put_copy(&w, "Via", invite->via.value);
 	put_str(&w, "Max-Forwards: 70\r\n");
 	while ((h = sip_message_header(invite, SIP_HEADER_ROUTE, h))) {

@@ -40,6 +40,7 @@ struct sip_request {
 	struct xfed_span content_language;
 	struct xfed_span extra; /* further header fields, each with CRLF; checked line by line */
 	struct xfed_span body;
+	bool is_of_dialog; /* Request-URI, Route, From, To and Call-ID have been printed before as they are, and are not checked again */
 };
 
 /* Writes at most `size` bytes to `out`; `*len` is the exact size in any case. out NULL: only measures. OK, LIMIT (did not fit), INVALID. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "sip/legs.h"
 #include "sip/lex.h"
 #include "sip/method.h"
 #include "sip/outside.h"
@@ -345,18 +346,24 @@ static int refuse_glare(struct sip_layer *l, const struct sip_message *m, const 
 /*
  * A request of the peer's has come from there. A place that we have chosen, whose server sends its requests over a connection of its own,
  * stays the place: that connection is used while it is open, and when it is closed its address leads nowhere, as nobody has to listen at the
- * port that sent-by names, or prove a name there.
+ * port that sent-by names, or prove a name there. Mostly it is where the last one came from: nothing is touched then, as a move within the
+ * list of its connection touches the neighbours there. A name that this connection has proved to the user of the dialog stays known.
  */
 static void heard_from(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *from)
 {
+	const struct sip_target *own = leg->target;
 	struct sip_target at;
-	sip_leg_target(leg, &at);
-	if (leg->is_target_ours && at.transport != SIP_UDP && at.transport == from->transport && strcmp(at.ip, from->ip) == 0) {
-		at.flow = from->flow;
-		sip_leg_moved(l, leg, &at, true);
-	} else {
-		sip_leg_moved(l, leg, from, false);
+	bool is_same_host = own->transport == from->transport && strcmp(own->ip, from->ip) == 0;
+	bool is_ours = leg->is_target_ours && own->transport != SIP_UDP && is_same_host;
+	bool is_named = !from->tls_name[0] || strcmp(own->tls_name, from->tls_name) == 0;
+	if (own->flow == from->flow && (is_ours || (!leg->is_target_ours && is_same_host && own->port == from->port && is_named))) {
+		return;
 	}
+	if (is_ours) {
+		sip_leg_target(leg, &at);
+		at.flow = from->flow;
+	}
+	sip_leg_moved(l, leg, is_ours ? &at : from, is_ours);
 }
 
 static int deliver_inside(

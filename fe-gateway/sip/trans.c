@@ -1,5 +1,6 @@
 #include "sip/trans.h"
 
+#include "sip/legs.h"
 #include "xfed/limits.h"
 
 #define T1	     XFED_SIP_T1_MS

@@ -71,23 +71,7 @@ struct sip_trans {
 	unsigned returned;     /* client, UDP: how many of its datagrams did not arrive */
 };
 
-/* A dialog in the layer's tables, or a request that may make one. */
-struct sip_leg {
-	uint64_t number;
-	const struct sip_user *user;
-	uint64_t id;
-	struct sip_dialog *dialog; /* NULL: a request of ours without response yet */
-	struct sip_key key;
-	/* Ids of transactions; 0: none. */
-	uint64_t maker;			/* the INVITE or SUBSCRIBE that makes the dialog, until it has its final response */
-	uint64_t ours, theirs, unacked; /* INVITEs running inside the dialog; a 2xx of ours without ACK */
-	uint32_t invite_cseq;		/* of the last INVITE of the peer */
-	bool is_keyed, is_caller;	/* is in the table by key: a dialog, or one that a NOTIFY may begin; we made the Call-ID */
-	bool is_target_ours;		/* a request of ours chose the target */
-	struct sip_target *target;	/* no larger than its name: sip_leg_target() */
-	struct sip_leg *flow_next, **flow_prev;
-	UT_hash_handle hh, hh_key; /* by number; by key */
-};
+struct sip_leg; /* sip/legs.h */
 
 #define SIP_ACTIONS_MAX	 64
 #define SIP_KEPT_MAX	 4
@@ -174,26 +158,5 @@ int sip_server_receive(struct sip_layer *l, const struct sip_message *m, uint64_
 int sip_server_answer(struct sip_layer *l, const struct sip_message *m, int status, const char *phrase, struct xfed_span extra);
 int sip_server_say_trying(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 int sip_server_give_up(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms); /* ends an INVITE that its user has not answered */
-
-/* legs.c: dialogs */
-struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number);
-void sip_leg_free(struct sip_layer *l, struct sip_leg *leg);
-bool sip_legs_are_full(const struct sip_layer *l);
-void sip_leg_close_flow(struct sip_layer *l, uint64_t flow);
-void sip_leg_tell_doubted(struct sip_layer *l);		       /* as many as there is room for */
-void sip_leg_forget(struct sip_layer *l, struct sip_trans *t); /* it ends without the dialog it might have made */
-/* To be called before an INVITE or SUBSCRIBE of a user is sent. OK, AGAIN, NOMEM. */
-int sip_leg_of_call(struct sip_layer *l, const struct sip_layer_request *rq, struct sip_leg **out);
-/* For a response to one, or inside a dialog: makes, confirms, refreshes or removes the dialog, and acknowledges a 2xx to INVITE. OK or NOMEM. */
-int sip_leg_answered(struct sip_layer *l, struct sip_trans *t, const struct sip_message *m, uint64_t now_ms, bool *is_for_user);
-/* For an INVITE or SUBSCRIBE for a user: OK, INVALID (400), NOMEM. */
-int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct sip_user *user, const struct sip_message *m);
-/* To be called before a response that makes a dialog is sent: adds it to the tables. OK or NOMEM. */
-int sip_leg_enter(struct sip_layer *l, struct sip_leg *leg);
-/* The dialog of a request; `*is_new`: it came before the 2xx, and has made it. NULL: none; `*rc` NOMEM, or INVALID (400). */
-struct sip_leg *sip_leg_of(struct sip_layer *l, const struct sip_message *m, bool *is_new, int *rc);
-void sip_leg_target(const struct sip_leg *leg, struct sip_target *out);
-void sip_leg_moved(struct sip_layer *l, struct sip_leg *leg, const struct sip_target *target, bool is_ours);
-void sip_leg_unacknowledged(struct sip_layer *l, struct sip_trans *t, uint64_t now_ms);
 
 #endif

@@ -171,8 +171,7 @@ static bool was_unread(const struct trunk_send *s)
 	const struct trunk_unread *u = &s->hop->trunk->unread;
 	struct sip_target at;
 	sip_location_target(sip_failover_place(s->places), &at);
-	return u->reason != XFED_REASON_NONE && trunk_now(s->hop->trunk) - u->at_ms < UNREAD_MS && at.transport == u->to.transport &&
-	       at.port == u->to.port && strcmp(at.ip, u->to.ip) == 0 && strcmp(at.tls_name, u->to.tls_name) == 0;
+	return u->reason != XFED_REASON_NONE && trunk_now(s->hop->trunk) - u->at_ms < UNREAD_MS && sip_target_is_same_place(&at, &u->to);
 }
 
 enum xfed_reason trunk_send_unreached(struct trunk_send *s)

@@ -277,6 +277,7 @@ int trunk_new(struct core *core, const struct trunk_files *files, struct trunk *
 	t->core = core;
 	t->files = *files;
 	t->certs_due_s = INT64_MAX;
+	t->judgement = 1;
 	trunk_probe_init(t);
 	int rc = rt_timer_init(&t->timer, core->d.loop, on_timer, t);
 	rc = rc == XFED_OK ? sip_io_new(t, &t->io, error) : rc;
@@ -312,6 +313,7 @@ void trunk_free(struct trunk *t)
 static void judge_certs(struct trunk *t)
 {
 	t->certs_due_s = INT64_MAX;
+	t->judgement += t->judgement == UINT32_MAX ? 2 : 1;
 	sip_io_judge_certs(t->io);
 }
 

@@ -38,6 +38,7 @@ struct trunk {
 	struct trunk_hop *hops;
 	struct hop_load load; /* for all hops together */
 	int64_t certs_due_s;  /* when the first certificate of a connection has to be judged again */
+	uint32_t judgement;   /* counts up when peers and certificates are judged anew; never 0 */
 	struct rt_sources strangers;
 	enum xfed_reason failing; /* set while messages that waited for a connection are reported as failed: why it failed */
 	const char *failing_why;

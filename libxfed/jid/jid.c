@@ -98,13 +98,21 @@ int xfed_jid_domain_of(struct xfed_arena *a, struct xfed_span s, struct xfed_spa
 	return xfed_jid_domain(a, xfed_span_make(s.data + start, end - start), out);
 }
 
+static struct xfed_span span_of(struct part p)
+{
+	return xfed_span_make(p.p, p.len);
+}
+
+struct xfed_jid xfed_jid_of_normalised(struct xfed_span jid)
+{
+	struct parts parts;
+	cut((char *)(uintptr_t)jid.data, jid.len, &parts); /* which does not write there */
+	return (struct xfed_jid){ span_of(parts.local), span_of(parts.domain), span_of(parts.resource) };
+}
+
 struct xfed_span xfed_jid_domain_part(struct xfed_span jid)
 {
-	const char *slash = jid.len ? memchr(jid.data, '/', jid.len) : NULL;
-	size_t len = slash ? (size_t)(slash - jid.data) : jid.len;
-	const char *at = len ? memchr(jid.data, '@', len) : NULL;
-	size_t skip = at ? (size_t)(at - jid.data) + 1 : 0;
-	return xfed_span_make(jid.data + skip, len - skip);
+	return jid.len > 0 ? xfed_jid_of_normalised(jid).domain : jid;
 }
 
 static struct xfed_span join(struct xfed_arena *a, const struct xfed_jid *j, bool with_resource)

@@ -15,6 +15,9 @@ bool xfed_utf8_is_valid(struct xfed_span s)
 		}
 		i += sizeof(word);
 	}
+	while (i < s.len && p[i] < 0x80) {
+		i++;
+	}
 	return i == s.len || u8_check(p + i, s.len - i) == NULL;
 }
 

@@ -1,9 +1,12 @@
 #include "metrics_internal.h"
 
 #include <stdio.h>
-#include <unistr.h>
+
+#include "xfed/jid.h"
 
 const double metric_bounds[METRIC_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60 };
+const char *const metric_bound_texts[METRIC_BUCKETS + 1] = { "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5",
+	"5", "10", "30", "60", "+Inf" };
 
 static const struct {
 	const char *name, *labels, *help;
@@ -40,7 +43,7 @@ static struct xfed_span cut(struct xfed_span s)
 		len--;
 	}
 	struct xfed_span c = xfed_span_make(s.data ? s.data : "", len);
-	bool is_text = !memchr(c.data, '\0', c.len) && !u8_check((const uint8_t *)c.data, c.len);
+	bool is_text = !memchr(c.data, '\0', c.len) && xfed_utf8_is_valid(c);
 	return is_text ? c : XFED_SPAN("?");
 }
 

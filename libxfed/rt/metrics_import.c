@@ -1,8 +1,9 @@
 #include <math.h>
 #include <stdio.h>
-#include <unistr.h>
 
 #include "metrics_internal.h"
+
+#include "xfed/jid.h"
 
 static void free_set(struct metric_set *s)
 {
@@ -95,9 +96,8 @@ static bool is_name_of(const struct metric_info *info, struct xfed_span name, en
 
 static bool is_bound(struct xfed_span s)
 {
-	char text[32];
 	for (size_t i = 0; i <= METRIC_BUCKETS; i++) {
-		if (xfed_span_is(s, metric_bound_text(i, text))) {
+		if (xfed_span_is(s, metric_bound_texts[i])) {
 			return true;
 		}
 	}
@@ -117,7 +117,7 @@ static bool are_labels_of(const struct metric_info *info, enum metric_part part,
 			(is_le && !is_bound(l->value))) {
 			return false;
 		}
-		if (l->value.len > 0 && (memchr(l->value.data, '\0', l->value.len) || u8_check((const uint8_t *)l->value.data, l->value.len))) {
+		if (l->value.len > 0 && (memchr(l->value.data, '\0', l->value.len) || !xfed_utf8_is_valid(l->value))) {
 			return false;
 		}
 	}
@@ -184,9 +184,11 @@ int rt_metrics_import_add(struct rt_metrics *m, struct xfed_span edge, const str
 	if (p->pending->count >= RT_METRIC_IMPORT_MAX) {
 		return XFED_ERR_LIMIT;
 	}
-	for (int id = 0; id < RT_METRIC_COUNT; id++) {
+	/* An edge tells family after family, so the search goes on where the sample before was. */
+	for (int n = 0, id = p->pending->last_id; n < RT_METRIC_COUNT; n++, id = id + 1 < RT_METRIC_COUNT ? id + 1 : 0) {
 		const struct metric_info *info = &m->families[id].info;
 		if (is_name_of(info, s->name, &part)) {
+			p->pending->last_id = id;
 			bool is_fine = isfinite(s->value) && are_labels_of(info, part, s);
 			return is_fine ? add_sample(p->pending, id, part, s) : XFED_ERR_INVALID;
 		}

@@ -9,7 +9,8 @@
 #define METRIC_BUCKETS	 15
 #define METRIC_KEY_BYTES (RT_METRIC_LABELS_MAX * (RT_METRIC_VALUE_BYTES + 2))
 
-extern const double metric_bounds[METRIC_BUCKETS]; /* upper bounds in seconds */
+extern const double metric_bounds[METRIC_BUCKETS];		 /* upper bounds in seconds */
+extern const char *const metric_bound_texts[METRIC_BUCKETS + 1]; /* the same as values of the label `le`, with "+Inf" behind them */
 
 /* A row of metrics.def with its labels split. */
 struct metric_info {
@@ -57,6 +58,7 @@ struct metric_set {
 	struct xfed_arena arena;
 	struct metric_import *first[RT_METRIC_COUNT], *last[RT_METRIC_COUNT], *table[RT_METRIC_COUNT];
 	size_t count;
+	int last_id; /* of the sample before, whose family the next one most likely has */
 };
 struct metric_peer {
 	char *edge;
@@ -72,6 +74,5 @@ struct rt_metrics {
 void metrics_import_free(struct rt_metrics *m);
 /* "_bucket" and so on; "" for METRIC_VALUE. */
 const char *metric_part_suffix(enum metric_part part);
-const char *metric_bound_text(size_t bucket, char out[32]); /* "+Inf" for METRIC_BUCKETS */
 
 #endif

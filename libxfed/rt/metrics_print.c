@@ -17,15 +17,6 @@ const char *metric_part_suffix(enum metric_part part)
 	return "";
 }
 
-const char *metric_bound_text(size_t bucket, char out[32])
-{
-	if (bucket == METRIC_BUCKETS) {
-		return "+Inf";
-	}
-	snprintf(out, 32, "%g", metric_bounds[bucket]);
-	return out;
-}
-
 /* ---- every sample of a series ---- */
 
 typedef int sample_fn(
@@ -39,9 +30,8 @@ static int each_of_histogram(const struct rt_series *s, sample_fn *fn, void *use
 	int rc = XFED_OK;
 	memcpy(values, s->values, sizeof(s->values));
 	for (size_t i = 0; i <= METRIC_BUCKETS && rc == XFED_OK; i++) {
-		char text[32];
 		below = i == METRIC_BUCKETS ? s->count : below + s->buckets[i];
-		values[n] = xfed_span_str(metric_bound_text(i, text));
+		values[n] = xfed_span_str(metric_bound_texts[i]);
 		rc = fn(user, s->info, METRIC_BUCKET, values, n + 1, (double)below);
 	}
 	if (rc == XFED_OK) {

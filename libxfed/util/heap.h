@@ -26,6 +26,13 @@ int xfed_heap_reserve(struct xfed_heap *h, size_t count);
 
 /* Adds the item, for which there has to be room, or moves it. */
 void xfed_heap_set(struct xfed_heap *h, struct xfed_heap_item *item, uint64_t at, uint64_t order);
+/* The same where what waits finds out itself, when its time comes, whether anything is due: an item that comes sooner already stays where it is. */
+static inline void xfed_heap_set_by(struct xfed_heap *h, struct xfed_heap_item *item, uint64_t at)
+{
+	if (item->place == 0 || at < item->at) {
+		xfed_heap_set(h, item, at, 0);
+	}
+}
 void xfed_heap_remove(struct xfed_heap *h, struct xfed_heap_item *item); /* fine if it is not in the heap */
 
 static inline struct xfed_heap_item *xfed_heap_first(const struct xfed_heap *h) /* NULL: none */

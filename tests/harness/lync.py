@@ -48,6 +48,7 @@ class LyncUser:
         self.dialogs = []          # as they were opened, by either side
         self.on_invite = 200       # status, (status, headers), None: silence; or function(INVITE) -> these
         self.on_message = 200      # of MESSAGE in a dialog, likewise
+        self.on_notify = self.on_bye = 200
         self.accepts = None        # the SDP of our 200; None: that of our mode
         sip.answer = self.answer
 
@@ -66,10 +67,8 @@ class LyncUser:
             d = self.find(m)
             if d:
                 d.is_open = False
-            return 200
-        if m.method == "MESSAGE":
-            return self.on_message(m) if callable(self.on_message) else self.on_message
-        return 200
+        what = {"MESSAGE": self.on_message, "NOTIFY": self.on_notify, "BYE": self.on_bye}.get(m.method, 200)
+        return what(m) if callable(what) else what
 
     def find(self, m):
         return next((d for d in self.dialogs if d.call_id == m.get("call-id") and d.mine == tag_of(m.get("to"))), None)

@@ -453,17 +453,49 @@ def test_what_the_contacts_server_refuses_has_the_status_whose_text_is_true(part
     assert d.is_open
 
 
+def lose(partner, user, text):
+    """The contact's server says of that text, which has been answered, that there is no such user."""
+    partner.send("<message from='bob@%s' to='%s' id='%s' type='error'><error type='cancel'><item-not-found xmlns='%s'/></error></message>" % (
+        partner.domain, jid(user), partner.wait_body(text).get("id"), "urn:ietf:params:xml:ns:xmpp-stanzas"))
+
+
 def test_a_late_error_is_a_notify_in_the_session(partner, person, refusal):
     alice, text = person(), words("lost")
     _, d = alice.invite(BOB)
     answer = alice.say(d, text)
-    got = partner.wait_body(text)
     with refusal("xmpp.user.unknown"):
-        partner.send("<message from='bob@partner.example' to='%s' id='%s' type='error'><error type='cancel'>"
-                     "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>" % (jid(alice), got.get("id")))
+        lose(partner, alice, text)
         note = alice.wait("NOTIFY")
     assert note.get("content-type") == "application/ms-imdn+xml" and note.get("event") is None
     assert answer.get("message-id") in note.text and "<status>404</status>" in note.text and note.get("call-id") == d.call_id
+
+
+def test_a_late_error_that_the_client_does_not_take_is_told_by_a_message(partner, person):
+    """It has forgotten the dialog, as one that was started anew has: the next message finds that out too, and opens another."""
+    alice, text = person(), words("lost")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, text).status == 202
+    alice.on_notify, alice.on_message = 481, lambda m: 481 if m.get("call-id") == d.call_id else 200
+    lose(partner, alice, text)
+    assert alice.wait("NOTIFY").get("call-id") == d.call_id
+    told = alice.wait("MESSAGE", what=lambda m: "was not delivered" in m.text and m.get("call-id") != d.call_id)
+    assert "xmpp.user.unknown" in told.text
+
+
+def test_a_late_error_in_the_moment_the_session_ends(partner, person):
+    """BYE and error come at once, in whatever order: the user is told by NOTIFY or by a message, and once."""
+    alice = person()
+    for _ in range(8):
+        text, since = words("lost"), alice.sip.inbox.mark()
+        _, d = alice.invite(BOB)
+        answer = alice.say(d, text)
+        partner.wait_body(text)
+        raw, branch = alice.inside(d, "BYE")
+        lose(partner, alice, text)
+        assert alice.sip.ask(alice.flow, raw, branch).status == 200
+        def tells(m):
+            return m.method in ("NOTIFY", "MESSAGE") and m.uri("to") == alice.uri and (answer.get("message-id") in m.text or "not delivered" in m.text)
+        alice.sip.inbox.wait(tells, 20, since)
 
 
 # ---- bad input ----
@@ -542,6 +574,29 @@ def test_a_client_that_opens_sessions_without_end(lync, partner, person):
     assert alice.wait_text(text).get("call-id") == d.call_id
 
 
+def test_one_partner_leaves_a_user_room_for_others(install, started, users):
+    """Half of the sessions that a user may have: a partner has as many addresses as it likes."""
+    sip = SipUser("corp.example")
+    inst = install("ly-share", users=dict(users, **{"corp.example": sip}), gateway={"im": {"session_idle": "1h"}})
+    inst.gateway_config["domains"][0]["dialect"] = "lync"
+    inst.write_configs()
+    for domain in ("greedy.example", "modest.example"):
+        inst.list_partner(domain)
+    started(inst)
+    try:
+        alice = LyncUser(sip, sip.dial(inst.sip))
+        for i in range(500):
+            assert alice.invite("sip:b%d@greedy.example" % i)[0].status == 200
+        with Refusal(inst, "sip.session.limit"):
+            assert alice.invite("sip:b500@greedy.example")[0].status >= 400
+        assert alice.invite("sip:bob@modest.example")[0].status == 200
+        alice.bye(alice.dialogs[0])
+        assert alice.invite("sip:b500@greedy.example")[0].status == 200
+    finally:
+        inst.stop()
+        sip.close()
+
+
 def test_a_flood_of_texts_that_waits_for_no_answer(lync, partner, person):
     """Each has its answer, in order of arrival at the partner; what is too much is refused, and nobody else waits for it."""
     alice, other, text = person(), person(), words("beside")
@@ -611,7 +666,7 @@ def test_stop_ends_the_sessions(install, started, users, new_partner):
 
 
 def test_a_server_that_asks_for_a_password(install, started, users, new_partner, tmp_path):
-    """In the session too; and what is sent twice for that is one message: the session ends when it is idle."""
+    """In the session too, and for its end; and what is sent twice for that is one message: the session ends when it is idle."""
     challenge = (407, [("Proxy-Authenticate", 'Digest realm="corp", nonce="n-1", algorithm=SHA-256, qop="auth"')])
     secret = tmp_path / "secret"
     secret.write_text("the password\n")
@@ -627,14 +682,19 @@ def test_a_server_that_asks_for_a_password(install, started, users, new_partner,
         alice, nonces = LyncUser(sip, sip.dial(inst.sip)), []
         alice.on_invite = lambda m: 200 if m.get("proxy-authorization") else challenge
 
-        def judge(m):  # another nonce for the message
+        def asks(nonce):
+            return 407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", nonce) + ", stale=true")]
+
+        def judge(m):  # another nonce for the message, and for the BYE
             nonces.append(m.get("proxy-authorization") or "")
-            return 200 if 'nonce="n-2"' in nonces[-1] else (407, [("Proxy-Authenticate", challenge[1][0][1].replace("n-1", "n-2") + ", stale=true")])
+            return 200 if 'nonce="n-2"' in nonces[-1] else asks("n-2")
         alice.on_message = judge
+        alice.on_bye = lambda m: 200 if 'nonce="n-3"' in m.get("proxy-authorization") else asks("n-3")
         mine.say("bob", jid(alice), "hello")
         alice.wait("MESSAGE", what=lambda m: 'nonce="n-2"' in (m.get("proxy-authorization") or ""))
         assert len(nonces) == 2
         alice.wait("BYE", 60)
+        alice.wait("BYE", 20, what=lambda m: 'nonce="n-3"' in m.get("proxy-authorization"))
     finally:
         inst.stop()
         sip.close()

@@ -33,7 +33,8 @@ int xfed_jid_domain(struct xfed_arena *a, struct xfed_span s, struct xfed_span *
  */
 int xfed_jid_domain_of(struct xfed_arena *a, struct xfed_span s, struct xfed_span *out);
 
-/* The domain of a normalised JID, as a part of it: nothing is copied or checked. */
+/* The parts of a normalised JID, and its domain alone, as parts of that text: nothing is copied or checked. */
+struct xfed_jid xfed_jid_of_normalised(struct xfed_span jid);
 struct xfed_span xfed_jid_domain_part(struct xfed_span jid);
 
 /* A-label form of a normalised domain, for DNS, TLS and SIP. IPv4 and [IPv6] are unchanged. OK, INVALID, NOMEM. */

@@ -455,6 +455,38 @@ static void ways(void **state)
 	}
 }
 
+/* The way of a dialog is judged once; and once more after a reload, and when anything of the way has changed. */
+static void a_way_is_judged_again(void **state)
+{
+	struct side *a = &sides[A], *b = &sides[B];
+	struct config_senders own = a->domain.senders;
+	enum { RELOADED, CLOSED, CHANGES };
+	a->is_dialled = false;
+	for (int change = RELOADED; change < CHANGES; change++) {
+		call(b, CONTACT_B);
+		answer(a, 200, CONTACT_A, "");
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(say(a, "INFO"), XFED_OK);
+			answer(b, 200, NULL, "");
+		}
+		a->domain.senders = (struct config_senders){ .name_count = 0 };
+		if (change == RELOADED) {
+			trunk_reloaded(a->trunk, &(struct trunk_files){ .config = &a->config });
+		} else {
+			a->is_connected = false;
+			trunk_event(a->trunk, &(struct sip_layer_event){ .kind = SIP_LAYER_FLOW_CLOSED, .flow_id = FLOW });
+		}
+		assert_int_equal(say(a, "INFO"), XFED_ERR_NOT_FOUND);
+		a->domain.senders = own;
+		a->is_connected = true;
+		assert_int_equal(say(a, "INFO"), XFED_OK);
+		answer(b, 200, NULL, "");
+		trunk_send_end(&b->send);
+		trunk_dialog_end(a->trunk, a->dialog);
+		trunk_dialog_end(b->trunk, b->dialog);
+	}
+}
+
 /* A place of the next hop was chosen by us: it is gone back to, whether or not it may send. */
 static void where_we_have_called(void **state)
 {
@@ -635,7 +667,7 @@ static void a_silent_phone_puts_nothing_in_doubt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(a_session), TEST(asked_inside), TEST(cancelled), TEST(what_is_taken), TEST(ways),
-		TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(what_is_old_is_forgotten),
+		TEST(a_way_is_judged_again), TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(what_is_old_is_forgotten),
 		TEST(dialogs_over_udp_are_looked_after), TEST(a_silent_phone_puts_nothing_in_doubt), TEST(a_dialog_says_nothing_of_the_hop),
 		TEST(who_answers_by_tcp_takes_it) };
 	return cmocka_run_group_tests(tests, NULL, NULL);

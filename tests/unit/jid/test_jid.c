@@ -537,20 +537,24 @@ static void ascii_is_the_full_path(void **state)
 }
 
 /* Of what is normalised: the first "@" ends the localpart, a resource may have anything. */
-static void the_domain_of_a_text(void **state)
+static void the_parts_of_a_text(void **state)
 {
 	static const struct {
-		const char *jid, *domain;
+		const char *jid, *local, *domain, *resource;
 	} rows[] = {
-		{ "alice@a.example", "a.example" },
-		{ "a.example", "a.example" },
-		{ "alice@a.example/desk@b.example/x", "a.example" },
-		{ "a.example/alice@b.example", "a.example" },
-		{ "", "" },
+		{ "alice@a.example", "alice", "a.example", NULL },
+		{ "a.example", NULL, "a.example", NULL },
+		{ "alice@a.example/desk@b.example/x", "alice", "a.example", "desk@b.example/x" },
+		{ "a.example/alice@b.example", NULL, "a.example", "alice@b.example" },
+		{ "", NULL, "", NULL },
 	};
 	(void)state;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_jid j = xfed_jid_of_normalised(span(rows[i].jid));
 		assert_true(xfed_span_is(xfed_jid_domain_part(span(rows[i].jid)), rows[i].domain));
+		assert_true(xfed_span_is(j.domain, rows[i].domain));
+		assert_true(rows[i].local ? xfed_span_is(j.local, rows[i].local) : !j.local.data);
+		assert_true(rows[i].resource ? xfed_span_is(j.resource, rows[i].resource) : !j.resource.data);
 	}
 	assert_int_equal(xfed_jid_domain_part(xfed_span_make(NULL, 0)).len, 0);
 }
@@ -654,7 +658,7 @@ int main(void)
 		cmocka_unit_test(long_domains_cost_nothing),
 		cmocka_unit_test_setup_teardown(joining_and_comparing, setup, teardown),
 		cmocka_unit_test_setup_teardown(ascii_is_the_full_path, setup, teardown),
-		cmocka_unit_test(the_domain_of_a_text),
+		cmocka_unit_test(the_parts_of_a_text),
 		cmocka_unit_test(utf8),
 		cmocka_unit_test(allocation_sweep),
 	};

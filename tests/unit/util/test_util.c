@@ -535,6 +535,25 @@ static void the_heap_has_the_first_on_top(void **state)
 	xfed_heap_deinit(&heap);
 }
 
+static void what_comes_out_in_time_stays_in_the_heap(void **state)
+{
+	struct xfed_heap heap = { 0 };
+	struct xfed_heap_item a = { 0 };
+	static const struct {
+		uint64_t by, at;
+	} rows[] = { { 30, 30 }, { 40, 30 }, { 30, 30 }, { 20, 20 }, { 25, 20 } };
+	(void)state;
+	assert_int_equal(xfed_heap_reserve(&heap, 1), XFED_OK);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		xfed_heap_set_by(&heap, &a, rows[i].by);
+		assert_int_equal(xfed_heap_first(&heap)->at, rows[i].at);
+	}
+	xfed_heap_remove(&heap, &a);
+	xfed_heap_set_by(&heap, &a, 50);
+	assert_int_equal(xfed_heap_first(&heap)->at, 50);
+	xfed_heap_deinit(&heap);
+}
+
 static void the_heap_without_memory(void **state)
 {
 	struct xfed_heap heap = { 0 };
@@ -580,6 +599,7 @@ int main(void)
 		COUNTED(buf_is_bounded),
 		COUNTED(buf_survives_no_memory),
 		cmocka_unit_test(the_heap_has_the_first_on_top),
+		cmocka_unit_test(what_comes_out_in_time_stays_in_the_heap),
 		COUNTED(the_heap_without_memory),
 		cmocka_unit_test(siphash_matches_its_vectors),
 		COUNTED(table_reports_no_memory),
