@@ -48,6 +48,7 @@ class LyncUser:
         self.dialogs = []          # as they were opened, by either side
         self.on_invite = 200       # status, (status, headers), None: silence; or function(INVITE) -> these
         self.on_message = 200      # of MESSAGE in a dialog, likewise
+        self.on_info = 200
         self.on_notify = self.on_bye = 200
         self.accepts = None        # the SDP of our 200; None: that of our mode
         sip.answer = self.answer
@@ -67,7 +68,7 @@ class LyncUser:
             d = self.find(m)
             if d:
                 d.is_open = False
-        what = {"MESSAGE": self.on_message, "NOTIFY": self.on_notify, "BYE": self.on_bye}.get(m.method, 200)
+        what = {"MESSAGE": self.on_message, "INFO": self.on_info, "NOTIFY": self.on_notify, "BYE": self.on_bye}.get(m.method, 200)
         return what(m) if callable(what) else what
 
     def find(self, m):

@@ -84,6 +84,9 @@ row("4.1", "an INVITE with a Conversation-ID of words", offered, headers=[("Ms-C
 row("4.1", "a conversation of several (Require: com.microsoft.rtc-multiparty)", offered, status=420, headers=[
     ("Require", MULTIPARTY), ("EndPoints", "<sip:alice@corp.example>, <sip:bob@partner.example>, <sip:carol@corp.example>"),
     ("Roster-Manager", "sip:alice@corp.example"), ("TriggeredInvite", "TRUE")], has=["(?i)^unsupported: " + MULTIPARTY])
+row("4.1", "a conversation of several, by EndPoints alone", offered, status=415, code="sip.session.content", headers=[
+    ("EndPoints", "<sip:alice@corp.example>, <sip:bob@partner.example>, <sip:carol@corp.example>")])
+row("4.1", "a conversation of two, by EndPoints", offered, headers=[("EndPoints", '"a, b, c" <sip:alice@corp.example>;epid=1, <sip:bob@partner.example>')])
 row("4.1", "an invitation to a conference (application/ms-conf-invite+xml)", offered, status=415, code="sip.session.content",
     content_type="application/ms-conf-invite+xml", sdp='<Conferencing version="2.0"><focus-uri>sip:f@corp.example;gruu;opaque=app:conf:focus:id:1'
     '</focus-uri><im available="true"/></Conferencing>', headers=[("Referred-By", "<sip:alice@corp.example>")], has=["(?i)^accept: application/sdp"])
@@ -141,6 +144,8 @@ row("4.1", "an invitation to a file", said, body=FILE, content_type="text/x-msms
 row("4.1", "a charset nobody knows", said, body="x", content_type="text/plain; charset=x-nowhere", status=415, code="sip.charset.unsupported")
 row("4.1", "application/ms-imdn+xml in a MESSAGE is no text", said, body="<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>1</message-id><recipient "
     "uri='sip:bob@partner.example'><status>200</status></recipient></imdn>", content_type="application/ms-imdn+xml", status=200)
+row("4.1", "application/ms-imdn+xml in a NOTIFY is answered", said, method="NOTIFY", content_type="application/ms-imdn+xml", status=200,
+    body="<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>1</message-id><recipient uri='sip:bob@partner.example'><status>408</status></recipient></imdn>")
 row("4.1", "actions of a conference in an INFO", said, method="INFO", content_type="application/xml", status=415, code="sip.content.unsupported",
     body='<action xmlns="http://schemas.microsoft.com/sip/multiparty/" type="RequestRM"><RequestRM uri="sip:alice@corp.example" bid="1"/></action>')
 row("4.1", "REFER in a session: refused, and the session goes on", said, method="REFER", status=405, has=["(?i)^allow: .*INVITE"], headers=[
@@ -265,6 +270,36 @@ def answered(lab, invite=200, message=200, condition=None, is_over=False):
     assert not [s for s in lab.partner.inbox.items if s.get("id") == ident and s.get("type") == "error"] or condition
 
 
+def typing_refused(lab, status):
+    """INFO is refused: what is written then arrives, once."""
+    alice, text = lab.person(), words("after")
+    lab.partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    alice.on_info = status
+    lab.partner.say("bob", jid(alice), None, inner=chat_state("composing"))
+    alice.wait("INFO")
+    lab.partner.say("bob", jid(alice), text, inner=chat_state("active"))
+    alice.wait_text(text)
+    assert len([m for m in alice.sip.inbox.items if m.text == text]) == 1
+
+
+def diagnosed(lab, value, name="ms-diagnostics", status=404):
+    """What a front end says of a refusal is for operators: nothing of it comes to the contact."""
+    alice, ident = lab.person(), words("id")
+    alice.on_invite = (status, [(name, value)])
+    lab.partner.say("bob", jid(alice), "diagnosed", id=ident)
+    error = str(lab.partner.wait_error(ident))
+    assert "fe9.int" not in error and "Destination" not in error and "diagnostics" not in error, error
+
+
+for _status in (405, 408, 415, 480, 481, 501):
+    row("4.5", "%d to an INFO of ours" % _status, typing_refused, status=_status)
+for _value in ('4005;reason="Destination URI either not enabled for SIP or does not exist";source="fe9.int.corp.example"',
+               '4003;reason="From URI not enabled for remote access";source="fe9.int.corp.example"', '2165.7;source="fe9.int.corp.example"',
+               '1047;reason="Failed to complete TLS negotiation with a federated peer server";WinsockFailureCode="10054(WSAECONNRESET)";source="fe9.int"',
+               '4005;reason="Destination', "not a number"):
+    row("4.4", "ms-diagnostics: " + _value.split(";")[0] + (" with an open quote" if _value.endswith("Destination") else ""), diagnosed, value=_value)
+row("4.4", "ms-diagnostics-public", diagnosed, name="ms-diagnostics-public", value='4005;reason="Destination URI either not enabled for SIP or does not exist"')
 row("4.1", "200 to a MESSAGE: accepted", answered)
 row("4.1", "202 to a MESSAGE: accepted", answered, message=(202, [("Message-Id", "17")]))
 row("4.1", "480 to an INVITE: offline", answered, invite=480, condition="recipient-unavailable")
@@ -355,6 +390,24 @@ row("4.2", "a list of contacts in one SUBSCRIBE (Require: adhoclist)", asked, st
 row("4.2", "a list of contacts (Require: eventlist)", asked, status=420, headers=[("Require", "eventlist")], has=["(?i)^unsupported: eventlist"])
 row("4.2", "lists alone are asked for (rlmi)", asked, status=406, accept="application/rlmi+xml, multipart/related")
 row("4.2", "xpidf, which Windows Messenger asked for, alone", asked, status=406, accept="application/xpidf+xml")
+
+
+def refreshed(lab):
+    """A refresh without Accept means the form of before."""
+    contact = words("contact").replace(" ", "")
+    remote, local = contact + "@partner.example", "w" + contact + "@corp.example"
+    watch = LyncWatch(lab.fe, lab.line, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    lab.partner.send("<presence from='%s' to='%s' type='subscribed'/>" % (remote, local))
+    lab.partner.send("<presence from='%s/desk' to='%s'><status>before</status></presence>" % (remote, local))
+    watch.wait(lambda m: ">before<" in m.text, 20)
+    watch.accept = None
+    assert watch.subscribe().status == 200
+    lab.partner.send("<presence from='%s/desk' to='%s'><status>after</status></presence>" % (remote, local))
+    assert watch.wait(lambda m: ">after<" in m.text, 20).get("content-type") == CATEGORIES
+
+
+row("4.2", "a refresh implies the form of before", refreshed)
 
 
 def asks_the_front_end(lab):
@@ -484,6 +537,21 @@ row("4.3", "away: 15500", watched, inner="<show>away</show>", has=[number(15500)
 row("4.3", "xa: 15500", watched, inner="<show>xa</show><status>after</status>", has=[number(15500), "after"])
 row("4.3", "dnd: 9500", watched, inner="<show>dnd</show>", has=[number(9500)])
 row("4.3", "unavailable: 18500", watched, inner="", presence_type="unavailable", has=[number(18500)])
+def refused_to_see(lab):
+    """The contact's server answers with an error: the end, and nothing else than offline was ever shown."""
+    contact = words("contact").replace(" ", "")
+    remote, local = contact + "@partner.example", "w" + contact + "@corp.example"
+    watch = LyncWatch(lab.fe, lab.line, "sip:" + remote, "sip:" + local)
+    assert watch.subscribe().status == 200
+    asked = lab.partner.inbox.wait(lambda s: s.get("type") == "subscribe" and s.get("from") == local, 20)
+    lab.partner.send("<presence from='%s' to='%s' type='error' id='%s'><error type='cancel'><item-not-found "
+                     "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>" % (remote, local, asked.get("id")))
+    assert watch.wait(lambda m: m.get("subscription-state").startswith("terminated"), 20)
+    told = [m.text for m in lab.fe.inbox.items if m.method == "NOTIFY" and m.get("call-id") == watch.call_id and m.body]
+    assert all(number(18500) in text for text in told), told
+
+
+row("4.3", "an error: closed", refused_to_see)
 row("4.3", "the status of a federated partner's user is the note", watched, inner="<status>at lunch</status>", has=[">at lunch<", 'type="personal"'])
 row("4.5", "no status: the note of before is taken away, which the client would keep", watched, inner="", has=['<category name="note"/>'], lacks=["before"])
 row("4.5", "PIDF has only open, away and busy: away", watched, inner="<show>away</show><status>x</status>", kind=PIDF, has=["<basic>open", ">away<", ">x<"])
@@ -579,7 +647,8 @@ ELSEWHERE = [
     ("4.5", "typing lapses after 6 s", "test_91_sessions.py::test_the_user_types"),
     ("4.1", "202 with Message-Id, and a late failure as application/ms-imdn+xml in a NOTIFY", "test_91_sessions.py::test_a_late_error_is_a_notify_in_the_session"),
     ("4.2", "a refresh asks for another form", "test_92_lync_presence.py::test_a_refresh_is_told_in_its_form"),
-    ("4.2", "notes by partner type", "test_89_presence_revoked.py"),
+    ("4.3", "notes by partner type", "test_89_presence_revoked.py"),
+    ("4.3", "busy for dnd, as configured", "test_88_life.py"),
     ("4.5", "INVITEs that cross, and which of the two lives", "test_91_sessions.py::test_both_at_once_and_the_client_gives_up_its_own"),
     ("4.5", "an answer after 10 s, and a MESSAGE before it", "test_91_sessions.py::test_an_answer_that_comes_late_and_a_message_before_it"),
     ("4.5", "offline before the end of a subscription", "test_92_lync_presence.py::test_offline_is_told_before_the_end"),
