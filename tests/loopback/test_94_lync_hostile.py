@@ -183,8 +183,10 @@ def cut(lab, user, m):
     """The front end closes the connection on which that request came, and the gateway has heard of it."""
     mark = lab.inst.gateway.process.mark()
     with user.sip.lock:
-        user.sip.held[m.branch].close()
-    lab.inst.gateway.process.wait_line("event=sip.closed ", 20, mark)
+        flow = user.sip.held[m.branch]
+    port = flow.local[1]  # as the gateway names it, whoever has opened it
+    flow.close()
+    lab.inst.gateway.process.wait_line("event=sip.closed .* port=%d " % port, 20, mark)
 
 
 def test_the_connection_is_lost_before_the_answer_to_the_invite(lab):
