@@ -179,6 +179,15 @@ def connected(lab, user):
     user.flow.close()
 
 
+def delivered(lab, user, text, **kwargs):
+    """A text of the contact, whose answer the gateway has."""
+    mark, ident = lab.inst.gateway.process.mark(), words("id").replace(" ", "-")
+    lab.partner.say("bob", jid(user), text, id=ident, **kwargs)
+    m = user.wait_text(text)
+    lab.inst.gateway.process.wait_line("event=delivery.delivered .* id=%s " % ident, 20, mark)
+    return m
+
+
 def cut(lab, user, m):
     """The front end closes the connection on which that request came, and the gateway has heard of it."""
     mark = lab.inst.gateway.process.mark()
@@ -207,11 +216,9 @@ def test_the_connection_is_lost_before_the_answer_to_the_invite(lab):
 def test_the_connection_is_lost_between_two_texts(lab):
     """A dialog outlives its connection: the next text goes over a new one, once, and so does the user's."""
     alice, one, two, back = lab.person(), words("one"), words("two"), words("back")
-    lab.partner.say("bob", jid(alice), one)
-    m = alice.wait_text(one)
+    m = delivered(lab, alice, one)
     cut(lab, alice, m)
-    lab.partner.say("bob", jid(alice), two)
-    got = alice.wait_text(two)
+    got = delivered(lab, alice, two)
     assert got.get("call-id") == m.get("call-id") and shown_once(alice, two)
     with connected(lab, alice):
         assert alice.say(alice.dialogs[0], back).status == 202
@@ -287,17 +294,15 @@ def test_a_strangers_address_leads_nowhere(lab, stranger, by, header, form):
         alice.proxies = lambda: [address[:-1] + ";lr>"] + own if header.endswith("first") else own + [address[:-1] + ";lr>"]
     if by == "user":
         assert alice.invite(BOB)[0].status == 200
-    lab.partner.say("bob", jid(alice), texts[0], inner=ACTIVE)
-    alice.wait_text(texts[0])
+    m = delivered(lab, alice, texts[0], inner=ACTIVE)
     d = alice.dialogs[0]
     if header in ("re-INVITE", "UPDATE"):
         alice.contact_value = address
         body = dict(body=OFFER % ("message", "null"), content_type="application/sdp") if header == "re-INVITE" else {}
         assert alice.ask(d, header.replace("re-", ""), **body).status == 200
-    cut(lab, alice, alice.wait_text(texts[0]))
+    cut(lab, alice, m)
     lab.partner.say("bob", jid(alice), None, inner=COMPOSING)
-    lab.partner.say("bob", jid(alice), texts[1])
-    alice.wait_text(texts[1])
+    delivered(lab, alice, texts[1])
     with connected(lab, alice):
         assert alice.bye(alice.dialogs[-1]).status == 200
     assert not stranger.met
