@@ -65,6 +65,7 @@ def sdp(line, more=""):
 
 REAL = "a=accept-types:text/plain multipart/alternative image/gif text/rtf text/html application/x-ms-ink application/ms-imdn+xml text/x-msmsgsinvite\r\n"
 MULTIPARTY = "com.microsoft.rtc-multiparty"
+NO_MESSAGES = 488  # to a call, a file and the like
 
 row("4.1", "the media line of OCS 2007 and later", offered, sdp=sdp("m=message 5060 sip null"), has=[r"^m=message \d+ sip null$"], lacks=["x-ms-message"])
 row("4.1", "the media line of LCS 2005", offered, media="x-ms-message", has=[r"^m=x-ms-message \d+ sip null$"], lacks=["m=message"])
@@ -90,15 +91,15 @@ row("4.1", "a conversation of two, by EndPoints", offered, headers=[("EndPoints"
 row("4.1", "an invitation to a conference (application/ms-conf-invite+xml)", offered, status=415, code="sip.session.content",
     content_type="application/ms-conf-invite+xml", sdp='<Conferencing version="2.0"><focus-uri>sip:f@corp.example;gruu;opaque=app:conf:focus:id:1'
     '</focus-uri><im available="true"/></Conferencing>', headers=[("Referred-By", "<sip:alice@corp.example>")], has=["(?i)^accept: application/sdp"])
-row("4.1", "a call: audio alone", offered, status=488, code="sip.session.media", sdp=AUDIO)
-row("4.1", "a call: audio and video", offered, status=488, code="sip.session.media",
+row("4.1", "a call: audio alone", offered, status=NO_MESSAGES, code="sip.session.media", sdp=AUDIO)
+row("4.1", "a call: audio and video", offered, status=NO_MESSAGES, code="sip.session.media",
     sdp=AUDIO + "m=video 30002 RTP/AVP 34\r\n")
 row("4.1", "a call beside messages: the messages are accepted, the call is not", offered, sdp=sdp("m=audio 30000 RTP/AVP 0", "m=message 5060 sip null\r\n"),
     has=["^m=audio 0 ", r"^m=message [1-9]\d* sip null$"])
-row("4.1", "a file (m=x-data, m=data)", offered, status=488, code="sip.session.media", sdp=sdp("m=data 6901 TCP/RTP/AVP 127"))
-row("4.1", "shared applications (m=applicationsharing)", offered, status=488, code="sip.session.media",
+row("4.1", "a file (m=x-data, m=data)", offered, status=NO_MESSAGES, code="sip.session.media", sdp=sdp("m=data 6901 TCP/RTP/AVP 127"))
+row("4.1", "shared applications (m=applicationsharing)", offered, status=NO_MESSAGES, code="sip.session.media",
     sdp=sdp("m=applicationsharing 6900 TCP/RTP/AVP 127"))
-row("4.1", "messages by MSRP", offered, status=488, code="sip.session.media", sdp=sdp("m=message 7394 TCP/MSRP *", "a=path:msrp://127.0.0.1:7394/x;tcp\r\n"))
+row("4.1", "messages by MSRP", offered, status=NO_MESSAGES, code="sip.session.media", sdp=sdp("m=message 7394 TCP/MSRP *", "a=path:msrp://127.0.0.1:7394/x;tcp\r\n"))
 row("4.1", "no description", offered, status=488, code="sip.session.description", sdp="", content_type=None)
 row("4.1", "a description that is none", offered, status=488, code="sip.session.description", sdp="m=message 5060 sip null\r\n")
 
