@@ -1,6 +1,7 @@
 #include "xfed/rt/conf_base.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <sys/un.h>
 
 #define VALUE XFED_REASON_CONFIG_VALUE_INVALID
@@ -110,6 +111,19 @@ int rt_conf_open(const struct rt_conf_table *table, const char *file, const stru
 	base->doc = doc;
 	*out = base;
 	return XFED_OK;
+}
+
+const char *rt_conf_instance(const char *file, const char *role, char out[RT_CONF_INSTANCE])
+{
+	const char *name = strrchr(file, '/');
+	size_t len = name ? strlen(++name) : 0, dir = strlen(role);
+	bool is_there = len > 5 && strcmp(name + len - 5, ".yaml") == 0 && (size_t)(name - file) >= dir + 1 &&
+			strncmp(name - 1 - dir, role, dir) == 0 && ((size_t)(name - file) == dir + 1 || name[-2 - (ptrdiff_t)dir] == '/');
+	if (!is_there || len - 5 >= RT_CONF_INSTANCE) {
+		return NULL;
+	}
+	snprintf(out, RT_CONF_INSTANCE, "%.*s", (int)(len - 5), name);
+	return out;
 }
 
 void rt_conf_close(struct rt_conf_base *base)

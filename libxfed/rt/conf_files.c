@@ -143,6 +143,49 @@ void rt_conf_check_files(struct rt_conf_doc *doc)
 	conf_each(doc->table, doc->object, &(struct conf_visitor){ judge_value, doc });
 }
 
+/* ---- all that is named ---- */
+
+static void each_of(const struct rt_conf_row *row, const void *field, rt_conf_path_fn *fn, void *user)
+{
+	struct rt_conf_strings list = { 0 };
+	const char *path = NULL;
+	if (row->type == RT_CONF_PATHS) {
+		memcpy(&list, field, sizeof(list));
+	} else {
+		memcpy(&path, field, sizeof(path));
+	}
+	if (path && path[0] == '/') {
+		fn(user, path, row->flags & RT_CONF_KEPT);
+	}
+	for (size_t i = 0; i < list.count; i++) {
+		fn(user, list.items[i], row->flags & RT_CONF_KEPT);
+	}
+}
+
+static void each_in(const struct rt_conf_table *t, const void *object, rt_conf_path_fn *fn, void *user)
+{
+	for (size_t i = 0; i < t->row_count; i++) {
+		const struct rt_conf_row *row = &t->rows[i];
+		const void *field = conf_field_const(row, object);
+		struct conf_list list = { 0 };
+		if (row->type == RT_CONF_PATH || row->type == RT_CONF_PATHS || (row->flags & RT_CONF_FILE)) {
+			each_of(row, field, fn, user);
+		} else if (row->type == RT_CONF_OBJECT) {
+			each_in(row->table, field, fn, user);
+		} else if (row->type == RT_CONF_OBJECTS) {
+			memcpy(&list, field, sizeof(list));
+		}
+		for (size_t k = 0; k < list.count; k++) {
+			each_in(row->table, (const char *)list.items + k * row->table->struct_size, fn, user);
+		}
+	}
+}
+
+void rt_conf_each_path(const struct rt_conf_doc *doc, rt_conf_path_fn *fn, void *user)
+{
+	each_in(doc->table, doc->object, fn, user);
+}
+
 /* ---- errors about a file ---- */
 
 /* The object and key whose value is the path at the beginning of `error`. */

@@ -108,6 +108,12 @@ bool rt_resolver_ad_is_usable(const struct rt_resolver *r)
 	return is_usable;
 }
 
+size_t rt_resolver_servers(const struct rt_resolver *r, struct rt_addr out[RT_RESOLVER_SERVERS_MAX])
+{
+	memcpy(out, r->base.servers.addr, r->base.servers.count * sizeof(*out));
+	return r->base.servers.count;
+}
+
 void rt_resolver_stats(const struct rt_resolver *r, struct rt_resolver_stats *out)
 {
 	*out = r->stats;

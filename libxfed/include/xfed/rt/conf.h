@@ -188,6 +188,9 @@ void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, 
  */
 void rt_conf_check_files(struct rt_conf_doc *doc);
 void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a policy directory */
+/* Every file and directory that the keys of a loaded document name. */
+typedef void rt_conf_path_fn(void *user, const char *path, bool is_kept);
+void rt_conf_each_path(const struct rt_conf_doc *doc, rt_conf_path_fn *fn, void *user);
 /* Adds an error about a file, "PATH: ...": at the key that names it, else at `key` of the document's object. */
 void rt_conf_fail_file(struct rt_conf_doc *doc, const char *key, const char *error);
 /* Whether the file itself has the key. */
@@ -240,6 +243,7 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+int rt_conf_convert_ip(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted); /* in its usual form */
 int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 /* Parses the items of a row with that check, into the document's arena. OK, NOMEM. */
 int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);

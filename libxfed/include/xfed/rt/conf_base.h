@@ -71,6 +71,12 @@ extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf
  */
 int rt_conf_open(const struct rt_conf_table *table, const char *file, const struct xfed_span *text, int (*check)(struct rt_conf_doc *doc),
 	struct rt_conf_errors *errors, struct rt_conf_base **out);
+/*
+ * The name of an instance, which the place of its file says: ".../ROLE/NAME.yaml", where units keep those of instances. NULL: it is none, as
+ * ".../ROLE.yaml". `role`: "edge", "gateway".
+ */
+#define RT_CONF_INSTANCE 65
+const char *rt_conf_instance(const char *file, const char *role, char out[RT_CONF_INSTANCE]);
 void rt_conf_close(struct rt_conf_base *base); /* NULL is fine */
 
 #endif
