@@ -29,6 +29,13 @@ def shared(tmp_path_factory):
     return str(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
 
+def pytest_sessionfinish(session):
+    """What all processes share is removed by the one that has started them; pytest keeps such directories, and it is a gigabyte."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if factory is not None and not hasattr(session.config, "workerinput"):
+        shutil.rmtree(str(factory.getbasetemp() / "fresh"), ignore_errors=True)
+
+
 def copy_sources(target):
     """The files under version control, and new ones that are not ignored: what a fresh clone would hold."""
     listed = run("git", "-c", "safe.directory=*", "-C", TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout

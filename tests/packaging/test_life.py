@@ -105,7 +105,7 @@ def test_services_and_instances_run(host, certificates):
     write(host, CONFIGS[0], EDGE.format(name="edge1", s2s=5269, channel=23456))
     write(host, CONFIGS[1], GATEWAY.format(name="gw1", edge="edge1", channel=23456, sip=5060))
     write(host, CONFIGS[2], EDGE.format(name="edge-two", s2s=5270, channel=23457))
-    write(host, CONFIGS[3], GATEWAY.format(name="gw-two", edge="edge-two", channel=23457, sip=5070) + "store: {sqlite: %s}\n" % STORES[1])
+    write(host, CONFIGS[3], GATEWAY.format(name="gw-two", edge="edge-two", channel=23457, sip=5070))
     host.run("systemctl", "enable", "--now", *UNITS)
     assert set(running(host).values()) == {"active"} and host.failed() == ""
     for name in ("gw1", "gw-two"):
