@@ -140,8 +140,9 @@ bool proto_session_is_up(const struct proto_session *s);
 const struct proto_peer *proto_session_peer(const struct proto_session *s); /* NULL before UP */
 /* its cert_name; NULL: the peer's certificate has not been found valid yet */
 const char *proto_session_proved(const struct proto_session *s);
-uint64_t proto_session_rtt_us(const struct proto_session *s);	       /* round trip of the last ping, in whole ms x 1000; 0: none yet */
-struct proto_clock proto_session_clock(const struct proto_session *s); /* that of the peer */
+const struct xfed_cert *proto_session_certificate(const struct proto_session *s); /* the peer's; NULL without TLS, and before it has shown one */
+uint64_t proto_session_rtt_us(const struct proto_session *s);			  /* round trip of the last ping, in whole ms x 1000; 0: none yet */
+struct proto_clock proto_session_clock(const struct proto_session *s);		  /* that of the peer */
 
 /*
  * Sends one message. OK. Not now: LIMIT (a bulk message does not fit: try again when the output has drained); AGAIN (a Deliver without

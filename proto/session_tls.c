@@ -94,6 +94,11 @@ const char *proto_session_judge_again(
 	return is_named ? NULL : wrong_name(s, "the gateway's certificate carries no name of channel.allow");
 }
 
+const struct xfed_cert *proto_session_certificate(const struct proto_session *s)
+{
+	return s->tls ? s->facts.peer : NULL;
+}
+
 static void handshake_done(struct proto_session *s)
 {
 	const char *problem = identity_problem(s);

@@ -71,9 +71,12 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	case RT_ARG_SIP:
 	case RT_ARG_PRODUCT:
 	case RT_ARG_RELATION:
+	case RT_ARG_ROLE:
+	case RT_ARG_KEY_KIND:
 		is_fine = rt_arg_has_word(kind, text);
 		break;
 	case RT_ARG_DOMAIN:
+	case RT_ARG_DOMAINS:
 	case RT_ARG_EDGE:
 		is_fine = is_fine && text[0] != '-' && !strchr(text, '=');
 		break;
@@ -85,6 +88,7 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		is_fine = equals && equals > text && text[0] != '-';
 		break;
 	}
+	case RT_ARG_FILES:
 	case RT_ARG_RULE:
 	case RT_ARG_USER:
 	case RT_ARG_KEY:

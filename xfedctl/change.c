@@ -20,16 +20,7 @@ enum ctl_exit change_refuse(const struct change *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "xfedctl: ");
-	ctl_text(stderr, text);
-	fprintf(stderr, "\n");
-	if (c->options->is_json) {
-		json_t *j = json_pack("{s:{s:s, s:s}}", "error", "code", "failed", "text", text);
-		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
-		json_decref(j);
-	}
-	return CTL_PROBLEM;
+	return ctl_refuse(c->options, text);
 }
 
 void change_note(struct change *c, const char *fmt, ...)

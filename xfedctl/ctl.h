@@ -32,6 +32,7 @@ extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* in the order of rt_co
 #define CTL_DECLARE_GATEWAY(id) CTL_DECLARE_BOTH(id)
 #define CTL_DECLARE_XFEDCTL(id) enum ctl_exit ctl_do_##id(const json_t *args, const struct ctl_options *options);
 #define CTL_DECLARE_INTERNAL(id)
+#define CTL_DECLARE_INSIDE(id)
 #define COMMAND(id, noun, verb, served, who, help, more, args) CTL_DECLARE_##served(id)
 #include "xfed/rt/commands.def"
 
@@ -86,6 +87,9 @@ const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
 
 /* What of `was` is `is` no more, and what is there instead, line by line; false: out of memory, or there is no difference. */
 bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
+
+/* Tells why a command that xfedctl carries out itself did not work, as words or as JSON, and returns PROBLEM. */
+enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text);
 
 /* json_object_get() for printing: "" and 0 where absent. */
 const char *ctl_str(const json_t *o, const char *key);

@@ -117,10 +117,22 @@ static int copy_attributes(const struct save *s, int to, char error[SAVE_ERROR])
 	return rc;
 }
 
+static int give_to(const struct save *s, int fd, char error[SAVE_ERROR])
+{
+	const struct save_owner *o = &s->owner;
+	if (fchown(fd, o->uid, o->gid) != 0) {
+		return fail(error, s->path, "it cannot be given to whom it is for");
+	}
+	return fchmod(fd, o->mode) == 0 ? XFED_OK : fail(error, s->path, "its mode cannot be set");
+}
+
 /* Of a new file: the group of the directory, and what that lets people do, but for writing by everybody. */
 static int give_away_new(const struct save *s, int fd, char error[SAVE_ERROR])
 {
 	struct stat dir;
+	if (s->owner.is_given) {
+		return give_to(s, fd, error);
+	}
 	if (fstat(s->dir, &dir) != 0) {
 		return fail(error, s->path, "its directory cannot be used");
 	}
@@ -144,7 +156,8 @@ static int give_away(const struct save *s, int fd, char error[SAVE_ERROR])
 		return XFED_ERR_INVALID;
 	}
 	int rc = copy_attributes(s, fd, error);
-	return rc == XFED_OK && fchmod(fd, s->was.st_mode & 0777) != 0 ? fail(error, s->path, "its mode cannot be kept") : rc;
+	mode_t others = s->owner.is_given ? s->owner.mode & 07 : 07;
+	return rc == XFED_OK && fchmod(fd, s->was.st_mode & (0770 | others)) != 0 ? fail(error, s->path, "its mode cannot be kept") : rc;
 }
 
 static int write_all(const struct save *s, int fd, struct xfed_span text, char error[SAVE_ERROR])

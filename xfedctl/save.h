@@ -20,6 +20,13 @@ struct save {
 	struct stat was;			      /* is_new: not filled in */
 	bool is_new;
 	size_t max;
+	/* Set behind save_open(): whose a new file is to be, and how it may be used; without `is_given` it goes by its directory. */
+	struct save_owner {
+		bool is_given;
+		uid_t uid;
+		gid_t gid;
+		mode_t mode; /* what others may not by it, they may not of a file that is replaced either */
+	} owner;
 };
 
 /* The file's text. OK; NOT_FOUND: there is none, and `*text` is empty; INVALID with one sentence. `max`: bytes at most. */

@@ -155,3 +155,17 @@ void ctl_print_next(const json_t *result, const char *noun, FILE *out)
 		fprintf(out, ", or a higher limit=\n");
 	}
 }
+
+enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text)
+{
+	fprintf(stderr, "xfedctl: ");
+	ctl_text(stderr, text);
+	fprintf(stderr, "\n");
+	if (options->is_json) {
+		json_t *j = json_pack("{s:{s:s, s:s}}", "error", "code", "failed", "text", text);
+		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
+		json_decref(j);
+	}
+	return CTL_PROBLEM;
+}

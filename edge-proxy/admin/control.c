@@ -126,6 +126,7 @@ static json_t *notes(const struct admin *a)
 	if (channel_links_up(a->channel) > 0) {
 		add_refused_stranger(a, f.list);
 	}
+	rt_daemon_add_ends(&a->core->d, RT_CERT_PARTNER, f.list);
 	return f.list;
 }
 
@@ -144,6 +145,7 @@ static json_t *problems(struct admin *a)
 	channel_each(a->channel, add_clock_problem, list);
 	rt_control_add_certificates(list, s2s_creds(a->s2s), core_wall_s(a->core));
 	rt_control_add_certificates(list, channel_creds(a->channel), core_wall_s(a->core));
+	rt_daemon_add_ends(&a->core->d, RT_CERT_CHANNEL, list);
 	add_own_names(a, list);
 	add_partners(a, list);
 	rt_daemon_problems(&a->core->d, &a->config->base.doc, list);
@@ -287,6 +289,24 @@ void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 	rt_reply_ok(reply, a->read_files(a->user, true));
 }
 
+/* ---- certificates ---- */
+
+static json_t *domains(const struct admin *a)
+{
+	const struct xfed_policy *p = s2s_policy(a->s2s);
+	json_t *list = json_array();
+	for (size_t i = 0; p && i < xfed_policy_local_count(p); i++) {
+		json_array_append_new(list, json_string(xfed_policy_local_at(p, i)));
+	}
+	return list;
+}
+
+void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
+{
+	const struct admin *a = user;
+	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&a->core->d), "domains", domains(a)));
+}
+
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
@@ -297,6 +317,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 #define HANDLER_BOTH(id)     command_##id
 #define HANDLER_GATEWAY(id)  NULL
 #define HANDLER_INTERNAL(id) NULL
+#define HANDLER_INSIDE(id)   command_##id
 #define HANDLER_XFEDCTL(id)  NULL
 
 static rt_command_handler *const handlers[] = {

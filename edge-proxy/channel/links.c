@@ -117,6 +117,10 @@ static void on_up(void *owner)
 	replace_older(l, peer->cert_name);
 	forget_refused(l);
 	rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(peer->name)));
+	const struct xfed_cert *cert = proto_session_certificate(proto_link_session(l->link));
+	if (cert) {
+		rt_certs_seen(c->core->d.certs, RT_CERT_CHANNEL, xfed_span_str(peer->name), cert, core_wall_s(c->core));
+	}
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", peer->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", l->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_HEX("boot", peer->boot_nonce), RT_END);
 	c->user->link_up(c->user_data, l);
@@ -130,6 +134,7 @@ static void take_back(struct channel_link *l, const struct proto_peer *peer, enu
 	c->links_up--;
 	if (!proto_exchange_is_up(c->exchange, proto_exchange_peer(c->exchange, xfed_span_str(peer->name)))) {
 		rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_UP, 0, RT_LABELS(xfed_span_str(peer->name)));
+		rt_certs_forget(c->core->d.certs, RT_CERT_CHANNEL, xfed_span_str(peer->name));
 	}
 	/* A gateway that shuts down closes with "drain"; what is reported is that no gateway is there. */
 	c->down_reason = reason == XFED_REASON_STREAM_CLOSED_DRAIN ? XFED_REASON_CHANNEL_DOWN : reason;

@@ -57,6 +57,11 @@ static enum xfed_reason judge(const struct s2s *s, const struct xfed_s2s_info *i
 	return info->is_authenticated ? judge_method(p, info->method) : XFED_REASON_NONE;
 }
 
+static bool is_listed(void *user, const char *domain)
+{
+	return s2s_partner(user, xfed_span_str(domain)) != NULL;
+}
+
 /* The old policy is kept until the streams are judged: those that close may still use what they borrow from it. */
 void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh)
 {
@@ -81,5 +86,6 @@ void s2s_use_policy(struct s2s *s, struct xfed_policy *fresh)
 	s2s_pairs_forget_backoff(s);
 	s2s_standings_judge(s);
 	s2s_certs_name_ours(s);
+	rt_certs_keep(s->core->d.certs, RT_CERT_PARTNER, is_listed, s);
 	xfed_policy_free(old);
 }

@@ -37,8 +37,10 @@ void s2s_report_established(struct s2s_conn *c, const struct xfed_s2s_action *ac
 	if (info.tls.peer) {
 		facts = xfed_cert_facts(info.tls.peer);
 		log_names(names, sizeof(names), info.tls.peer);
-		rt_metric_set(s->core->d.metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)facts->not_after_s,
-			RT_LABELS(xfed_span_str(s2s_partner_label(s, info.remote)), XFED_SPAN("partner")));
+		const struct xfed_partner *p = s2s_partner(s, info.remote);
+		if (p) {
+			rt_certs_seen(s->core->d.certs, RT_CERT_PARTNER, xfed_span_str(p->domain), info.tls.peer, core_wall_s(s->core));
+		}
 	}
 	if (info.is_secure) {
 		rt_metric_add(s->core->d.metrics, RT_M_TLS, 1, RT_LABELS(xfed_span_str(info.tls.version), xfed_span_str(info.tls.cipher)));

@@ -190,6 +190,7 @@ static json_t *problems(const struct admin *ad)
 	rt_control_add_certificates(list, policy_channel_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_sip_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_outside_creds(ad->policy), core_wall_s(ad->core));
+	rt_daemon_add_ends(&ad->core->d, RT_CERT_CHANNEL, list);
 	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
 	return list;
 }
@@ -333,6 +334,18 @@ void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 	policy_check(((struct admin *)user)->policy, reply);
 }
 
+void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
+{
+	const struct admin *ad = user;
+	const struct config *c = policy_config(ad->policy);
+	json_t *domains = json_array();
+	(void)args;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		json_array_append_new(domains, json_string(c->domains.items[i].domain));
+	}
+	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&ad->core->d), "domains", domains));
+}
+
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
@@ -343,6 +356,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 #define HANDLER_BOTH(id)     command_##id
 #define HANDLER_GATEWAY(id)  command_##id
 #define HANDLER_INTERNAL(id) command_##id
+#define HANDLER_INSIDE(id)   command_##id
 #define HANDLER_XFEDCTL(id)  NULL
 
 static rt_command_handler *const handlers[] = {

@@ -108,6 +108,7 @@ static void take_back(struct edge *e, enum xfed_reason reason)
 	e->is_up = e->is_draining = e->transfer_open = e->is_importing = false;
 	c->edges_up--;
 	rt_metrics_import_drop(c->core->d.metrics, xfed_span_str(e->name));
+	rt_certs_forget(c->core->d.certs, RT_CERT_CHANNEL, xfed_span_str(e->name));
 	channel_requests_lost(c, e);
 }
 
@@ -161,6 +162,10 @@ static void on_up(void *owner)
 	c->edges_up++;
 	c->has_linked = true;
 	rt_metric_set(c->core->d.metrics, RT_M_CHANNEL_UP, 1, RT_LABELS(xfed_span_str(e->name)));
+	const struct xfed_cert *cert = proto_session_certificate(proto_link_session(e->link));
+	if (cert) {
+		rt_certs_seen(c->core->d.certs, RT_CERT_CHANNEL, xfed_span_str(e->name), cert, core_wall_s(c->core));
+	}
 	rt_log(RT_LOG_INFO, "channel.up", RT_KV_STR("peer", e->name), RT_KV_STR("certificate", peer->cert_name), RT_KV_STR("address", e->address),
 		RT_KV_STR("tls", peer->tls_version), RT_KV_STR("cipher", peer->cipher), RT_KV_STR("software", peer->hello->software),
 		RT_KV_HEX("boot", peer->boot_nonce), RT_END);

@@ -1,7 +1,4 @@
-/*
- * Our own certificates in the problems of `status` and in the metrics. Apart from the other parts of answers because xfedctl needs those,
- * and is linked without a TLS library.
- */
+/* Certificates that end, ours and others', in the problems of `status` and in the metrics. */
 #include "xfed/rt/control.h"
 
 #include <time.h>
@@ -76,17 +73,98 @@ static bool is_first_to_end(const struct xfed_cert_facts *f, const struct xfed_t
 	return true;
 }
 
+/* What is ours at present. */
+struct ours {
+	const struct xfed_tls_creds *const *sets;
+	size_t count;
+};
+
+static bool is_ours(void *user, const char *name)
+{
+	const struct ours *o = user;
+	for (size_t k = 0; k < o->count; k++) {
+		const struct xfed_cert *cert;
+		for (size_t i = 0; o->sets[k] && (cert = xfed_tls_creds_cert(o->sets[k], i)); i++) {
+			if (strcmp(xfed_cert_facts(cert)->subject, name) == 0) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void set_metric(void *user, const struct rt_cert_end *end)
+{
+	rt_metric_set(user, RT_M_CERTIFICATE_NOT_AFTER, (double)end->not_after_s,
+		RT_LABELS(xfed_span_str(end->name), xfed_span_str(rt_cert_owner_word(end->owner))));
+}
+
 void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count)
 {
-	rt_metric_clear(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, 1, XFED_SPAN("us")); /* they may have been replaced by a reload */
+	struct ours ours = { sets, count };
+	int64_t now_s = rt_daemon_wall_s(d);
+	rt_certs_keep(d->certs, RT_CERT_US, is_ours, &ours); /* they may have been replaced by a reload */
 	for (size_t k = 0; k < count; k++) {
 		const struct xfed_cert *cert;
 		for (size_t i = 0; sets[k] && (cert = xfed_tls_creds_cert(sets[k], i)); i++) {
 			const struct xfed_cert_facts *f = xfed_cert_facts(cert);
 			if (is_first_to_end(f, sets, count)) {
-				rt_metric_set(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, (double)f->not_after_s,
-					RT_LABELS(xfed_span_str(f->subject), XFED_SPAN("us")));
+				rt_certs_seen(d->certs, RT_CERT_US, xfed_span_str(f->subject), cert, now_s);
 			}
 		}
 	}
+	rt_certs_tick(d->certs, now_s);
+#define CLEAR(id, word) rt_metric_clear(d->metrics, RT_M_CERTIFICATE_NOT_AFTER, 1, XFED_SPAN(word));
+	RT_CERT_OWNERS(CLEAR)
+#undef CLEAR
+	rt_certs_each(d->certs, set_metric, d->metrics);
+}
+
+/* ---- of others, in `status` ---- */
+
+struct soon {
+	json_t *list;
+	int64_t now_s;
+	enum rt_cert_owner owner;
+};
+
+static void add_soon(void *user, const struct rt_cert_end *end)
+{
+	const struct soon *s = user;
+	char when[24];
+	if (end->owner != s->owner || end->not_after_s >= s->now_s + RT_CERT_SOON_S) {
+		return;
+	}
+	rt_control_time(end->not_after_s, when);
+	if (end->owner == RT_CERT_CHANNEL) {
+		rt_control_add_problem(s->list, XFED_REASON_TLS_OWN_EXPIRED, end->not_after_s,
+			"The certificate that %.200s shows on the channel expires within 14 days, at %s: xfedctl cert channel-renew on the host of "
+			"the "
+			"channel's authority, and join there with the bundle.",
+			end->name, when);
+	} else {
+		rt_control_add_problem(s->list, XFED_REASON_TLS_CERT_EXPIRED, end->not_after_s,
+			"The certificate of %.200s expires within 14 days, at %s, and was not renewed when it was shown last. That is for the "
+			"partner to do.",
+			end->name, when);
+	}
+}
+
+void rt_daemon_add_ends(const struct rt_daemon *d, enum rt_cert_owner owner, json_t *list)
+{
+	struct soon s = { list, rt_daemon_wall_s(d), owner };
+	rt_certs_each(d->certs, add_soon, &s);
+}
+
+static void add_watched(void *user, const struct rt_cert_end *end)
+{
+	json_array_append_new(user,
+		json_pack("{s:s, s:s, s:I}", "name", end->name, "owner", rt_cert_owner_word(end->owner), "not_after", (json_int_t)end->not_after_s));
+}
+
+json_t *rt_daemon_watched(const struct rt_daemon *d)
+{
+	json_t *list = json_array();
+	rt_certs_each(d->certs, add_watched, list);
+	return list;
 }

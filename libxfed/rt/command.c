@@ -21,22 +21,35 @@ static const char *const kinds[] = { RT_KIND_WORDS(WORD, WORD) NULL };
 static const char *const sips[] = { RT_SIP_WORDS(WORD, WORD) NULL };
 static const char *const products[] = { RT_PRODUCT_WORDS(WORD, WORD) NULL };
 static const char *const relations[] = { RT_RELATION_WORDS(WORD, WORD) NULL };
+static const char *const roles[] = { RT_ROLE_WORDS(WORD, WORD) NULL };
+static const char *const key_kinds[] = { RT_KEY_KIND_WORDS(WORD, WORD) NULL };
+
+static const char *const *words_of(enum rt_arg_kind kind)
+{
+	return kind == RT_ARG_LEVEL	 ? levels
+	       : kind == RT_ARG_KIND	 ? kinds
+	       : kind == RT_ARG_SIP	 ? sips
+	       : kind == RT_ARG_PRODUCT	 ? products
+	       : kind == RT_ARG_RELATION ? relations
+	       : kind == RT_ARG_ROLE	 ? roles
+	       : kind == RT_ARG_KEY_KIND ? key_kinds
+					 : NULL;
+}
+
+int rt_arg_word_number(enum rt_arg_kind kind, const char *word)
+{
+	const char *const *words = words_of(kind);
+	for (int i = 0; words && words[i]; i++) {
+		if (strcmp(words[i], word) == 0) {
+			return i;
+		}
+	}
+	return -1;
+}
 
 bool rt_arg_has_word(enum rt_arg_kind kind, const char *word)
 {
-	const char *const *words = kind == RT_ARG_LEVEL	     ? levels
-				   : kind == RT_ARG_KIND     ? kinds
-				   : kind == RT_ARG_SIP	     ? sips
-				   : kind == RT_ARG_PRODUCT  ? products
-				   : kind == RT_ARG_RELATION ? relations
-							     : NULL;
-	if (!words) {
-		return true;
-	}
-	while (*words && strcmp(*words, word) != 0) {
-		words++;
-	}
-	return *words != NULL;
+	return !words_of(kind) || rt_arg_word_number(kind, word) >= 0;
 }
 
 #define NEEDED(key, word, kind)	  { key, word, RT_ARG_##kind, RT_ARG_NEEDED },

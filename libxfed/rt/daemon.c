@@ -104,6 +104,7 @@ int rt_daemon_init(struct rt_daemon *d, const struct rt_daemon_user *user, void 
 	rt_post_init(&d->flush, d->loop, flush, d);
 	rt_log_set_partner_names(user->listed_partner, user_data);
 	rc = rt_metrics_new(&d->metrics);
+	rc = rc == XFED_OK ? rt_certs_new(&d->certs) : rc;
 	rc = rc == XFED_OK ? rt_timer_init(&d->tick, d->loop, on_tick, d) : rc;
 	rc = rc == XFED_OK ? rt_loop_on_signal(d->loop, SIGHUP, on_hup, d) : rc;
 	rc = rc == XFED_OK ? rt_loop_on_signal(d->loop, SIGTERM, on_term, d) : rc;
@@ -183,7 +184,9 @@ void rt_daemon_close(struct rt_daemon *d)
 void rt_daemon_deinit(struct rt_daemon *d)
 {
 	rt_metrics_free(d->metrics);
+	rt_certs_free(d->certs);
 	d->metrics = NULL;
+	d->certs = NULL;
 }
 
 /* ---- metrics ---- */

@@ -1,5 +1,5 @@
 /*
- * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version; a line @OPTIONS@ the
+ * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version, @HOOKDIR@ where hooks are installed; a line @OPTIONS@ the
  * description of every key of a configuration file, from the table that reads the file; a line @REASONS@ every reason code, from
  * reasons.def, a line @MATRIX@ the rows of the negotiation matrix, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
  * what the shell has to know of them, @WORDS@ a case for each kind of argument that is one of a few words; a line @METRICS@ every family of metrics, from metrics.def.
@@ -223,9 +223,17 @@ static void put_line(FILE *out, const char *line, const struct rt_conf_table *ta
 			return;
 		}
 	}
-	for (const char *mark; (mark = strstr(line, "@VERSION@")); line = mark + strlen("@VERSION@")) {
-		fwrite(line, 1, (size_t)(mark - line), out);
-		fputs(XFED_VERSION, out);
+	static const struct {
+		const char *mark, *text;
+	} words[] = { { "@VERSION@", XFED_VERSION }, { "@HOOKDIR@", XFED_HOOKDIR } };
+	for (size_t i = 0; i < XFED_ARRAY_LEN(words); i++) {
+		const char *at = strstr(line, words[i].mark);
+		if (at) {
+			fwrite(line, 1, (size_t)(at - line), out);
+			fputs(words[i].text, out);
+			put_line(out, at + strlen(words[i].mark), table, path);
+			return;
+		}
 	}
 	fputs(line, out);
 }

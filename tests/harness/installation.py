@@ -107,6 +107,9 @@ class Installation:
 
     def write_configs(self):
         write(self.edge.config, json.dumps(self.edge_config, indent=1) + "\n")
+        self.write_configs_of_gateway()
+
+    def write_configs_of_gateway(self):
         write(self.gateway.config, json.dumps(self.gateway_config, indent=1) + "\n")
 
     def leave_out_unknown_keys(self):

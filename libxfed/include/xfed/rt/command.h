@@ -131,6 +131,14 @@
  * change finish  {"id", "command", "file", "login"?}     as reload, when the file is in its place                            admin
  * change drop    {"id"}                        {}                                                                  admin
  *
+ * watched certificates  {}  {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
+ *   those that are watched until they end, a partner's as it was shown last; domains: ours that partners reach us by, on an edge as pushed
+ *
+ * What xfedctl itself answers to cert request, import, channel-init, channel-join, channel-renew: {"ok": true, "done": [TEXT], "notes": [TEXT],
+ *   "next": [TEXT]: what is to be done now}; or {"error": {"code", "text"}}. To cert show and check: {"ok": bool, "certificates": [{"service", "what":
+ *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
+ *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
+ *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
@@ -152,10 +160,14 @@
  * The words of arguments that are one of a few, X(id, word, ...): the check, the help, the manual page and the text of an error are made of
  * these. FIRST is for the first, NEXT for the others.
  */
-#define RT_LEVEL_WORDS(FIRST, NEXT)    FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
-#define RT_KIND_WORDS(FIRST, NEXT)     FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
-#define RT_PRODUCT_WORDS(FIRST, NEXT)  FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
-#define RT_SIP_WORDS(FIRST, NEXT)      FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
+#define RT_LEVEL_WORDS(FIRST, NEXT)   FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
+#define RT_KIND_WORDS(FIRST, NEXT)    FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
+#define RT_PRODUCT_WORDS(FIRST, NEXT) FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
+#define RT_SIP_WORDS(FIRST, NEXT)     FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
+#define RT_ROLE_WORDS(FIRST, NEXT)    FIRST(EDGE, "edge", ) NEXT(SIP, "sip", ) NEXT(PANEL, "panel", )
+#define RT_KEY_KIND_WORDS(FIRST, NEXT)                                                                                                               \
+	FIRST(P256, "ecdsa-p256", )                                                                                                                  \
+	NEXT(P384, "ecdsa-p384", ) NEXT(RSA2048, "rsa-2048", ) NEXT(RSA3072, "rsa-3072", ) NEXT(RSA4096, "rsa-4096", ) NEXT(SAME, "same", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
 
 #define RT_WORDS_FIRST(id, word, ...) word
@@ -186,6 +198,10 @@
 	X(KEY, STRING, "a key such as limits.connections")                                                                                           \
 	X(VALUE, STRING, "a value; '' for the default")                                                                                              \
 	X(SETTING, ARRAY, "KEY=VALUE; KEY= for the default")                                                                                         \
+	X(ROLE, STRING, RT_WORDS(RT_ROLE_WORDS))                                                                                                     \
+	X(KEY_KIND, STRING, RT_WORDS(RT_KEY_KIND_WORDS))                                                                                             \
+	X(DOMAINS, ARRAY, "domains such as example.com")                                                                                             \
+	X(FILES, ARRAY, "files")                                                                                                                     \
 	X(FLAG, TRUE, "said or not")                                                                                                                 \
 	X(TEXT, STRING, "a text")                                                                                                                    \
 	X(NOUN, STRING, "a noun")
@@ -202,7 +218,8 @@ struct rt_arg_info {
 	const char *what;
 };
 const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind);
-bool rt_arg_has_word(enum rt_arg_kind kind, const char *word); /* true for a kind that is not one of a few words */
+bool rt_arg_has_word(enum rt_arg_kind kind, const char *word);	 /* true for a kind that is not one of a few words */
+int rt_arg_word_number(enum rt_arg_kind kind, const char *word); /* which of those it is, from 0; -1: none */
 
 enum rt_arg_place {
 	RT_ARG_NEEDED,
@@ -220,9 +237,15 @@ struct rt_command_arg {
 	enum rt_arg_place place;
 };
 
-enum rt_command_server { RT_COMMAND_OF_GATEWAY, RT_COMMAND_OF_BOTH, RT_COMMAND_OF_XFEDCTL, RT_COMMAND_OF_INTERNAL };
+enum rt_command_server {
+	RT_COMMAND_OF_GATEWAY,
+	RT_COMMAND_OF_BOTH,
+	RT_COMMAND_OF_XFEDCTL,
+	RT_COMMAND_OF_INTERNAL,
+	RT_COMMAND_OF_INSIDE = RT_COMMAND_OF_INTERNAL /* internal of both */
+};
 
-#define RT_COMMAND_ARGS_MAX 5
+#define RT_COMMAND_ARGS_MAX 14
 
 struct rt_command {
 	const char *noun, *verb; /* verb "" where there is none */
@@ -239,7 +262,7 @@ enum {
 };
 extern const struct rt_command rt_commands[RT_COMMAND_COUNT];
 
-#define RT_COMMAND_WORDS 128
+#define RT_COMMAND_WORDS 384
 /* "failures list [DOMAIN] [since=TIME]", as in a usage line. */
 const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WORDS]);
 

@@ -10,6 +10,7 @@
 #define XFED_RT_DAEMON_H
 
 #include "xfed/reason.h"
+#include "xfed/rt/certs.h"
 #include "xfed/rt/conf_base.h"
 #include "xfed/rt/control.h"
 #include "xfed/rt/http.h"
@@ -38,6 +39,7 @@ struct rt_daemon {
 	struct rt_loop *loop;
 	struct xfed_env env;
 	struct rt_metrics *metrics;
+	struct rt_certs *certs; /* when certificates end */
 	struct rt_resolver *resolver;
 	struct rt_control *control;
 	struct rt_http *http; /* NULL: no HTTP pages */
@@ -92,8 +94,11 @@ static inline int64_t rt_daemon_began_s(const struct rt_daemon *d)
 void rt_daemon_count_refusal(struct rt_daemon *d, enum xfed_reason reason, enum xfed_side side);
 void rt_daemon_count_stanza(struct rt_daemon *d, const char *partner, const char *direction, const char *kind, const char *fate);
 void rt_daemon_count_dropped(struct rt_daemon *d, const char *rule);
-/* expiry of our certificates; either argument may be NULL */
+/* Watches our certificates, and sets the metric of all that are watched; a set may be NULL. Comes once a second, with the gauges. */
 void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *const *sets, size_t count);
+/* To the problems, or notes, of `status`: those of that owner that end within RT_CERT_SOON_S. Not for ours: rt_control_add_certificates(). */
+void rt_daemon_add_ends(const struct rt_daemon *d, enum rt_cert_owner owner, json_t *list);
+json_t *rt_daemon_watched(const struct rt_daemon *d); /* "certificates" of watched certificates */
 
 /* ---- configuration ---- */
 

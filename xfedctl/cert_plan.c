@@ -1,0 +1,196 @@
+#include "cert_plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "xfed/mem.h"
+#include "xfed/rt/conf.h"
+
+static int fail(char error[CERT_ERROR], const char *path, const char *what)
+{
+	char words[96];
+	snprintf(error, CERT_ERROR, "%.300s: %s: %s", path, what, rt_errno_words(errno, words));
+	return XFED_ERR_INVALID;
+}
+
+void cert_plan_init(struct cert_plan *p, uid_t uid, gid_t gid)
+{
+	*p = (struct cert_plan){ .uid = uid, .gid = gid };
+}
+
+int cert_plan_dir(struct cert_plan *p, const char *dir, mode_t mode, char error[CERT_ERROR])
+{
+	XFED_REQUIRE(p->made_count < CERT_PLAN_DIRS);
+	if (mkdir(dir, mode) == 0) {
+		snprintf(p->made[p->made_count++], sizeof(p->made[0]), "%s", dir);
+		return chmod(dir, mode) == 0 ? XFED_OK : fail(error, dir, "its mode cannot be set");
+	}
+	return errno == EEXIST ? XFED_OK : fail(error, dir, "cannot be made");
+}
+
+static struct save_owner owner_of(const struct cert_plan *p, enum cert_plan_kind kind)
+{
+	switch (kind) {
+	case CERT_PLAN_PUBLIC:
+		return (struct save_owner){ .is_given = true, .uid = geteuid(), .gid = getegid(), .mode = 0644 };
+	case CERT_PLAN_KEY:
+		return (struct save_owner){ .is_given = true, .uid = p->uid, .gid = p->gid, .mode = 0600 };
+	case CERT_PLAN_ROOT:
+		return (struct save_owner){ .is_given = true, .uid = geteuid(), .gid = getegid(), .mode = 0600 };
+	case CERT_PLAN_TEXT:
+		break;
+	}
+	return (struct save_owner){ .is_given = false };
+}
+
+/* One more, read as it is now. */
+static int open_file(struct cert_plan *p, const char *path, struct cert_plan_file **out, bool *exists, char error[CERT_ERROR])
+{
+	char text[SAVE_ERROR];
+	struct cert_plan_file *files = xfed_realloc(p->files, (p->count + 1) * sizeof(*files));
+	if (!files) {
+		return XFED_ERR_NOMEM;
+	}
+	p->files = files;
+	struct cert_plan_file *f = *out = &files[p->count++];
+	*f = (struct cert_plan_file){ .save.dir = -1 };
+	int rc = save_open(&f->save, path, CERT_FILE_BYTES, &f->was, text);
+	*exists = rc == XFED_OK;
+	if (rc != XFED_OK && rc != XFED_ERR_NOT_FOUND) {
+		snprintf(error, CERT_ERROR, "%s", text);
+		return rc;
+	}
+	return XFED_OK;
+}
+
+int cert_plan_add(struct cert_plan *p, const char *path, struct xfed_span text, enum cert_plan_kind kind, char error[CERT_ERROR])
+{
+	char words[SAVE_ERROR];
+	struct cert_plan_file *f;
+	bool exists;
+	int rc = open_file(p, path, &f, &exists, error);
+	if (rc != XFED_OK) {
+		return rc;
+	}
+	f->save.owner = owner_of(p, kind);
+	rc = save_prepare(&f->save, text, words);
+	if (rc != XFED_OK) {
+		snprintf(error, CERT_ERROR, "%s", words);
+	}
+	return rc;
+}
+
+int cert_plan_remove(struct cert_plan *p, const char *path, char error[CERT_ERROR])
+{
+	struct cert_plan_file *f;
+	bool exists;
+	int rc = open_file(p, path, &f, &exists, error);
+	if (rc == XFED_OK) {
+		f->is_gone = exists;
+		f->is_done = !exists;
+	}
+	return rc;
+}
+
+/* ---- into their places, and out of them ---- */
+
+static void block_signals(struct cert_plan *p)
+{
+	sigset_t ends;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	p->is_blocking = sigprocmask(SIG_BLOCK, &ends, &p->before) == 0;
+}
+
+/* A second name for the old one, so that bringing it back needs no room on the disk. */
+static int keep_aside(struct cert_plan_file *f, size_t number, char error[CERT_ERROR])
+{
+	if (f->save.is_new) {
+		return XFED_OK;
+	}
+	snprintf(f->aside, sizeof(f->aside), ".xfedctl-old-%d-%zu", (int)getpid(), number);
+	if (linkat(f->save.dir, f->save.name, f->save.dir, f->aside, 0) != 0) {
+		f->aside[0] = '\0';
+		return fail(error, f->save.path, "cannot be kept aside");
+	}
+	return XFED_OK;
+}
+
+static int put(struct cert_plan_file *f, size_t number, char error[CERT_ERROR])
+{
+	char words[SAVE_ERROR];
+	int rc = keep_aside(f, number, error);
+	if (rc == XFED_OK && save_commit(&f->save, xfed_buf_span(&f->was), words) != XFED_OK) {
+		snprintf(error, CERT_ERROR, "%s", words);
+		rc = XFED_ERR_INVALID;
+	}
+	f->is_done = rc == XFED_OK;
+	return rc;
+}
+
+int cert_plan_commit(struct cert_plan *p, char error[CERT_ERROR])
+{
+	char again[CERT_ERROR];
+	int rc = XFED_OK;
+	block_signals(p);
+	for (size_t i = 0; rc == XFED_OK && i < p->count; i++) {
+		rc = p->files[i].is_done ? XFED_OK : put(&p->files[i], i, error);
+	}
+	if (rc != XFED_OK && cert_plan_undo(p, again) != XFED_OK) {
+		size_t len = strlen(error);
+		snprintf(error + len, CERT_ERROR - len, "; and %.500s", again);
+	}
+	return rc;
+}
+
+static int put_back(struct cert_plan_file *f, char error[CERT_ERROR])
+{
+	int ret = 0;
+	if (f->aside[0]) {
+		ret = renameat(f->save.dir, f->aside, f->save.dir, f->save.name);
+	} else if (f->save.is_new) {
+		ret = unlinkat(f->save.dir, f->save.name, 0);
+	}
+	if (ret != 0) {
+		return fail(error, f->save.path, "cannot be put back as it was");
+	}
+	f->aside[0] = '\0';
+	f->is_done = false;
+	return fsync(f->save.dir) == 0 ? XFED_OK : fail(error, f->save.path, "cannot be put back as it was");
+}
+
+int cert_plan_undo(struct cert_plan *p, char error[CERT_ERROR])
+{
+	int rc = XFED_OK;
+	for (size_t i = p->count; i-- > 0;) {
+		struct cert_plan_file *f = &p->files[i];
+		if (f->is_done && (f->aside[0] || f->save.is_new) && put_back(f, error) != XFED_OK) {
+			rc = XFED_ERR_INVALID;
+		}
+	}
+	return rc;
+}
+
+void cert_plan_close(struct cert_plan *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct cert_plan_file *f = &p->files[i];
+		if (f->aside[0] && f->save.dir >= 0) {
+			unlinkat(f->save.dir, f->aside, 0);
+		}
+		save_close(&f->save);
+		xfed_buf_wipe(&f->was);
+	}
+	xfed_free(p->files);
+	while (p->made_count > 0) {
+		(void)rmdir(p->made[--p->made_count]); /* which fails, as it is meant to, where there is something in it */
+	}
+	if (p->is_blocking) {
+		sigprocmask(SIG_SETMASK, &p->before, NULL);
+	}
+	*p = (struct cert_plan){ 0 };
+}
