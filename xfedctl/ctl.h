@@ -51,6 +51,8 @@ json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, st
 
 /* Prints a line for each command of a noun; NULL: of all. Returns how many. */
 size_t ctl_usage(const char *noun, FILE *out);
+/* Prints what replaces a cmdlet of Lync Server, or all of one noun of its. Returns how many. */
+size_t ctl_cmdlet(const char *word, FILE *out);
 
 /* ---- asking (client.c) ---- */
 
@@ -87,6 +89,10 @@ const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
 
 /* What of `was` is `is` no more, and what is there instead, line by line; false: out of memory, or there is no difference. */
 bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
+
+/* Of steps or gates: a line each with state, name (under that key) and text; and what to do about problems, where a reason says it (print_explain.c). */
+void ctl_print_lines(const json_t *list, const char *name, FILE *out);
+void ctl_print_remedies(const json_t *steps, FILE *out);
 
 /* Tells why a command that xfedctl carries out itself did not work, as words or as JSON, and returns PROBLEM. */
 enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text);

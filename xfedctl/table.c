@@ -140,6 +140,20 @@ json_int_t ctl_int(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
+enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text)
+{
+	fprintf(stderr, "xfedctl: ");
+	ctl_text(stderr, text);
+	fprintf(stderr, "\n");
+	if (options->is_json) {
+		json_t *j = json_pack("{s:{s:s, s:s}}", "error", "code", "failed", "text", text);
+		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		printf("\n");
+		json_decref(j);
+	}
+	return CTL_PROBLEM;
+}
+
 void ctl_print_next(const json_t *result, const char *noun, FILE *out)
 {
 	const char *key;
@@ -154,18 +168,4 @@ void ctl_print_next(const json_t *result, const char *noun, FILE *out)
 		}
 		fprintf(out, ", or a higher limit=\n");
 	}
-}
-
-enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text)
-{
-	fprintf(stderr, "xfedctl: ");
-	ctl_text(stderr, text);
-	fprintf(stderr, "\n");
-	if (options->is_json) {
-		json_t *j = json_pack("{s:{s:s, s:s}}", "error", "code", "failed", "text", text);
-		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-		printf("\n");
-		json_decref(j);
-	}
-	return CTL_PROBLEM;
 }

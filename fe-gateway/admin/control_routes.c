@@ -25,13 +25,23 @@ static void problem(struct asked *k, const char *fmt, ...)
 
 /* ---- the place ---- */
 
+/* How good a listener is for who shall send there: over tls nobody may where no domain has names of certificates. */
+static int rank(const struct rt_conf_address *a, bool has_names)
+{
+	return a->transport == RT_TRANSPORT_TLS && !has_names ? 0 : (int)a->transport;
+}
+
 /* The first listener, tls before tcp before udp. */
 static const struct rt_conf_address *listener(const struct config *c)
 {
 	const struct rt_conf_address *best = &c->sip.listen.items[0];
+	bool has_names = false;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		has_names = has_names || (!c->domains.items[i].federated && c->domains.items[i].peers.count > 0);
+	}
 	for (size_t i = 1; i < c->sip.listen.count; i++) {
 		const struct rt_conf_address *a = &c->sip.listen.items[i];
-		best = a->transport > best->transport ? a : best;
+		best = rank(a, has_names) > rank(best, has_names) ? a : best;
 	}
 	return best;
 }

@@ -176,6 +176,54 @@ static void proxy_sections(json_t *sections, const struct product_facts *f, cons
 	line(l, "}");
 }
 
+/* ---- Asterisk ---- */
+
+static void asterisk_endpoint(json_t *sections, const struct product_place *at)
+{
+	bool is_v6 = strchr(at->host, ':') != NULL;
+	json_t *l = begin(sections, "pjsip.conf, by the documentation of Asterisk 18 and later (it was tried with none)");
+	if (strcmp(at->transport, "tls") == 0) {
+		line(l, "; A transport with protocol=tls has to be there, whose certificate has a name of domains[].peers of the gateway.");
+	} else {
+		line(l, "; The address that Asterisk sends from has to be in domains[].peer_addresses of the gateway.");
+	}
+	line(l, "[xfed]");
+	line(l, "type = endpoint");
+	line(l, "context = xfed-no-calls");
+	line(l, "message_context = from-partners");
+	line(l, "disallow = all");
+	line(l, "allow = ulaw");
+	line(l, "outbound_proxy = sip:%s%s%s:%u\\;transport=%s\\;lr", is_v6 ? "[" : "", at->host, is_v6 ? "]" : "", at->port, at->transport);
+	line(l, "[xfed]");
+	line(l, "type = identify");
+	line(l, "endpoint = xfed");
+	line(l, "match = %s", at->host);
+}
+
+static void asterisk_sections(json_t *sections, const struct product_facts *f)
+{
+	asterisk_endpoint(sections, &f->inside);
+	json_t *l = begin(sections, "extensions.conf: messages alone; Asterisk passes on no presence of partners");
+	line(l, "; From partners to our users, whose endpoints are called as the users are.");
+	line(l, "[from-partners]");
+	line(l, "exten => _.,1,MessageSend(pjsip:${EXTEN},${MESSAGE(from)})");
+	line(l, " same => n,Hangup()");
+	line(l, "; To be included by the message_context of the users' endpoints.");
+	line(l, "[to-partners]");
+	line(l, "exten => _.,1,NoOp(${MESSAGE(to)})");
+	for (size_t i = 0; i < f->partner_count; i++) {
+		if (is_wildcard(f->partners[i])) {
+			line(l, "; %s: a line as the others for each of these domains", f->partners[i]);
+		} else {
+			line(l,
+				" same => n,ExecIf(${REGEX(\"@%s([^a-z0-9.-]|$)\" "
+				"${MESSAGE(to)})}?MessageSend(pjsip:xfed/sip:${EXTEN}@%s,${MESSAGE(from)}))",
+				f->partners[i], f->partners[i]);
+		}
+	}
+	line(l, " same => n,Hangup()");
+}
+
 json_t *product_sections(enum product p, const struct product_facts *f)
 {
 	json_t *sections = json_array();
@@ -189,6 +237,9 @@ json_t *product_sections(enum product p, const struct product_facts *f)
 		break;
 	case PRODUCT_OPENSIPS:
 		proxy_sections(sections, f, "opensips.cfg, with the modules tm, proto_tls and tls_mgm", "t_relay();");
+		break;
+	case PRODUCT_ASTERISK:
+		asterisk_sections(sections, f);
 		break;
 	case PRODUCT_COUNT:
 		break;

@@ -13,7 +13,7 @@ enum product {
 		PRODUCT_COUNT
 };
 
-/* "lync", "skype", "kamailio", "opensips". False: none of them. */
+/* "lync", "skype", "kamailio", "opensips", "asterisk". False: none of them. */
 bool product_by_word(const char *word, enum product *out);
 const char *product_word(enum product p);
 
@@ -30,7 +30,7 @@ struct product_facts {
 	size_t our_count, partner_count;	   /* at least one each */
 };
 
-/* [{"title", "lines": [TEXT]}]: comments begin with #, so that all of it can be pasted. NULL: out of memory. */
+/* [{"title", "lines": [TEXT]}]: comments begin with # (of Asterisk with ;), so that all of it can be pasted. NULL: out of memory. */
 json_t *product_sections(enum product p, const struct product_facts *f);
 
 #endif

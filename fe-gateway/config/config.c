@@ -159,7 +159,8 @@ static const struct rt_conf_row dialback_rows[] = {
 TABLE(dialback, "dialback", OBJECT_OF(dialback), "Server dialback.");
 
 static const struct rt_conf_row store_rows[] = {
-	{ .name = "sqlite", .type = RT_CONF_PATH, IN(store, sqlite), .flags = KEPT, .fallback = "/var/lib/xfed/gateway.db", .help = "The database file." },
+	{ .name = "sqlite", .type = RT_CONF_PATH, IN(store, sqlite), .flags = KEPT | RT_CONF_WRITTEN, .fallback = "/var/lib/xfed/gateway.db", .help = "The database file. Of an instance "
+			"(/etc/xfed/gateway/NAME.yaml) it is /var/lib/xfed/NAME.db unless set." },
 	{ .name = "postgresql", .type = RT_CONF_STRING, IN(store, postgresql), .flags = RT_CONF_SECRET,
 		.help = "A connection string of libpq, needed for several gateways.", .not_built = "PostgreSQL is not built in this version" },
 };

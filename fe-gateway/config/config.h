@@ -95,7 +95,7 @@ struct config {
 	} dialback;
 	const char *partners_dir, *access_dir;
 	struct {
-		const char *sqlite;	/* default /var/lib/xfed/gateway.db */
+		const char *sqlite;	/* default /var/lib/xfed/gateway.db, of an instance /var/lib/xfed/NAME.db */
 		const char *postgresql; /* NULL: not used */
 	} store;
 	struct {

@@ -102,6 +102,19 @@ static bool is_sdp(const struct sip_message *m)
 	return m->media_type.data && xfed_span_eq_nocase(m->media_type, XFED_SPAN(IW_SDP_TYPE));
 }
 
+/* EndPoints lists who is in the conversation. Where they are more than two, their messages would be one user's to the contact. */
+static bool is_of_several(const struct sip_message *m)
+{
+	const struct sip_header *h = sip_message_header_named(m, "EndPoints", NULL);
+	struct xfed_span rest = h ? h->value : xfed_span_make(NULL, 0), element;
+	unsigned count = 0;
+	bool bad = false;
+	while (count <= 2 && sip_list_next(&rest, &element, &bad)) {
+		count++;
+	}
+	return count > 2;
+}
+
 /* NONE, or why it is no offer of messages; `*detail`: what it is instead. */
 static enum xfed_reason read_offer(const struct sip_message *m, struct iw_sdp *out, struct xfed_span *detail)
 {
@@ -112,6 +125,10 @@ static enum xfed_reason read_offer(const struct sip_message *m, struct iw_sdp *o
 	if (m->body.len == 0 || iw_sdp_read(m->body, out) != XFED_OK) {
 		*detail = m->body.len == 0 ? XFED_SPAN("there is none") : XFED_SPAN("it cannot be read");
 		return XFED_REASON_SIP_SESSION_DESCRIPTION;
+	}
+	if (is_of_several(m)) {
+		*detail = XFED_SPAN("a conversation of more than two (EndPoints)");
+		return XFED_REASON_SIP_SESSION_CONTENT;
 	}
 	*detail = out->other.data ? out->other : XFED_SPAN("no media line");
 	return out->has_im ? XFED_REASON_NONE : XFED_REASON_SIP_SESSION_MEDIA;

@@ -1,10 +1,10 @@
 """IM sessions of the Lync dialect, with a scripted client that does what captures of a real one show (proto/delivery.md, Sessions)."""
-import itertools
 import os
 import threading
 import time
 
 import pytest
+from lync_lab import BOB, fe, jid, line, lync, partner, person, refusal, words  # noqa: F401
 
 from harness.daemon import Refusal
 from harness.installation import HOST, write
@@ -14,77 +14,11 @@ from harness.sip import SipUser
 from harness.sipmsg import response_to, token
 from harness.xmpp import child_text
 
-numbers = itertools.count(1)
-
-
-def words(prefix):
-    return "%s %d" % (prefix, next(numbers))
-
-
-@pytest.fixture(scope="module")
-def fe():
-    """The front end of lync.example."""
-    sip = SipUser("lync.example")
-    yield sip
-    sip.close()
-
-
-@pytest.fixture(scope="module")
-def lync(install, started, certs, users, fe):
-    """An installation whose corp.example speaks the Lync dialect, to that front end."""
-    users = dict(users)
-    users["corp.example"] = fe
-    fe.domain = "corp.example"
-    inst = install("ly", users=users, gateway={"im": {"session_idle": "20s"}, "delivery": {"deadline": "45s"}})
-    inst.gateway_config["domains"][0]["dialect"] = "lync"
-    inst.write_configs()
-    inst.list_partner("partner.example")
-    try:
-        yield started(inst)
-    finally:
-        inst.stop()
-
-
-@pytest.fixture(scope="module")
-def partner(lync, new_partner):
-    return new_partner(lync, "partner.example", leaf="partner")
-
-
-@pytest.fixture
-def line(lync, fe):
-    flow = fe.dial(lync.sip)
-    yield flow
-    flow.close()
-
-
-@pytest.fixture
-def person(fe, line):
-    """person(NAME): a user of the front end; each test has its own, so that no session is left from another."""
-    made = {}
-
-    def make(name=None, **kwargs):
-        one = LyncUser(fe, line, name or words("u").replace(" ", ""), **kwargs)
-        made[one.uri] = one
-        fe.answer = lambda m: made[m.uri("to")].answer(m) if m.uri("to") in made else 200
-        return one
-    yield make
-    fe.answer = 200
-
-
-@pytest.fixture
-def refusal(lync):
-    return lambda code, mentions="": Refusal(lync, code, mentions)
-
-
-def jid(u):
-    return u.uri[4:]
+LYNC = {"name": "ly", "gateway": {"im": {"session_idle": "20s"}, "delivery": {"deadline": "45s"}}}
 
 
 def sessions(inst):
     return inst.gateway.metric("xfed_sip_sessions")
-
-
-BOB = "sip:bob@partner.example"
 
 
 def failure(inst, tools, mentions):

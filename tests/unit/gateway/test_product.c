@@ -126,6 +126,26 @@ static void proxies(void **state)
 	assert_non_null(strstr(text, "domains[].peer_addresses"));
 }
 
+static void asterisk(void **state)
+{
+	struct product_facts f = facts;
+	assert_string_equal(text_of(PRODUCT_ASTERISK, &f),
+		"== pjsip.conf, by the documentation of Asterisk 18 and later (it was tried with none)\n"
+		"; A transport with protocol=tls has to be there, whose certificate has a name of domains[].peers of the gateway.\n"
+		"[xfed]\ntype = endpoint\ncontext = xfed-no-calls\nmessage_context = from-partners\ndisallow = all\nallow = ulaw\n"
+		"outbound_proxy = sip:gw1.int.example.com:5061\\;transport=tls\\;lr\n"
+		"[xfed]\ntype = identify\nendpoint = xfed\nmatch = gw1.int.example.com\n"
+		"== extensions.conf: messages alone; Asterisk passes on no presence of partners\n"
+		"; From partners to our users, whose endpoints are called as the users are.\n"
+		"[from-partners]\nexten => _.,1,MessageSend(pjsip:${EXTEN},${MESSAGE(from)})\n same => n,Hangup()\n"
+		"; To be included by the message_context of the users' endpoints.\n"
+		"[to-partners]\nexten => _.,1,NoOp(${MESSAGE(to)})\n"
+		" same => n,ExecIf(${REGEX(\"@fabrikam.example([^a-z0-9.-]|$)\" ${MESSAGE(to)})}?"
+		"MessageSend(pjsip:xfed/sip:${EXTEN}@fabrikam.example,${MESSAGE(from)}))\n"
+		"; *.it.fabrikam.example: a line as the others for each of these domains\n"
+		" same => n,Hangup()\n");
+}
+
 static void product_words(void **state)
 {
 	enum product p;
@@ -133,7 +153,7 @@ static void product_words(void **state)
 		assert_true(product_by_word(product_word((enum product)i), &p));
 		assert_int_equal(p, i);
 	}
-	assert_false(product_by_word("asterisk", &p));
+	assert_false(product_by_word("freeswitch", &p));
 }
 
 int main(void)
@@ -143,6 +163,7 @@ int main(void)
 		cmocka_unit_test(lync_one_way),
 		cmocka_unit_test(no_next_hop),
 		cmocka_unit_test(proxies),
+		cmocka_unit_test(asterisk),
 		cmocka_unit_test(product_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
