@@ -46,10 +46,13 @@ static void count(const struct deliver *d, const struct deliver_origin *origin, 
 
 static void log_end(const struct deliver_origin *origin, const struct deliver_end *e)
 {
-	char event[32];
-	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
 	/* logging every delivered message would cost more than delivering it */
 	bool is_quiet = e->fate == XFED__FATE__FATE_DELIVERED || e->fate == XFED__FATE__FATE_DROPPED;
+	if (!rt_log_is_on(is_quiet ? RT_LOG_DEBUG : RT_LOG_INFO)) {
+		return;
+	}
+	char event[32];
+	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
 	enum proto_whose whose = proto_whose_of(reason_of(e), PROTO_WHOSE_SIP);
 	char status[12] = "";
 	if (e->sip_status > 0) {

@@ -7,6 +7,7 @@
 #include "interwork/address.h"
 #include "interwork/im.h"
 #include "proto/check.h"
+#include "xfed/text.h"
 
 #define FROM_TAG_LEN 16
 
@@ -99,7 +100,8 @@ static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 	ids->call_id[CORE_ID_LEN + 1 + host.len] = '\0';
 	memcpy(ids->branch, id.text, CORE_ID_LEN);
 	unsigned long long number = o->attempt.places ? sip_failover_number(o->attempt.places) : o->call;
-	snprintf(ids->branch + CORE_ID_LEN, sizeof(ids->branch) - CORE_ID_LEN, ".%llu", number);
+	ids->branch[CORE_ID_LEN] = '.';
+	xfed_text_number(ids->branch + CORE_ID_LEN + 1, number);
 	return 1 + (uint32_t)(id.number % 0x3fffffff);
 }
 

@@ -13,7 +13,6 @@
 
 #define SCRATCH_BYTES (2 * 1024 * 1024) /* for a body of 64 KiB, its tree, and the copies made in the translation */
 #define SETTLE_MS     5000		/* how long to wait for the edge's answer to a withdrawal */
-#define RETRY_AFTER_S 10
 
 struct taken {
 	struct im *im;
@@ -214,9 +213,8 @@ static void pass_on(struct taken *t, const struct sip_flow_info *flow, enum xfed
 {
 	struct iw_xmpp_im im;
 	if (reason == XFED_REASON_NONE && t->im->is_leaving) {
-		/* The whole gateway refuses requests now, which is what 503 means: the client may try the next gateway. */
-		im_in_refuse(
-			t->in, &(struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = XFED_REASON_SERVICE_LEAVING }, "");
+		struct iw_sip_error leaving = iw_leaving_to_sip();
+		im_in_refuse(t->in, &leaving, "");
 		return;
 	}
 	if (reason == XFED_REASON_NONE) {

@@ -51,9 +51,7 @@ static int respond(struct im *im, const struct answer *a)
 	XFED_UNSET char lines[sizeof(a->extra) + IW_WARNING_BYTES];
 	size_t len = strlen(a->extra);
 	memcpy(lines, a->extra, len + 1);
-	/* A peer that may not send for any domain gets no explanation: the source address may be forged. */
-	bool is_of_sender = a->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || a->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (a->reason != XFED_REASON_NONE && !(is_of_sender && a->is_for_stranger)) {
+	if (iw_warning_is_told(a->reason, a->is_for_stranger)) {
 		iw_warning_as(lines + len, sizeof(lines) - len, a->warning != 0 ? a->warning : IW_WARNING_CODE,
 			xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
 	}

@@ -286,3 +286,8 @@ int iw_text_from_phrase(struct xfed_arena *a, struct xfed_span phrase, struct xf
 {
 	return line_of_others(a, phrase, SIZE_MAX, out);
 }
+
+struct iw_sip_error iw_leaving_to_sip(void)
+{
+	return (struct iw_sip_error){ .status = 503, .retry_after_s = IW_RETRY_AFTER_S, .reason = XFED_REASON_SERVICE_LEAVING };
+}

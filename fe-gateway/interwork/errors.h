@@ -53,6 +53,8 @@ void iw_condition_to_sip(struct xfed_span condition, bool is_full_jid, bool has_
 /* One of our reasons to the error stanza or response. XFED_OK, or XFED_ERR_NOT_FOUND: this reason has none. */
 int iw_reason_to_xmpp(enum xfed_reason reason, bool partner_is_public, struct iw_xmpp_error *out);
 int iw_reason_to_sip(enum xfed_reason reason, struct iw_sip_error *out);
+/* For a new request where the whole gateway leaves service, which is what 503 means: the client may try the next one. */
+struct iw_sip_error iw_leaving_to_sip(void);
 
 /*
  * An error text to a reason phrase ([B3-01]): one line without control characters and bidirectional formatting, at most IW_PHRASE_BYTES,

@@ -30,8 +30,8 @@ bool iw_typing_is_type(struct xfed_span content_type)
 		const char *type, *subtype;
 	} rows[] = { { "application", "xml" }, { "text", "xml" }, { "application", "im-iscomposing+xml" } };
 	struct iw_content_type t;
-	bool is_one = false;
-	for (size_t i = 0; i < XFED_ARRAY_LEN(rows) && !is_one && iw_content_type_parse(content_type, &t); i++) {
+	bool is_one = false, is_type = iw_content_type_parse(content_type, &t);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows) && is_type && !is_one; i++) {
 		is_one = xfed_span_eq_nocase(t.type, xfed_span_str(rows[i].type)) && xfed_span_eq_nocase(t.subtype, xfed_span_str(rows[i].subtype));
 	}
 	return is_one;

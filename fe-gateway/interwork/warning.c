@@ -50,3 +50,9 @@ void iw_warning_as(char *out, size_t size, int code, struct xfed_span agent, enu
 	}
 	memcpy(out + len, end.data, end.len + 1);
 }
+
+bool iw_warning_is_told(enum xfed_reason reason, bool is_stranger)
+{
+	bool is_of_sender = reason == XFED_REASON_SIP_SENDER_UNTRUSTED || reason == XFED_REASON_SIP_SENDER_NAMELESS;
+	return reason != XFED_REASON_NONE && !(is_of_sender && is_stranger);
+}

@@ -18,4 +18,10 @@ void iw_warning(char *out, size_t size, struct xfed_span agent, enum xfed_reason
 /* The same with another code than 399, where a client goes by it (interwork/lync_status.h). */
 void iw_warning_as(char *out, size_t size, int code, struct xfed_span agent, enum xfed_reason reason, struct xfed_span detail);
 
+/*
+ * Whether whoever has asked is told the reason. A stranger (who may send for no domain of ours) is not told that its sender is refused, as the
+ * source address may be forged.
+ */
+bool iw_warning_is_told(enum xfed_reason reason, bool is_stranger);
+
 #endif

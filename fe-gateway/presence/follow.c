@@ -343,7 +343,7 @@ static void reply(struct follow *f, const struct sip_incoming *rq, int status, e
 		.status = status,
 		.expires_s = -1,
 		.reason = reason,
-		.lines = reason == XFED_REASON_SIP_PRESENCE_TOO_OFTEN ? "Retry-After: 5\r\n" : NULL };
+		.retry_after_s = reason == XFED_REASON_SIP_PRESENCE_TOO_OFTEN ? 5 : 0 };
 	rt_metric_add(p->core->d.metrics, RT_M_PRESENCE_NOTIFICATIONS, 1,
 		RT_LABELS(XFED_SPAN("in"), status < 300 ? XFED_SPAN("taken") : XFED_SPAN("refused")));
 	if (reason != XFED_REASON_NONE) {

@@ -345,15 +345,16 @@ static bool send_reply(struct presence *p, const struct reply *r)
 {
 	char lines[512 + IW_WARNING_BYTES], contact[TRUNK_CONTACT_BYTES];
 	size_t len = (size_t)snprintf(lines, sizeof(lines), "%s", r->lines ? r->lines : "");
+	if (r->retry_after_s > 0) {
+		len += (size_t)snprintf(lines + len, sizeof(lines) - len, "Retry-After: %d\r\n", r->retry_after_s);
+	}
 	if (r->expires_s >= 0 && r->status < 300) {
 		len += (size_t)snprintf(lines + len, sizeof(lines) - len, "Expires: %lld\r\n", (long long)r->expires_s);
 	}
 	if (r->status == 423) {
 		snprintf(lines + len, sizeof(lines) - len, "Min-Expires: %lld\r\n", (long long)r->min_expires_s);
 	}
-	/* An untrusted sender gets no reason code: it may be a stranger who forged the address. */
-	bool is_of_sender = r->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || r->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (r->reason != XFED_REASON_NONE && !is_of_sender) {
+	if (iw_warning_is_told(r->reason, true)) { /* who asks is not kept */
 		len = strlen(lines);
 		iw_warning(
 			lines + len, sizeof(lines) - len, xfed_span_str(policy_config(p->policy)->sip.advertise), r->reason, xfed_span_make(NULL, 0));

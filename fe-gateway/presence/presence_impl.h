@@ -99,8 +99,8 @@ struct pair {
 
 /* An answer to a request, sent at the end of the turn. */
 struct reply {
-	uint64_t txn, party; /* party: that has, or gets, the dialog; 0: none */
-	int status;
+	uint64_t txn, party;	   /* party: that has, or gets, the dialog; 0: none */
+	int status, retry_after_s; /* 0: without Retry-After */
 	enum sip_transport transport;
 	int64_t expires_s, min_expires_s;
 	enum xfed_reason reason;

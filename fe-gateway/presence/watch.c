@@ -18,8 +18,7 @@
 #define FETCH_MS	  5000 /* a fetch waits so long for the answer to its probe ([B5-06]) */
 #define FETCH_MORE_MS	  300  /* ... and so long after the first answer for those of other resources */
 #define APPROVED_MS	  5000 /* within which the first presence comes behind an approval */
-#define LEAVING_LINES	  "Retry-After: 10\r\n"
-#define FAILING_LINES	  "Retry-After: 60\r\n"
+#define FAILING_S	  60
 
 static void run(struct watch *w)
 {
@@ -354,8 +353,12 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	rt_log(RT_LOG_INFO, "presence.refused", RT_KV("local", who->from.domain), RT_KV("partner", who->to.domain), RT_KV_REASON(reason),
 		RT_KV("call_id", rq->message->call_id), RT_KV_I64("sip_status", e.status), RT_END);
 	bool is_passing = reason == XFED_REASON_STORE_WRITE_FAILED || reason == XFED_REASON_DELIVERY_QUEUE_FULL;
-	const char *lines = is_passing ? FAILING_LINES : e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL;
-	presence_reply(p, &(struct reply){ .txn = rq->txn, .status = e.status, .reason = reason, .expires_s = -1, .lines = lines });
+	presence_reply(p, &(struct reply){ .txn = rq->txn,
+				  .status = e.status,
+				  .reason = reason,
+				  .expires_s = -1,
+				  .retry_after_s = is_passing ? FAILING_S : 0,
+				  .lines = !is_passing && e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL });
 }
 
 /* One more of the user, and of the two: what there is stays, also from before a restart. */
@@ -420,11 +423,14 @@ static void begin_new(struct presence *p, const struct sip_incoming *rq, struct 
 {
 	struct deliver_request who = { 0 };
 	enum xfed_reason reason = deliver_judge_request(p->deliver, a, rq->message, rq->flow, POLICY_PRESENCE, &who);
-	if (reason == XFED_REASON_NONE && p->left_ms != 0) { /* out of service: as for a MESSAGE */
+	if (reason == XFED_REASON_NONE && p->left_ms != 0) { /* as for a MESSAGE */
+		struct iw_sip_error leaving = iw_leaving_to_sip();
 		core_count_refusal(p->core, XFED_REASON_SERVICE_LEAVING, XFED_SIDE_US);
-		presence_reply(
-			p, &(struct reply){
-				   .txn = rq->txn, .status = 503, .reason = XFED_REASON_SERVICE_LEAVING, .expires_s = -1, .lines = LEAVING_LINES });
+		presence_reply(p, &(struct reply){ .txn = rq->txn,
+					  .status = leaving.status,
+					  .reason = leaving.reason,
+					  .expires_s = -1,
+					  .retry_after_s = (int)leaving.retry_after_s });
 		return;
 	}
 	if (reason != XFED_REASON_NONE) {

@@ -15,8 +15,7 @@
 #include "xfed/limits.h"
 #include "xfed/text.h"
 
-#define ARENA_BYTES   (256 * 1024)
-#define RETRY_AFTER_S 10
+#define ARENA_BYTES (256 * 1024)
 
 /* A request, and what is known of it. */
 struct asked {
@@ -50,8 +49,7 @@ static void fill_lines(const struct asked *q, const struct iw_sip_error *e, int 
 	} else if (e->retry_after_s > 0) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Retry-After: %u\r\n", e->retry_after_s);
 	}
-	bool is_of_sender = e->reason == XFED_REASON_SIP_SENDER_UNTRUSTED || e->reason == XFED_REASON_SIP_SENDER_NAMELESS;
-	if (len < SESSION_LINES_SIZE && !(is_of_sender && !q->rq->flow->is_known)) { /* a stranger gets no explanation */
+	if (len < SESSION_LINES_SIZE && iw_warning_is_told(e->reason, !q->rq->flow->is_known)) {
 		iw_warning_as(
 			out + len, SESSION_LINES_SIZE - len, warning, xfed_span_str(sessions_config(q->ss)->sip.advertise), e->reason, e->detail);
 	}
@@ -63,8 +61,8 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	struct iw_sip_error e;
 	int warning = IW_WARNING_CODE;
 	enum xfed_side side = xfed_reason_info(reason)->side;
-	if (reason == XFED_REASON_SERVICE_LEAVING) { /* of the whole gateway, which is what 503 means: the client may try the next one */
-		e = (struct iw_sip_error){ .status = 503, .retry_after_s = RETRY_AFTER_S, .reason = reason };
+	if (reason == XFED_REASON_SERVICE_LEAVING) {
+		e = iw_leaving_to_sip();
 	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
 		bool is_blocked = iw_lync_status(reason, detail, q->rq->id != 0, &e) == IW_LYNC_BLOCKED;
 		warning = is_blocked ? IW_LYNC_WARNING_BLOCKED : warning;

@@ -389,6 +389,11 @@ static void on_ended(void *data, uint64_t id)
 	}
 }
 
+/*
+ * Nothing is done where a connection closes (`doubted`): a dialog outlives it, and ends with BYE, or when a request in it is answered 481 or
+ * not at all (RFC 3261 sections 12.2.1.2, 12.3). Front ends close connections that are idle. If the other end has been started anew and
+ * knows the dialog no more, the next message of ours is answered 481, and goes in a new one; and a client that writes opens one itself.
+ */
 static struct trunk_user trunk_user_of(struct sessions *ss)
 {
 	return (struct trunk_user){

@@ -22,9 +22,11 @@ enum call_todo { CALL_REST, CALL_INVITE, CALL_ACCEPT, CALL_DECLINE, CALL_CANCEL,
 
 /* A call lives on without its session while its last request is to be sent. */
 struct call {
+	UT_hash_handle hh; /* by id; here, what a message needs of it is in few cache lines */
 	uint64_t id;
 	struct sessions *room;
 	struct session *session; /* NULL: it is over, but for `todo` */
+	uint64_t dialog;	 /* 0: none yet */
 	unsigned number;	 /* of the session's machine */
 	enum call_todo todo;	 /* at the end of the turn, in sessions.queue */
 	bool is_ours : 1;
@@ -35,27 +37,22 @@ struct call {
 	bool is_hanging_up : 1;		  /* its BYE waits for the answer, as that may ask for credentials */
 	enum sip_transport transport : 8; /* of our Contact in it */
 	uint64_t txn;			  /* of the INVITE: to be cancelled, or answered; 0: it has not gone out */
-	uint64_t dialog;		  /* 0: none yet */
 	uint64_t invite;		  /* hash of Call-ID and From tag of the peer's INVITE */
 	char *domain;			  /* of the user; owned */
 	char *answer;			  /* the session description for `todo` ACCEPT, and header fields before it; owned */
 	struct trunk_send send;
 	struct call *prev, *next;
-	UT_hash_handle hh, hh_txn; /* by id; by txn, while the peer waits for the answer */
+	UT_hash_handle hh_txn; /* by txn, while the peer waits for the answer */
 };
 
+/* First what every message needs of it, so that it is in few cache lines. */
 struct session {
+	UT_hash_handle hh; /* key: both users, with a NUL between */
 	struct sessions *room;
 	struct sip_session machine;
 	struct call *calls[SIP_SESSION_CALLS];
-	uint64_t waiter;		/* of sessions_want() */
-	uint64_t user, share, pair;	/* keys of the tallies */
-	struct session_failure why;	/* of the event that is being stepped */
-	uint64_t until_ms;		/* of the last sessions_want() */
-	bool opens_later;		/* the waiter is told of the call when that has been accepted in fact */
-	bool must_want_again;		/* as it will not be */
-	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
-	char conversation[SESSION_CONVERSATION_SIZE];
+	struct session_failure why; /* of the event that is being stepped */
+	struct xfed_heap_item due;
 	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
 	struct {
 		uint64_t again_ms, until_ms, heard_ms;
@@ -63,9 +60,14 @@ struct session {
 		bool is_told;	  /* and has not been told that it has stopped */
 		bool is_known;	  /* the contact has said something of typing */
 	} typing;
-	struct xfed_heap_item due;
+	bool opens_later;		/* the waiter is told of the call when that has been accepted in fact */
+	bool must_want_again;		/* as it will not be */
 	struct xfed_span local, remote; /* bare JIDs */
-	UT_hash_handle hh;		/* key: both, with a NUL between */
+	uint64_t waiter;		/* of sessions_want() */
+	uint64_t until_ms;		/* of the last sessions_want() */
+	uint64_t user, share, pair;	/* keys of the tallies */
+	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
+	char conversation[SESSION_CONVERSATION_SIZE];
 };
 
 struct session_note;

@@ -145,6 +145,7 @@ static int start(struct sip_layer *l, const struct sip_layer_request *rq, struct
 	(*out)->id_of_user = rq->id;
 	(*out)->dialog = leg ? leg->number : 0;
 	if (made) {
+		(*out)->is_in_leg = true;
 		made->maker = (*out)->id;
 		made->ours = xfed_span_is(rq->request.method, "INVITE") ? (*out)->id : 0; /* its early dialog takes no other offer meanwhile */
 	}
@@ -172,6 +173,7 @@ static int start_inside(struct sip_layer *l, const struct sip_layer_request *par
 	int rc = start(l, &rq, leg, now_ms, out);
 	if (rc == XFED_OK && is_invite) {
 		leg->ours = (*out)->id;
+		(*out)->is_in_leg = true;
 	}
 	return rc;
 }

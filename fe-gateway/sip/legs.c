@@ -339,6 +339,7 @@ int sip_leg_of_request(struct sip_layer *l, struct sip_trans *t, const struct si
 		return XFED_ERR_NOMEM;
 	}
 	leg->dialog = d;
+	t->is_in_leg = true;
 	leg->maker = t->id;
 	leg->theirs = xfed_span_is(m->method, "INVITE") ? t->id : 0;
 	leg->invite_cseq = m->cseq;

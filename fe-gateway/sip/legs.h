@@ -8,6 +8,7 @@
 #include "sip/trans.h"
 
 struct sip_leg {
+	UT_hash_handle hh, hh_key; /* by number; by key */
 	uint64_t number;
 	const struct sip_user *user;
 	uint64_t id;
@@ -21,7 +22,6 @@ struct sip_leg {
 	bool is_target_ours;		/* a request of ours chose the target */
 	struct sip_target *target;	/* no larger than its name: sip_leg_target() */
 	struct sip_leg *flow_next, **flow_prev;
-	UT_hash_handle hh, hh_key; /* by number; by key */
 };
 
 struct sip_leg *sip_leg_by_number(const struct sip_layer *l, uint64_t number);

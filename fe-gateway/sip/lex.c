@@ -137,9 +137,20 @@ static size_t skip_quoted(struct xfed_span s, size_t i)
 	return SIZE_MAX;
 }
 
+/* Most have neither quotes nor brackets in front of it. */
+static bool is_plain(struct xfed_span s)
+{
+	return s.len == 0 || (!memchr(s.data, '"', s.len) && !memchr(s.data, '<', s.len));
+}
+
 size_t sip_find_outside(struct xfed_span s, char c)
 {
-	size_t i = 0;
+	const char *first = s.len > 0 ? memchr(s.data, c, s.len) : NULL;
+	size_t i = first ? (size_t)(first - s.data) : s.len;
+	if (is_plain(xfed_span_make(s.data, i))) {
+		return i;
+	}
+	i = 0;
 	while (i < s.len) {
 		if (s.data[i] == c) {
 			return i;

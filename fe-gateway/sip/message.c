@@ -124,7 +124,8 @@ static struct sip_message *allocate(struct xfed_span bytes, size_t fields, char 
 static void unfold(struct xfed_span line)
 {
 	char *p = (char *)(uintptr_t)line.data;
-	for (size_t i = 0; i < line.len; i++) {
+	bool is_folded = memchr(line.data, '\n', line.len) != NULL; /* most are not */
+	for (size_t i = 0; is_folded && i < line.len; i++) {
 		if (p[i] == '\r' || p[i] == '\n') {
 			p[i] = ' ';
 		}

@@ -4,6 +4,7 @@
 
 #include "sip/lex.h"
 #include "sip/scan.h"
+#include "xfed/text.h"
 
 #define CSEQ_LIMIT (1U << 31) /* RFC 3261 section 8.1.1.5 */
 
@@ -29,13 +30,9 @@ static void put_str(struct writer *w, const char *s)
 
 static void put_number(struct writer *w, uint64_t n)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	put(w, xfed_span_make(digits + at, sizeof(digits) - at));
+	char digits[XFED_NUMBER_BYTES];
+	size_t len = xfed_text_number(digits, n);
+	put(w, xfed_span_make(digits, len));
 }
 
 static void require(struct writer *w, bool fine)

@@ -6,9 +6,15 @@
 
 /* ---- calls ---- */
 
+/* Each call that is live when the loop begins. */
+#define FOR_LIVE(s, i)                                                                                                                               \
+	for (unsigned i = 0, live_calls = (s)->live; live_calls >> i != 0; i++)                                                                      \
+		if (live_calls >> i & 1)
+
 static struct sip_call *find_in(struct sip_session *s, enum sip_call_state state)
 {
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+	FOR_LIVE(s, i)
+	{
 		if (s->calls[i].state == state) {
 			return &s->calls[i];
 		}
@@ -16,19 +22,27 @@ static struct sip_call *find_in(struct sip_session *s, enum sip_call_state state
 	return NULL;
 }
 
+static struct sip_call *find_free(struct sip_session *s)
+{
+	unsigned i = sip_session_free_call(s);
+	return i != SIP_SESSION_NO_CALL ? &s->calls[i] : NULL;
+}
+
 static unsigned number_of(const struct sip_session *s, const struct sip_call *c)
 {
 	return (unsigned)(c - s->calls);
 }
 
-static void begin(struct sip_call *c, enum sip_call_state state, uint64_t now_ms)
+static void begin(struct sip_session *s, struct sip_call *c, enum sip_call_state state, uint64_t now_ms)
 {
 	*c = (struct sip_call){ .state = state, .used_ms = now_ms };
+	s->live |= 1U << number_of(s, c);
 }
 
-static void act(struct sip_call *c, enum sip_session_action_kind kind)
+static void act(struct sip_session *s, struct sip_call *c, enum sip_session_action_kind kind)
 {
 	c->todo = kind + 1u;
+	s->live |= 1U << number_of(s, c);
 }
 
 /* Another open call becomes current, if there is one. */
@@ -42,7 +56,7 @@ static void elect(struct sip_session *s)
 static void end(struct sip_session *s, struct sip_call *c, enum sip_session_action_kind how)
 {
 	c->state = SIP_CALL_NONE;
-	act(c, how);
+	act(s, c, how);
 	if (s->current == number_of(s, c)) {
 		elect(s);
 	}
@@ -86,7 +100,7 @@ static void accept_held(struct sip_session *s, uint64_t now_ms)
 	if (held) {
 		held->state = SIP_CALL_OPEN;
 		held->used_ms = now_ms;
-		act(held, SIP_SESSION_ACCEPT);
+		act(s, held, SIP_SESSION_ACCEPT);
 		s->current = s->current == SIP_SESSION_NO_CALL ? number_of(s, held) : s->current;
 	}
 }
@@ -102,12 +116,12 @@ static void want(struct sip_session *s, uint64_t until_ms, uint64_t now_ms)
 		opened(s);
 		return;
 	}
-	struct sip_call *c = find_in(s, SIP_CALL_INVITING) ? NULL : find_in(s, SIP_CALL_NONE);
+	struct sip_call *c = find_in(s, SIP_CALL_INVITING) ? NULL : find_free(s);
 	if (s->is_leaving || (!c && !find_in(s, SIP_CALL_INVITING))) {
 		failed(s, 503);
 	} else if (c) {
-		begin(c, SIP_CALL_INVITING, now_ms);
-		act(c, SIP_SESSION_INVITE);
+		begin(s, c, SIP_CALL_INVITING, now_ms);
+		act(s, c, SIP_SESSION_INVITE);
 	}
 }
 
@@ -136,7 +150,8 @@ static void gave_up(struct sip_session *s, struct sip_call *c, enum sip_session_
 static bool has_crossed(struct sip_session *s, uint64_t now_ms)
 {
 	bool is_crossed = find_in(s, SIP_CALL_INVITING) != NULL;
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+	FOR_LIVE(s, i)
+	{
 		const struct sip_call *c = &s->calls[i];
 		is_crossed |= c->state == SIP_CALL_OPEN && c->ours_ms != 0 && now_ms < c->ours_ms + XFED_SIP_SESSION_HOLD_MS;
 	}
@@ -154,7 +169,7 @@ static void invited(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 		if (held) {
 			end(s, held, SIP_SESSION_DECLINE);
 		}
-		begin(c, SIP_CALL_HELD, now_ms);
+		begin(s, c, SIP_CALL_HELD, now_ms);
 		s->hold_ms = held ? s->hold_ms : now_ms + XFED_SIP_SESSION_HOLD_MS;
 		return;
 	}
@@ -165,8 +180,8 @@ static void invited(struct sip_session *s, struct sip_call *c, uint64_t now_ms)
 	for (struct sip_call *open; (open = find_in(s, SIP_CALL_OPEN));) {
 		finish(s, open);
 	}
-	begin(c, SIP_CALL_OPEN, now_ms);
-	act(c, SIP_SESSION_ACCEPT);
+	begin(s, c, SIP_CALL_OPEN, now_ms);
+	act(s, c, SIP_SESSION_ACCEPT);
 	s->current = number_of(s, c);
 }
 
@@ -206,7 +221,8 @@ static void tick(struct sip_session *s, uint64_t idle_ms, uint64_t now_ms)
 	} else if (now_ms >= s->hold_ms) {
 		accept_held(s, now_ms);
 	}
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+	FOR_LIVE(s, i)
+	{
 		struct sip_call *c = &s->calls[i];
 		if (c->state == SIP_CALL_OPEN && c->sent + c->taken == 0 && c->todo == 0 && now_ms >= c->used_ms + idle_ms) {
 			finish(s, c);
@@ -218,7 +234,8 @@ static void leave(struct sip_session *s)
 {
 	s->is_leaving = true;
 	s->hold_ms = NEVER;
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+	FOR_LIVE(s, i)
+	{
 		struct sip_call *c = &s->calls[i];
 		switch (c->state) {
 		case SIP_CALL_INVITING:
@@ -274,7 +291,8 @@ static void of_call(struct sip_session *s, struct sip_call *c, const struct sip_
 
 void sip_session_step(struct sip_session *s, const struct sip_session_event *ev, uint64_t idle_ms, uint64_t now_ms)
 {
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+	FOR_LIVE(s, i)
+	{
 		XFED_REQUIRE(s->calls[i].todo == 0);
 	}
 	XFED_REQUIRE(!s->must_tell_open && !s->must_tell_failed);
@@ -307,11 +325,13 @@ void sip_session_step(struct sip_session *s, const struct sip_session_event *ev,
 
 bool sip_session_next(struct sip_session *s, struct sip_session_action *out)
 {
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+	FOR_LIVE(s, i)
+	{
 		struct sip_call *c = &s->calls[i];
 		if (c->todo != 0) {
 			*out = (struct sip_session_action){ .kind = (enum sip_session_action_kind)(c->todo - 1u), .call = i };
 			c->todo = 0;
+			s->live &= c->state == SIP_CALL_NONE ? ~(1U << i) : ~0U;
 			return true;
 		}
 	}
@@ -328,7 +348,8 @@ bool sip_session_next(struct sip_session *s, struct sip_session_action *out)
 uint64_t sip_session_deadline(const struct sip_session *s, uint64_t idle_ms)
 {
 	uint64_t at = s->wanted_ms < s->hold_ms ? s->wanted_ms : s->hold_ms;
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
+	FOR_LIVE(s, i)
+	{
 		const struct sip_call *c = &s->calls[i];
 		uint64_t idle = c->state == SIP_CALL_OPEN && c->sent + c->taken == 0 ? c->used_ms + idle_ms : NEVER;
 		at = idle < at ? idle : at;
@@ -339,7 +360,7 @@ uint64_t sip_session_deadline(const struct sip_session *s, uint64_t idle_ms)
 unsigned sip_session_free_call(const struct sip_session *s)
 {
 	unsigned i = 0;
-	while (i < SIP_SESSION_CALLS && s->calls[i].state != SIP_CALL_NONE) {
+	while (s->live >> i & 1) {
 		i++;
 	}
 	return i;
@@ -347,9 +368,5 @@ unsigned sip_session_free_call(const struct sip_session *s)
 
 bool sip_session_is_empty(const struct sip_session *s)
 {
-	bool is_empty = s->wanted_ms == NEVER;
-	for (unsigned i = 0; i < SIP_SESSION_CALLS; i++) {
-		is_empty = is_empty && s->calls[i].state == SIP_CALL_NONE;
-	}
-	return is_empty;
+	return s->wanted_ms == NEVER && s->live == 0;
 }

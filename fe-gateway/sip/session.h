@@ -78,11 +78,13 @@ struct sip_call {
 };
 
 struct sip_session {
-	struct sip_call calls[SIP_SESSION_CALLS];
 	uint64_t wanted_ms, hold_ms; /* until when something waits, and a call is held; UINT64_MAX: nothing, none */
 	int status;		     /* of FAILED */
 	unsigned current : 8;
+	unsigned live
+	    : SIP_SESSION_CALLS; /* bits of the calls that are not NONE, or have an action: the others, mostly all but one, are not looked at */
 	bool is_leaving : 1, must_tell_open : 1, must_tell_failed : 1;
+	struct sip_call calls[SIP_SESSION_CALLS];
 };
 
 void sip_session_init(struct sip_session *s);

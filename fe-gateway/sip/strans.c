@@ -379,6 +379,7 @@ static int deliver_inside(
 	t->user = leg->user;
 	t->dialog = leg->number;
 	if (method == SIP_METHOD_INVITE) {
+		t->is_in_leg = true;
 		leg->theirs = t->id;
 		leg->invite_cseq = m->cseq;
 	}
@@ -522,7 +523,7 @@ int sip_layer_answer(struct sip_layer *l, uint64_t txn, const struct sip_respons
 			      : r->status < 200 ? SIP_STATE_S_INVITE_PROCEEDING
 			      : r->status < 300 ? SIP_STATE_S_ACCEPTED
 						: SIP_STATE_S_REFUSED;
-	struct sip_leg *leg = t->dialog != 0 ? sip_leg_by_number(l, t->dialog) : NULL;
+	struct sip_leg *leg = t->is_in_leg || id != 0 ? sip_leg_by_number(l, t->dialog) : NULL; /* other answers change nothing there */
 	uint64_t maker = leg ? leg->maker : 0;
 	int rc = leg ? prepare_dialog(l, leg, t, r->status) : XFED_OK;
 	if (rc != XFED_OK) {

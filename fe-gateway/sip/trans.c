@@ -228,7 +228,7 @@ void sip_trans_end(struct sip_layer *l, struct sip_trans *t)
 		l->stats.servers--;
 		l->stats.server_bytes -= t->weight;
 	}
-	if (t->dialog != 0) {
+	if (t->is_in_leg) {
 		sip_leg_forget(l, t);
 	}
 	xfed_heap_remove(&l->timers, &t->timer);

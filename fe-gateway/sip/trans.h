@@ -59,6 +59,7 @@ struct sip_trans {
 	const struct sip_user *user;
 	uint64_t id_of_user;
 	uint64_t dialog;	       /* the dialog it makes or belongs to; 0: none */
+	bool is_in_leg;		       /* its leg names it: it makes the dialog, or is an INVITE inside */
 	uint64_t resend_ms, expire_ms; /* monotonic time; UINT64_MAX: never */
 	uint64_t interval_ms;	       /* to the next retransmission */
 	unsigned sends;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "interwork/errors.h"
+#include "xfed/text.h"
 
 /* ---- the state, the log, the metric ---- */
 
@@ -131,8 +132,8 @@ static void judge(struct trunk_send *s, bool is_message, int status)
 void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
 {
 	struct trunk_hop *h = s->hop;
-	char code[12];
-	snprintf(code, sizeof(code), "%d", status);
+	char code[XFED_NUMBER_BYTES];
+	xfed_text_number(code, (uint64_t)status);
 	rt_metric_add(h->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(h->label), method, xfed_span_str(code)));
 	s->unproved = XFED_REASON_NONE;
 	if (!is_inside(s)) {

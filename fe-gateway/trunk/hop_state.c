@@ -1,6 +1,6 @@
 #include "trunk/hop_state.h"
 
-#include <stdio.h>
+#include "xfed/text.h"
 
 bool hop_state_is_refusal(int status)
 {
@@ -44,7 +44,7 @@ static bool is_news(struct hop_state *s, int64_t now_s)
 
 static bool set(struct hop_state *s, bool is_up, enum xfed_reason reason, const char *text, int64_t now_s)
 {
-	snprintf(s->text, sizeof(s->text), "%s", text ? text : "");
+	xfed_text_cut(s->text, sizeof(s->text), xfed_span_str(text));
 	if (!s->is_known || s->is_up != is_up || s->reason != reason) {
 		s->is_known = true;
 		s->is_up = is_up;

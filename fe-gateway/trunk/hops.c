@@ -109,17 +109,29 @@ static void use_credentials(struct trunk_hop *h, const struct config_domain *d)
 	}
 }
 
-/* Hops are kept until the process ends; their number is bounded by what operators write into the configuration. */
-struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
+static struct trunk_hop *find_or_make(struct trunk *t, const struct config_domain *d)
 {
 	XFED_UNSET char key[KEY_BYTES];
 	size_t label_len;
 	struct trunk_hop *h = find_hop(t, d, key, &label_len);
-	h = h ? h : hop_new(t, d, key, label_len);
-	if (h && !h->digest) {
-		use_credentials(h, d);
+	return h ? h : hop_new(t, d, key, label_len);
+}
+
+/* Hops are kept until the process ends; their number is bounded by what operators write into the configuration. */
+struct trunk_hop *trunk_hop_of(struct trunk *t, const struct config_domain *d)
+{
+	struct hop_of_domain *recent = &t->recent[(uintptr_t)d / sizeof(*d) % XFED_ARRAY_LEN(t->recent)];
+	if (recent->domain != d) {
+		struct trunk_hop *h = find_or_make(t, d);
+		if (!h) {
+			return NULL;
+		}
+		*recent = (struct hop_of_domain){ d, h };
 	}
-	return h;
+	if (!recent->hop->digest) {
+		use_credentials(recent->hop, d);
+	}
+	return recent->hop;
 }
 
 /* Only transports that sip.listen has: where that is TLS alone, the DNS must not lead to another one. */
@@ -326,6 +338,7 @@ static void forget_states(struct trunk *t)
 
 void trunk_hops_forget(struct trunk *t)
 {
+	memset(t->recent, 0, sizeof(t->recent));
 	forget_states(t);
 	for (struct trunk_hop *h = t->hops; h; h = h->hh.next) {
 		for (size_t i = 0; i < XFED_ARRAY_LEN(h->places); i++) {

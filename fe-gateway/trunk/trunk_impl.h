@@ -26,6 +26,13 @@ struct trunk_unread {
 	char why[TRUNK_WHY_BYTES];
 };
 
+#define TRUNK_RECENT_HOPS 64
+
+struct hop_of_domain {
+	const struct config_domain *domain;
+	struct trunk_hop *hop;
+};
+
 struct trunk {
 	struct core *core;
 	struct trunk_files files;
@@ -36,9 +43,10 @@ struct trunk {
 	struct sip_layer_event events[TRUNK_EVENTS_MAX]; /* caused by sending, and fed to the layer afterwards */
 	size_t event_first, event_count;
 	struct trunk_hop *hops;
-	struct hop_load load; /* for all hops together */
-	int64_t certs_due_s;  /* when the first certificate of a connection has to be judged again */
-	uint32_t judgement;   /* counts up when peers and certificates are judged anew; never 0 */
+	struct hop_of_domain recent[TRUNK_RECENT_HOPS]; /* by the address of the domain; emptied when other files are in use */
+	struct hop_load load;				/* for all hops together */
+	int64_t certs_due_s;				/* when the first certificate of a connection has to be judged again */
+	uint32_t judgement;				/* counts up when peers and certificates are judged anew; never 0 */
 	struct rt_sources strangers;
 	enum xfed_reason failing; /* set while messages that waited for a connection are reported as failed: why it failed */
 	const char *failing_why;

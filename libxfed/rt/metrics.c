@@ -118,10 +118,15 @@ static struct rt_series *get_series(struct metric_family *f, const struct xfed_s
 {
 	XFED_UNSET char key[METRIC_KEY_BYTES];
 	size_t key_len = make_key(&f->info, labels, key);
-	struct rt_series *s = find_series(f, key, key_len);
+	struct rt_series *s = f->recent;
+	if (s && s->key_len == key_len && memcmp(s->key, key, key_len) == 0) {
+		return s;
+	}
+	s = find_series(f, key, key_len);
 	if (!s && f->count < max) {
 		s = add_series(f, key, key_len);
 	}
+	f->recent = s ? s : f->recent;
 	return s;
 }
 

@@ -37,6 +37,7 @@ struct rt_series {
 struct metric_family {
 	struct metric_info info;
 	struct rt_series *table;
+	struct rt_series *recent; /* found last: messages of one partner come in a row */
 	size_t count;
 	struct rt_series overflow;
 	char overflow_key[RT_METRIC_LABELS_MAX * 8];

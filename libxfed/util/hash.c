@@ -78,3 +78,10 @@ uint64_t xfed_hash_bytes(const void *data, size_t len)
 {
 	return sip_hash(process_key, data, len, 1, 3);
 }
+
+unsigned xfed_hash_number(uint64_t n)
+{
+	uint64_t h = (n ^ load64(process_key)) * (load64(process_key + 8) | 1);
+	h ^= h >> 32;
+	return (unsigned)((h * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+}

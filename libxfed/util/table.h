@@ -8,7 +8,18 @@
 #include "xfed/hash.h"
 #include "xfed/mem.h"
 
-#define HASH_FUNCTION(key, keylen, hashv) ((hashv) = (unsigned)xfed_hash_bytes((key), (keylen)))
+/* What has eight bytes is a number nearly always. */
+static inline unsigned xfed_table_hash(const void *key, size_t len)
+{
+	uint64_t n;
+	if (len != sizeof(n)) {
+		return (unsigned)xfed_hash_bytes(key, len);
+	}
+	memcpy(&n, key, sizeof(n));
+	return xfed_hash_number(n);
+}
+
+#define HASH_FUNCTION(key, keylen, hashv) ((hashv) = xfed_table_hash((key), (keylen)))
 #define HASH_NONFATAL_OOM		  1
 #define uthash_malloc(sz)		  xfed_malloc(sz)
 #define uthash_free(ptr, sz)		  xfed_free(ptr)

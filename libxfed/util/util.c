@@ -5,10 +5,13 @@
 
 bool xfed_span_eq_nocase(struct xfed_span a, struct xfed_span b)
 {
-	if (a.len != b.len) {
+	if (a.len != b.len || (a.len > 0 && xfed_lower(a.data[0]) != xfed_lower(b.data[0]))) {
 		return false;
 	}
-	for (size_t i = 0; i < a.len; i++) {
+	if (a.len == 0 || memcmp(a.data, b.data, a.len) == 0) {
+		return true; /* as most are written */
+	}
+	for (size_t i = 1; i < a.len; i++) {
 		if (xfed_lower(a.data[i]) != xfed_lower(b.data[i])) {
 			return false;
 		}

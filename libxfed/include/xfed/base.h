@@ -74,7 +74,7 @@ void xfed_wipe(void *p, size_t len);
 
 /* Aborts with file and line. For mistakes inside the program only: nothing from the network may cause it. */
 #define XFED_REQUIRE(cond) ((cond) ? (void)0 : xfed_require_failed(#cond, __FILE__, __LINE__))
-__attribute__((noreturn)) void xfed_require_failed(const char *cond, const char *file, int line);
+__attribute__((noreturn, cold)) void xfed_require_failed(const char *cond, const char *file, int line);
 
 /*
  * For a large local array in the path of a message: it is not zeroed, as all other variables are (-ftrivial-auto-var-init), because it is

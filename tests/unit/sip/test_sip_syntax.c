@@ -9,6 +9,7 @@
 
 #include "sip/addr.h"
 #include "sip/lex.h"
+#include "sip/scan.h"
 #include "sip/uri.h"
 #include "sip/via.h"
 
@@ -190,6 +191,26 @@ static void lists(void **state)
 	assert_true(bad);
 }
 
+/* Each character at each place of a line that is longer than what is looked at in one step; in quotes, a backslash takes any. */
+static void controls(void **state)
+{
+	enum { LEN = 27 };
+	for (unsigned c = 0; c < 256; c++) {
+		bool fine = (c >= 0x20 && c != 0x7f) || c == '\t' || c == '\r' || c == '\n';
+		for (size_t i = 0; i < LEN; i++) {
+			char line[LEN];
+			memset(line, 'a', sizeof(line));
+			line[i] = (char)c;
+			if (sip_scan_controls_fine(xfed_span_make(line, sizeof(line))) != fine) {
+				fail_msg("%u at %zu", c, i);
+			}
+		}
+	}
+	assert_true(sip_scan_controls_fine(XFED_SPAN("12345678 \"a quoted \\\001 character\" and so on")));
+	assert_false(sip_scan_controls_fine(XFED_SPAN("12345678 \"a quoted character\" and \\\001 and so on")));
+	assert_false(sip_scan_controls_fine(XFED_SPAN("12345678 \"a quoted \001 character\" and so on")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +222,7 @@ int main(void)
 		cmocka_unit_test(vias),
 		cmocka_unit_test(small_productions),
 		cmocka_unit_test(lists),
+		cmocka_unit_test(controls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,8 +97,11 @@ static inline bool rt_log_is_on(enum rt_log_level level)
 	return level <= rt_log_threshold;
 }
 
-/* `event` is a stable word: [a-z0-9.-]+. `fields` ends with RT_END. */
-void rt_log_write(enum rt_log_level level, const char *event, const struct rt_log_field *fields);
+/*
+ * `event` is a stable word: [a-z0-9.-]+. `fields` ends with RT_END. What leads to a line is rare beside messages: the compiler puts it
+ * apart, so that it is not among what a message has the processor read.
+ */
+__attribute__((cold)) void rt_log_write(enum rt_log_level level, const char *event, const struct rt_log_field *fields);
 
 /*
  * Decides where lines go: the journal when JOURNAL_STREAM names standard error, else standard error. `ident` (copied) is
