@@ -23,6 +23,17 @@ static const struct rt_conf_row external_rows[] = {
 		.help = "Networks or addresses a partner's DNS may lead to although they are loopback, link-local, unspecified, multicast, broadcast or "
 			"this host's own, which are refused otherwise (dns.address.refused). Private networks such as 10.0.0.0/8 are not refused. "
 			"What connect_to in a partner's file names needs no entry here." },
+	{ .name = "public_name", .type = RT_CONF_STRING, IN(external, public_name), .flags = RELOADABLE, .convert = rt_conf_convert_host,
+		.help = "The name of this host in the public DNS, for xfedctl dns. Any name will do, as partners check the certificate for the domain; unless "
+			"set, NAME.DOMAIN is proposed, of this instance and the first domain." },
+	{ .name = "public_addresses", .type = RT_CONF_STRINGS, IN(external, public_addresses), .flags = RELOADABLE, .max = 16,
+		.convert = rt_conf_convert_ip,
+		.help = "The addresses that partners reach this edge at, for xfedctl dns. Needed where a router in front of it translates them; unless set, those "
+			"of listen, or of the host's interfaces, that are not private." },
+	{ .name = "srv_priority", .type = RT_CONF_INT, IN(external, srv_priority), .flags = RELOADABLE, .min = 1, .max = 65535, .fallback = "10",
+		.help = "Of this edge's SRV records, for xfedctl dns: partners try the edge with the lowest number first, and the others when it does not answer." },
+	{ .name = "srv_weight", .type = RT_CONF_INT, IN(external, srv_weight), .flags = RELOADABLE, .min = 1, .max = 65535, .fallback = "10",
+		.help = "The same among edges of one priority: how often each is tried first, in proportion." },
 };
 TABLE(external, "external", OBJECT_OF(external), "The side of the partners.");
 

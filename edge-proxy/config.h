@@ -19,6 +19,9 @@ struct edge_config {
 		const char *source;		       /* an IP address, or NULL */
 		struct rt_conf_strings allow_networks; /* as written */
 		struct rt_network *networks;	       /* allow_networks, parsed */
+		const char *public_name;	       /* A-labels; NULL: none is told */
+		struct rt_conf_strings public_addresses;
+		uint32_t srv_priority, srv_weight;
 	} external;
 	struct {
 		struct rt_conf_addresses listen; /* at least one */

@@ -26,7 +26,12 @@ static int serve(struct edge_config *config, const char *path)
 	struct edge *e = NULL;
 	char error[256];
 	rt_daemon_start_log(&config->base);
-	int rc = edge_new(path, config, &e, error), code = 1;
+	int rc = rt_daemon_confine(&config->base, error), code = 1;
+	if (rc != XFED_OK) {
+		edge_config_free(config);
+	} else {
+		rc = edge_new(path, config, &e, error);
+	}
 	if (rc == XFED_OK) {
 		rt_daemon_run(&e->core.d, config->base.name);
 		code = e->exit_code;

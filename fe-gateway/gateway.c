@@ -228,6 +228,7 @@ static int start_admin(struct gateway *g, char error[256])
 		.trunk = g->trunk,
 		.contacts = g->contacts,
 		.im = g->im,
+		.sessions = g->sessions,
 		.presence = g->presence,
 		.service = service,
 		.is_leaving = is_leaving,

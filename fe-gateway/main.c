@@ -11,7 +11,13 @@ static int serve(struct policy_files *files, const char *path)
 	struct gateway *g = NULL;
 	char error[256];
 	rt_daemon_start_log(&policy_files_config(files)->base);
-	int rc = gateway_new(path, files, &g, error);
+	policy_files_name(files);
+	int rc = rt_daemon_confine(&policy_files_config(files)->base, error);
+	if (rc != XFED_OK) {
+		policy_files_free(files);
+	} else {
+		rc = gateway_new(path, files, &g, error);
+	}
 	if (rc == XFED_OK) {
 		gateway_run(g);
 	} else {

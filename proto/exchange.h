@@ -101,6 +101,11 @@ int proto_exchange_ask(struct proto_exchange *x, struct proto_from from);
  */
 void proto_exchange_settle(
 	struct proto_exchange *x, struct proto_from from, Xfed__Outcome *outcome, const struct proto_inbox_words *words, uint64_t now_ms);
+/*
+ * Sends an error stanza to the sender of a delivery that has had its fate before, over any link; `w`: the fields of its stanza. OK; INVALID:
+ * no error may be sent for it; or as proto_outbox_add().
+ */
+int proto_exchange_error(struct proto_exchange *x, const struct proto_inbox_words *w, const struct xfed_stanza_error *err, uint64_t now_ms);
 /* to be called after refused(), if it was not begun: as if it had never come in */
 void proto_exchange_forget(struct proto_exchange *x, struct proto_from from);
 void proto_exchange_mark(struct proto_exchange *x, struct proto_from from, uint64_t cookie); /* the cookie that acked() and the like receive */

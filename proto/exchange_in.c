@@ -3,7 +3,7 @@
 #include "xfed/stanza.h"
 
 #define ERROR_ARENA_BYTES (64 * 1024)
-#define ERROR_TRIED_MS	  10000 /* for at least so long an orphan's error is tried to be sent */
+#define ERROR_TRIED_MS	  10000 /* for at least so long an error is tried to be sent */
 
 void exchange_pay(struct proto_exchange *x, struct proto_exchange_link *l)
 {
@@ -59,6 +59,11 @@ static int send_error(struct proto_exchange *x, const struct proto_inbox_words *
 		.peer = PROTO_OUTBOX_NO_PEER,
 	};
 	return proto_exchange_add(x, &n, now, &seq);
+}
+
+int proto_exchange_error(struct proto_exchange *x, const struct proto_inbox_words *w, const struct xfed_stanza_error *err, uint64_t now_ms)
+{
+	return send_error(x, w, err, now_ms + ERROR_TRIED_MS, now_ms);
 }
 
 /* Tells the sender of an orphan by an error stanza, over any link, if the sender has to know. */

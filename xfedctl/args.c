@@ -68,8 +68,10 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		break;
 	case RT_ARG_LEVEL:
 	case RT_ARG_KIND:
+	case RT_ARG_SIP:
 	case RT_ARG_PRODUCT:
 	case RT_ARG_RELATION:
+	case RT_ARG_FORM:
 	case RT_ARG_ROLE:
 	case RT_ARG_KEY_KIND:
 		is_fine = rt_arg_has_word(kind, text);
@@ -77,6 +79,7 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	case RT_ARG_DOMAIN:
 	case RT_ARG_DOMAINS:
 	case RT_ARG_EDGE:
+	case RT_ARG_SERVER:
 		is_fine = is_fine && text[0] != '-' && !strchr(text, '=');
 		break;
 	case RT_ARG_VALUE:

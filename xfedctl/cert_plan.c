@@ -22,7 +22,10 @@ void cert_plan_init(struct cert_plan *p, uid_t uid, gid_t gid)
 
 int cert_plan_dir(struct cert_plan *p, const char *dir, mode_t mode, char error[CERT_ERROR])
 {
-	XFED_REQUIRE(p->made_count < CERT_PLAN_DIRS);
+	if (p->made_count == CERT_PLAN_DIRS) {
+		snprintf(error, CERT_ERROR, "%.300s: more than %d directories to be made", dir, CERT_PLAN_DIRS);
+		return XFED_ERR_INVALID;
+	}
 	if (mkdir(dir, mode) == 0) {
 		snprintf(p->made[p->made_count++], sizeof(p->made[0]), "%s", dir);
 		return chmod(dir, mode) == 0 ? XFED_OK : fail(error, dir, "its mode cannot be set");

@@ -11,7 +11,7 @@
 #include "cert_read.h"
 #include "save.h"
 
-#define CERT_PLAN_DIRS 4
+#define CERT_PLAN_DIRS 16
 
 enum cert_plan_kind {
 	CERT_PLAN_PUBLIC, /* anybody may read it */

@@ -35,8 +35,7 @@ void change_note(struct change *c, const char *fmt, ...)
 
 /* ---- asking the gateway ---- */
 
-/* A problem has been told; OK: `*result` is a new reference. One that is busy is asked again. */
-static enum ctl_exit ask(struct change *c, const char *verb, json_t *args, json_t **result)
+enum ctl_exit change_ask(struct change *c, const char *verb, json_t *args, json_t **result)
 {
 	char error[256];
 	json_t *answer = NULL;
@@ -150,7 +149,7 @@ static void add_word(struct change *c, const char *word)
 
 static void describe(struct change *c, const char *verb, const json_t *args)
 {
-	static const char *const keys[] = { "domain", "name", "user", "key", "value" };
+	static const char *const keys[] = { "domain", "name", "user", "key", "value", "file" };
 	size_t i;
 	json_t *setting;
 	add_word(c, verb);
@@ -165,8 +164,7 @@ static void describe(struct change *c, const char *verb, const json_t *args)
 	}
 }
 
-/* Behind sudo and su the kernel still knows who logged in; the gateway sees whose rights are used. NULL: nobody else. */
-static const char *login(char out[64])
+const char *change_login(char out[64])
 {
 	unsigned uid;
 	FILE *f = fopen("/proc/self/loginuid", "r");
@@ -188,7 +186,7 @@ enum ctl_exit change_open(struct change *c, const char *verb, const json_t *args
 	};
 	describe(c, verb, args);
 	enum ctl_exit rc = find_socket(c);
-	rc = rc == CTL_FINE ? ask(c, "files", NULL, &files) : rc;
+	rc = rc == CTL_FINE ? change_ask(c, "files", NULL, &files) : rc;
 	if (rc == CTL_FINE) {
 		snprintf(c->config_path, sizeof(c->config_path), "%s", ctl_str(files, "config"));
 		rc = check_owner(c);
@@ -319,8 +317,8 @@ static enum ctl_exit try(struct change *c, json_int_t *id)
 {
 	char name[64];
 	json_t *args = json_pack("{s:s, s:s, s:s*, s:s*}", "command", c->command, "file", c->file, "with", c->is_gone ? NULL : c->save.temporary,
-		"login", login(name));
-	enum ctl_exit rc = ask(c, c->is_dry_run ? "check" : "begin", args, &c->answer);
+		"login", change_login(name));
+	enum ctl_exit rc = change_ask(c, c->is_dry_run ? "check" : "begin", args, &c->answer);
 	*id = ctl_int(c->answer, "change");
 	json_decref(args);
 	return rc;
@@ -329,7 +327,7 @@ static enum ctl_exit try(struct change *c, json_int_t *id)
 static enum ctl_exit drop(struct change *c, json_int_t id)
 {
 	json_t *args = json_pack("{s:I}", "id", id), *answer = NULL;
-	enum ctl_exit rc = ask(c, "drop", args, &answer);
+	enum ctl_exit rc = change_ask(c, "drop", args, &answer);
 	json_decref(args);
 	json_decref(answer);
 	return rc;
@@ -338,10 +336,10 @@ static enum ctl_exit drop(struct change *c, json_int_t id)
 static enum ctl_exit finish(struct change *c, json_int_t id)
 {
 	char name[64];
-	json_t *args = json_pack("{s:I, s:s, s:s, s:s*}", "id", id, "command", c->command, "file", c->file, "login", login(name));
+	json_t *args = json_pack("{s:I, s:s, s:s, s:s*}", "id", id, "command", c->command, "file", c->file, "login", change_login(name));
 	json_decref(c->answer);
 	c->answer = NULL;
-	enum ctl_exit rc = ask(c, "finish", args, &c->answer);
+	enum ctl_exit rc = change_ask(c, "finish", args, &c->answer);
 	json_decref(args);
 	return rc;
 }

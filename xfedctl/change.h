@@ -38,6 +38,10 @@ enum ctl_exit change_read(struct change *c, size_t max, bool *exists);
 enum ctl_exit change_make(struct change *c);
 void change_close(struct change *c);
 
+/* One command of the gateway that only xfedctl asks. A problem has been told; OK: `*result` is a new reference. One that is busy is asked again. */
+enum ctl_exit change_ask(struct change *c, const char *verb, json_t *args, json_t **result);
+/* Behind sudo and su the kernel still knows who logged in; the gateway sees whose rights are used. NULL: nobody else. */
+const char *change_login(char out[64]);
 /* Tells why, in words or as JSON, and returns PROBLEM. */
 enum ctl_exit change_refuse(const struct change *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void change_note(struct change *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

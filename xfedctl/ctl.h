@@ -51,6 +51,8 @@ json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, st
 
 /* Prints a line for each command of a noun; NULL: of all. Returns how many. */
 size_t ctl_usage(const char *noun, FILE *out);
+/* Prints what replaces a cmdlet of Lync Server, or all of one noun of its. Returns how many. */
+size_t ctl_cmdlet(const char *word, FILE *out);
 
 /* ---- asking (client.c) ---- */
 
@@ -76,8 +78,10 @@ struct ctl_table {
 void ctl_table_init(struct ctl_table *t, size_t columns);
 /* Copies the cell; control characters are printed as '?', so that no peer can write to the terminal. NULL and "" are shown as "-". */
 void ctl_table_add(struct ctl_table *t, const char *cell);
+void ctl_table_header(struct ctl_table *t, const char *const *names); /* a cell for each column */
 void ctl_table_addf(struct ctl_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* prints the table, and frees it */
+void ctl_print_next(const json_t *result, const char *noun, FILE *out);	  /* of a list in pages: where it goes on */
 void ctl_text(FILE *out, const char *s);				  /* prints a text without its control characters */
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);
@@ -85,6 +89,10 @@ const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
 
 /* What of `was` is `is` no more, and what is there instead, line by line; false: out of memory, or there is no difference. */
 bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
+
+/* Of steps or gates: a line each with state, name (under that key) and text; and what to do about problems, where a reason says it (print_explain.c). */
+void ctl_print_lines(const json_t *list, const char *name, FILE *out);
+void ctl_print_remedies(const json_t *steps, FILE *out);
 
 /* Tells why a command that xfedctl carries out itself did not work, as words or as JSON, and returns PROBLEM. */
 enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text);

@@ -166,7 +166,7 @@ enum ctl_exit ctl_do_help(const json_t *args, const struct ctl_options *options)
 {
 	const char *noun = json_string_value(json_object_get(args, "noun"));
 	(void)options;
-	if (ctl_usage(noun, stdout) > 0) {
+	if (ctl_usage(noun, stdout) > 0 || ctl_cmdlet(noun, stdout) > 0) {
 		return CTL_FINE;
 	}
 	fprintf(stderr, "xfedctl: there is no command \"");

@@ -114,6 +114,7 @@ static int unknown(char **words, size_t count)
 		fprintf(stderr, "xfedctl: %s%s%s is not built in this version\n", words[0], *verb ? " " : "", verb);
 	} else {
 		fprintf(stderr, "xfedctl: there is no command \"%s%s%s\"; xfedctl --help lists them\n", words[0], *verb ? " " : "", verb);
+		ctl_cmdlet(words[0], stderr);
 	}
 	return CTL_USAGE;
 }

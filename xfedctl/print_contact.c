@@ -1,33 +1,9 @@
 /* Who is whose contact, and which subscriptions there are. */
 #include "ctl.h"
 
-static void header(struct ctl_table *t, const char *const *names)
-{
-	for (size_t i = 0; i < t->columns; i++) {
-		ctl_table_add(t, names[i]);
-	}
-}
-
 static const char *time_of(const json_t *o, const char *key, char out[32])
 {
 	return ctl_int(o, key) > 0 ? ctl_time(ctl_int(o, key), out) : "";
-}
-
-/* Where a list goes on. */
-static void print_next(const json_t *result, const char *noun, FILE *out)
-{
-	const char *key;
-	json_t *value;
-	if (ctl_str(result, "next")[0]) {
-		fprintf(out, "\nthere are more: %s list --after \"", noun);
-		ctl_text(out, ctl_str(result, "next"));
-		fprintf(out, "\"");
-		json_object_foreach((json_t *)(uintptr_t)json_object_get(result, "filter"), key, value) {
-			fprintf(out, " %s=", key);
-			ctl_text(out, json_string_value(value));
-		}
-		fprintf(out, ", or a higher limit=\n");
-	}
 }
 
 enum ctl_exit ctl_print_contact_list(const json_t *result, FILE *out)
@@ -41,7 +17,7 @@ enum ctl_exit ctl_print_contact_list(const json_t *result, FILE *out)
 		fprintf(out, "no contacts\n");
 	} else {
 		ctl_table_init(&t, XFED_ARRAY_LEN(names));
-		header(&t, names);
+		ctl_table_header(&t, names);
 		json_array_foreach(list, i, c) {
 			char asked[32], used[32];
 			ctl_table_add(&t, ctl_str(c, "user"));
@@ -54,7 +30,7 @@ enum ctl_exit ctl_print_contact_list(const json_t *result, FILE *out)
 		}
 		ctl_table_print(&t, "", out);
 	}
-	print_next(result, "contact", out);
+	ctl_print_next(result, "contact", out);
 	return CTL_FINE;
 }
 
@@ -69,7 +45,7 @@ static void print_subscriptions(const json_t *list, FILE *out)
 		return;
 	}
 	ctl_table_init(&t, XFED_ARRAY_LEN(names));
-	header(&t, names);
+	ctl_table_header(&t, names);
 	json_array_foreach(list, i, s) {
 		char left[32];
 		bool is_users = strcmp(ctl_str(s, "watcher"), "user") == 0;
@@ -87,7 +63,7 @@ static void print_subscriptions(const json_t *list, FILE *out)
 enum ctl_exit ctl_print_subscription_list(const json_t *result, FILE *out)
 {
 	print_subscriptions(json_object_get(result, "subscriptions"), out);
-	print_next(result, "subscription", out);
+	ctl_print_next(result, "subscription", out);
 	return CTL_FINE;
 }
 

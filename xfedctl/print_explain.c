@@ -19,8 +19,7 @@ static void print_remedy(const json_t *item, FILE *out)
 	fprintf(out, "\n");
 }
 
-/* Prints lines of state, name and text; `name` is the key of the name. */
-static void print_lines(const json_t *list, const char *name, FILE *out)
+void ctl_print_lines(const json_t *list, const char *name, FILE *out)
 {
 	struct ctl_table t;
 	size_t i;
@@ -32,6 +31,18 @@ static void print_lines(const json_t *list, const char *name, FILE *out)
 		ctl_table_add(&t, ctl_str(item, "text"));
 	}
 	ctl_table_print(&t, "", out);
+}
+
+void ctl_print_remedies(const json_t *steps, FILE *out)
+{
+	size_t i;
+	json_t *step;
+	json_array_foreach(steps, i, step) {
+		if (strcmp(ctl_str(step, "state"), "problem") == 0 && ctl_str(step, "reason")[0]) {
+			fprintf(out, "%s: ", ctl_str(step, "step"));
+			print_remedy(step, out);
+		}
+	}
 }
 
 static const json_t *closed_gate(const json_t *judged)
@@ -72,7 +83,7 @@ enum ctl_exit ctl_print_explain(const json_t *result, FILE *out)
 	json_t *other;
 	const json_t *gate = closed_gate(result);
 	bool is_fine = json_is_true(json_object_get(result, "ok"));
-	print_lines(json_object_get(result, "gates"), "gate", out);
+	ctl_print_lines(json_object_get(result, "gates"), "gate", out);
 	if (is_fine) {
 		fprintf(out, "\nno gate is closed\n");
 	} else if (gate) {
@@ -87,8 +98,6 @@ enum ctl_exit ctl_print_explain(const json_t *result, FILE *out)
 
 enum ctl_exit ctl_print_partner_check(const json_t *result, FILE *out)
 {
-	size_t i;
-	json_t *step;
 	const json_t *steps = json_object_get(result, "steps");
 	const char *edge = ctl_str(result, "edge");
 	ctl_text(out, ctl_str(result, "domain"));
@@ -99,14 +108,9 @@ enum ctl_exit ctl_print_partner_check(const json_t *result, FILE *out)
 		ctl_text(out, ctl_str(result, "local"));
 	}
 	fprintf(out, "\n");
-	print_lines(steps, "step", out);
+	ctl_print_lines(steps, "step", out);
 	bool is_fine = json_is_true(json_object_get(result, "ok"));
 	fprintf(out, is_fine ? "\nno problem was found\n" : "\n");
-	json_array_foreach(steps, i, step) {
-		if (strcmp(ctl_str(step, "state"), "problem") == 0) {
-			fprintf(out, "%s: ", ctl_str(step, "step"));
-			print_remedy(step, out);
-		}
-	}
+	ctl_print_remedies(steps, out);
 	return is_fine ? CTL_FINE : CTL_PROBLEM;
 }

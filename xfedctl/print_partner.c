@@ -99,13 +99,13 @@ enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 	return CTL_FINE;
 }
 
-static void print_certificate(const json_t *cert, FILE *out)
+static void print_certificate(const json_t *cert, const char *mark, FILE *out)
 {
 	char names[1024];
 	if (!json_is_object(cert)) {
 		return;
 	}
-	fprintf(out, "# certificate: ");
+	fprintf(out, "%s certificate: ", mark);
 	ctl_text(out, ctl_str(cert, "subject"));
 	fprintf(out, ", signed by ");
 	ctl_text(out, ctl_str(cert, "issuer"));
@@ -120,15 +120,17 @@ enum ctl_exit ctl_print_partner_routes(const json_t *result, FILE *out)
 	size_t i, k;
 	json_t *section, *text;
 	const json_t *problems = json_object_get(result, "problems");
-	fprintf(out, "# gateway: %s, port %lld, %s\n", ctl_str(result, "host"), (long long)ctl_int(result, "port"), ctl_str(result, "transport"));
-	print_certificate(json_object_get(result, "certificate"), out);
+	const char *mark = strcmp(ctl_str(result, "for"), "asterisk") == 0 ? ";" : "#"; /* of a comment */
+	fprintf(out, "%s gateway: %s, port %lld, %s\n", mark, ctl_str(result, "host"), (long long)ctl_int(result, "port"),
+		ctl_str(result, "transport"));
+	print_certificate(json_object_get(result, "certificate"), mark, out);
 	json_array_foreach(problems, i, text) {
-		fprintf(out, "# PROBLEM: ");
+		fprintf(out, "%s PROBLEM: ", mark);
 		ctl_text(out, json_string_value(text));
 		fprintf(out, "\n");
 	}
 	json_array_foreach(json_object_get(result, "sections"), i, section) {
-		fprintf(out, "\n# %s\n", ctl_str(section, "title"));
+		fprintf(out, "\n%s %s\n", mark, ctl_str(section, "title"));
 		json_array_foreach(json_object_get(section, "lines"), k, text) {
 			const char *words = json_string_value(text);
 			size_t tabs = strspn(words, "\t"); /* no control characters, which the names in it cannot have */

@@ -41,14 +41,15 @@ static void print_hops(struct ctl_table *t, const json_t *status)
 	json_array_foreach(json_object_get(status, "sip"), i, h) {
 		const char *state = ctl_str(h, "state");
 		const json_t *r = json_object_get(h, "refusals");
-		char since[32], worked[32], last[32], first[32], taken[64] = "", refused[160] = "";
+		char since[32], worked[32], last[32], first[32], taken[64] = "", refused[512] = "";
 		if (ctl_int(h, "worked") > 0) {
 			snprintf(taken, sizeof(taken), "; last took one at %s", ctl_time(ctl_int(h, "worked"), worked));
 		}
 		if (r) {
-			snprintf(refused, sizeof(refused), "; answered %lld %lld time%s from %s to %s", (long long)ctl_int(r, "status"),
+			const char *said = ctl_str(r, "text");
+			snprintf(refused, sizeof(refused), "; answered %lld %lld time%s from %s to %s%s%s%s", (long long)ctl_int(r, "status"),
 				(long long)ctl_int(r, "count"), ctl_int(r, "count") == 1 ? "" : "s", ctl_time(ctl_int(r, "first"), first),
-				ctl_time(ctl_int(r, "last"), last));
+				ctl_time(ctl_int(r, "last"), last), *said ? " (" : "", said, *said ? ")" : "");
 		}
 		ctl_table_addf(t, "SIP server %s", ctl_str(h, "next_hop"));
 		if (strcmp(state, "unused") == 0) {

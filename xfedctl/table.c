@@ -54,6 +54,13 @@ void ctl_table_add(struct ctl_table *t, const char *cell)
 	t->cells[t->count++] = copy;
 }
 
+void ctl_table_header(struct ctl_table *t, const char *const *names)
+{
+	for (size_t i = 0; i < t->columns; i++) {
+		ctl_table_add(t, names[i]);
+	}
+}
+
 void ctl_table_addf(struct ctl_table *t, const char *fmt, ...)
 {
 	char text[1024];
@@ -145,4 +152,20 @@ enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text)
 		json_decref(j);
 	}
 	return CTL_PROBLEM;
+}
+
+void ctl_print_next(const json_t *result, const char *noun, FILE *out)
+{
+	const char *key;
+	json_t *value;
+	if (ctl_str(result, "next")[0]) {
+		fprintf(out, "\nthere are more: %s list --after \"", noun);
+		ctl_text(out, ctl_str(result, "next"));
+		fprintf(out, "\"");
+		json_object_foreach((json_t *)(uintptr_t)json_object_get(result, "filter"), key, value) {
+			fprintf(out, " %s=", key);
+			ctl_text(out, json_string_value(value));
+		}
+		fprintf(out, ", or a higher limit=\n");
+	}
 }

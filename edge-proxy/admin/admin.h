@@ -14,6 +14,7 @@
 #include "xfed/rt/control.h"
 
 struct check;
+struct dns_question;
 
 /* Filled in by edge.c; the `user` of the commands. */
 struct admin {
@@ -21,7 +22,8 @@ struct admin {
 	const struct edge_config *config;
 	struct s2s *s2s;
 	struct channel *channel;
-	struct check *checks; /* checks that are running; used by admin alone */
+	struct check *checks;		/* checks that are running; used by admin alone */
+	struct dns_question *questions; /* the same of dns.c */
 	/* Functions of the whole process. */
 	const char *(*service_word)(void *user);
 	void (*gauges)(void *user); /* updates the metrics that are computed only when somebody reads them */
@@ -34,6 +36,7 @@ extern const struct rt_command_table admin_commands;
 
 /* As in struct channel_user. */
 void admin_request(struct admin *a, struct channel_link *l, const Xfed__Request *r);
-void admin_link_down(struct admin *a, const struct channel_link *l); /* ends the checks that `l` asked for, without an answer; NULL: all checks */
+void admin_link_down(
+	struct admin *a, const struct channel_link *l); /* ends the checks and questions that `l` asked for, without an answer; NULL: all checks */
 
 #endif

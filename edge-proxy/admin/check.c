@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include "admin/dns.h"
 #include "xfed/mem.h"
 
 static void finish(struct check *k);
@@ -55,7 +56,7 @@ static void finish(struct check *k)
 	struct channel_link *l = k->link;
 	uint64_t request = k->request;
 	check_free(k);
-	admin_checked(l, request, result);
+	admin_answer(l, request, result);
 }
 
 static void forward_done(struct check *k)
@@ -433,4 +434,5 @@ void admin_link_down(struct admin *a, const struct channel_link *l)
 			check_free(k);
 		}
 	}
+	dns_link_down(a, l);
 }

@@ -77,7 +77,7 @@ struct check {
 };
 
 /*
- * Starts a check, which answers later with admin_checked(). NOT_FOUND: the policy in force lists no such partner or domain of ours, or
+ * Starts a check, which answers later with admin_answer(). NOT_FOUND: the policy in force lists no such partner or domain of ours, or
  * there is no policy yet; LIMIT: EDGE_CHECKS_MAX checks are running; NOMEM.
  */
 int check_new(struct admin *a, struct channel_link *l, uint64_t request, struct xfed_span local, struct xfed_span remote);
@@ -99,7 +99,7 @@ json_t *check_certificate(const struct xfed_cert *cert, size_t names_max);
 json_t *admin_status(struct admin *a);
 json_t *admin_streams(struct admin *a, struct xfed_span domain);
 json_t *admin_stream_json(struct admin *a, const struct s2s_stream *st);
-void admin_checked(struct channel_link *l, uint64_t request, json_t *result); /* answers a check; takes over `result` */
+void admin_answer(struct channel_link *l, uint64_t request, json_t *result); /* answers what took a while; takes over `result` */
 
 /* control_stream.c: one stream or pair as JSON, a new reference; NULL: not found. `id` is "7" or "EDGE/7". */
 json_t *admin_stream_show(struct admin *a, struct xfed_span id);

@@ -1,4 +1,5 @@
 #include "admin/check.h"
+#include "admin/dns.h"
 
 /* ---- status ---- */
 
@@ -421,7 +422,24 @@ static void take_check(struct admin *a, struct channel_link *l, const Xfed__Requ
 	}
 }
 
-void admin_checked(struct channel_link *l, uint64_t request, json_t *result)
+static void take_dns_facts(struct admin *a, struct channel_link *l, const Xfed__Request *r)
+{
+	reply_found(l, r->id, dns_facts(a), "out of memory");
+}
+
+static void take_dns_ask(struct admin *a, struct channel_link *l, const Xfed__Request *r)
+{
+	struct dns_asked asked = { argument(r, "name"), argument(r, "type"), argument(r, "server") };
+	int rc = dns_ask(a, l, r->id, &asked);
+	if (rc != XFED_OK) {
+		reply(l, r->id, XFED__STATUS__STATUS_REFUSED, NULL,
+			rc == XFED_ERR_INVALID ? "no name, type or server that can be asked"
+			: rc == XFED_ERR_LIMIT ? "too many questions are under way at this edge"
+					       : "out of memory");
+	}
+}
+
+void admin_answer(struct channel_link *l, uint64_t request, json_t *result)
 {
 	reply_found(l, request, result, "out of memory");
 }
@@ -439,6 +457,8 @@ static const struct {
 	{ "pair.show", false, take_pair },
 	{ "retry", true, take_retry },
 	{ "partner.check", true, take_check },
+	{ "dns.facts", false, take_dns_facts },
+	{ "dns.ask", false, take_dns_ask },
 };
 
 static void audit(const struct channel_link *l, const Xfed__Request *r)

@@ -208,7 +208,8 @@ void channel_each(const struct channel *c, void (*fn)(void *user, const struct c
 	for (const struct channel_link *l = c->list; l; l = l->next) {
 		if (l->is_up) {
 			const struct proto_session *s = proto_link_session(l->link);
-			fn(user, &(struct channel_facts){ channel_link_peer(l), l->since_s, proto_session_rtt_us(s), proto_session_clock(s) });
+			fn(user, &(struct channel_facts){
+					 channel_link_peer(l), l->address, l->since_s, proto_session_rtt_us(s), proto_session_clock(s) });
 		}
 	}
 }

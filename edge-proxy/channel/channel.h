@@ -65,7 +65,7 @@ void channel_send_counters(struct channel_link *l); /* the metrics of this edge 
 size_t channel_links_up(const struct channel *c);
 bool channel_is_usable(const struct channel *c); /* any link is */
 struct channel_facts {
-	const char *peer;
+	const char *peer, *from; /* "ADDRESS:PORT" */
 	int64_t since_s;
 	uint64_t rtt_us;
 	struct proto_clock clock;

@@ -8,6 +8,7 @@ void s2s_decision_for(const struct s2s *s, const struct xfed_partner *partner, s
 		.needs_tls = xfed_partner_needs_tls(partner),
 		.methods = xfed_partner_methods(partner),
 		.stanza_bytes = partner->stanza_bytes,
+		.is_quiet = !partner->keepalive,
 		.creds = partner->tls == XFED_NOT_SUPPORTED ? NULL : s->creds,
 	};
 }

@@ -25,13 +25,15 @@
 /* The rooms it reads from, filled in by gateway.c; the `user` of the commands. */
 struct admin {
 	struct core *core;
-	const struct store *store;
+	struct store *store;
+	bool is_copying; /* a copy of the store is being made (control_store.c) */
 	struct policy *policy;
 	struct journal *journal;
 	struct channel *channel;
 	struct trunk *trunk;
 	struct contacts *contacts;
 	struct im *im;
+	struct sessions *sessions;
 	struct presence *presence;
 	struct test *tests; /* those in progress (control_test.c); NULL: none */
 	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
@@ -52,5 +54,11 @@ void admin_stop(struct admin *ad);  /* the same, before the rooms below are stop
  * of older versions send no hash.
  */
 bool admin_is_our_policy(const struct admin *ad, const json_t *theirs);
+
+/* The edge called `name`; where that is NULL the first that is linked. False: there is none, or no link to it, which has been replied. */
+bool admin_edge_for(struct admin *ad, struct rt_reply reply, const char *name, struct channel_edge *out);
+
+/* A hidden file beside `file`, or beside what that is a link to. Nothing else is read for whoever asks. */
+bool admin_is_beside(const char *with, const char *file);
 
 #endif

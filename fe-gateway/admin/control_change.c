@@ -24,8 +24,7 @@ static size_t dir_len(const char *path)
 	return slash ? (size_t)(slash - path) : 0;
 }
 
-/* A hidden file beside `file`, or beside what that is a link to. Nothing else is read for whoever asks. */
-static bool is_beside(const char *with, const char *file)
+bool admin_is_beside(const char *with, const char *file)
 {
 	char target[PATH_MAX];
 	size_t len = dir_len(with);
@@ -43,7 +42,7 @@ static void try(struct admin *ad, struct rt_reply reply, const json_t *args, boo
 	char target[PATH_MAX];
 	/* change files has told another name for it. */
 	bool is_config = realpath(path, target) && strcmp(target, file) == 0;
-	if (with && !is_beside(with, file)) {
+	if (with && !admin_is_beside(with, file)) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no hidden file beside %.200s", with, file);
 	} else {
 		policy_try(ad->policy, is_config ? path : file, with, holds, reply);

@@ -336,7 +336,6 @@ static void add_policy(struct checking *c, const struct xfed_partner *p)
 	rt_control_add_step(c->policy, "policy", row->problem ? "note" : "ok", XFED_REASON_NONE, text);
 }
 
-/* The edge called `name`; where that is NULL the first that is linked. */
 static bool edge_for(struct admin *ad, const char *name, struct channel_edge *out)
 {
 	if (name) {
@@ -349,6 +348,18 @@ static bool edge_for(struct admin *ad, const char *name, struct channel_edge *ou
 		}
 	}
 	return channel_edge_count(ad->channel) > 0;
+}
+
+bool admin_edge_for(struct admin *ad, struct rt_reply reply, const char *name, struct channel_edge *out)
+{
+	if (!edge_for(ad, name, out)) {
+		no_such_edge(reply, ad, xfed_span_str(name));
+		return false;
+	}
+	if (!out->is_up) {
+		no_link(reply, out);
+	}
+	return out->is_up;
 }
 
 static void unlisted(struct admin *ad, struct rt_reply reply, const char *domain)
@@ -365,16 +376,14 @@ static void check(struct admin *ad, struct rt_reply reply, struct xfed_span remo
 {
 	const struct xfed_partner *p = policy_partner(ad->policy, remote);
 	struct channel_edge l;
-	bool is_known = edge_for(ad, edge, &l);
-	struct checking *c = p && is_known ? xfed_calloc(1, sizeof(*c)) : NULL;
 	if (!p) {
 		unlisted(ad, reply, remote.data);
 		return;
 	}
-	if (!is_known) {
-		no_such_edge(reply, ad, xfed_span_str(edge));
+	if (!admin_edge_for(ad, reply, edge, &l)) {
 		return;
 	}
+	struct checking *c = xfed_calloc(1, sizeof(*c));
 	if (!c) {
 		rt_reply_fail(reply, "failed", "out of memory");
 		return;

@@ -25,13 +25,23 @@ static void problem(struct asked *k, const char *fmt, ...)
 
 /* ---- the place ---- */
 
+/* How good a listener is for who shall send there: over tls nobody may where no domain has names of certificates. */
+static int rank(const struct rt_conf_address *a, bool has_names)
+{
+	return a->transport == RT_TRANSPORT_TLS && !has_names ? 0 : (int)a->transport;
+}
+
 /* The first listener, tls before tcp before udp. */
 static const struct rt_conf_address *listener(const struct config *c)
 {
 	const struct rt_conf_address *best = &c->sip.listen.items[0];
+	bool has_names = false;
+	for (size_t i = 0; i < c->domains.count; i++) {
+		has_names = has_names || (!c->domains.items[i].federated && c->domains.items[i].peers.count > 0);
+	}
 	for (size_t i = 1; i < c->sip.listen.count; i++) {
 		const struct rt_conf_address *a = &c->sip.listen.items[i];
-		best = a->transport > best->transport ? a : best;
+		best = rank(a, has_names) > rank(best, has_names) ? a : best;
 	}
 	return best;
 }
@@ -44,34 +54,49 @@ static void check_name(struct asked *k, const struct xfed_tls_creds *creds, cons
 	}
 }
 
+static void fill_inside(struct asked *k, bool is_of_lync, const struct xfed_tls_creds *creds)
+{
+	const struct rt_conf_address *a = listener(k->config);
+	k->facts.inside = (struct product_place){ k->config->sip.advertise, rt_conf_transport_name(a->transport), a->port };
+	check_name(k, creds, k->facts.inside.host, "sip");
+	if (is_of_lync && a->transport != RT_TRANSPORT_TLS) {
+		problem(k, "sip.listen has no tls, and Lync speaks nothing else to the gateway");
+	}
+}
+
 static void fill_outside(struct asked *k, const struct xfed_tls_creds *creds)
 {
-	const struct rt_conf_addresses *listen = &k->config->sip.federation.listen;
-	if (listen->count == 0) {
-		return;
-	}
-	k->facts.outside = (struct product_place){ k->config->sip.federation.advertise, "tls", listen->items[0].port };
+	k->facts.outside = (struct product_place){ k->config->sip.federation.advertise, "tls", k->config->sip.federation.listen.items[0].port };
 	check_name(k, creds, k->facts.outside.host, "sip.federation");
 	if (k->facts.outside.port != 5061) {
 		problem(k, "sip.federation.listen has port %u, and an Edge calls a neighbour at 5061", k->facts.outside.port);
 	}
 }
 
+/*
+ * For Lync, the ways that its domains are configured for; before any domain has that dialect, those of all. A proxy always has the one
+ * inside.
+ */
 static void fill_places(struct asked *k, bool is_of_lync, const struct policy *p)
 {
-	const struct rt_conf_address *a = listener(k->config);
-	k->facts.inside = (struct product_place){ k->config->sip.advertise, rt_conf_transport_name(a->transport), a->port };
-	k->facts.outside = k->facts.inside;
-	check_name(k, policy_sip_creds(p), k->facts.inside.host, "sip");
-	if (is_of_lync && a->transport != RT_TRANSPORT_TLS) {
-		problem(k, "sip.listen has no tls, and Lync speaks nothing else to the gateway");
+	const struct config *c = k->config;
+	bool is_inside = !is_of_lync, is_outside = false;
+	for (size_t i = 0; is_of_lync && i < c->domains.count; i++) {
+		const struct config_domain *d = &c->domains.items[i];
+		if (c->has_lync && d->dialect != CONFIG_DIALECT_LYNC) {
+			continue;
+		}
+		is_inside |= !d->federated;
+		is_outside |= d->federated;
+		if (!k->facts.server && d->next_hop && !d->federated) {
+			k->facts.server = d->tls_name ? d->tls_name : d->hop.host;
+		}
 	}
-	if (is_of_lync) {
+	if (is_inside) {
+		fill_inside(k, is_of_lync, policy_sip_creds(p));
+	}
+	if (is_outside) {
 		fill_outside(k, policy_outside_creds(p));
-	}
-	for (size_t i = 0; i < k->config->domains.count && !k->facts.server; i++) {
-		const struct config_domain *d = &k->config->domains.items[i];
-		k->facts.server = !d->next_hop || d->federated ? NULL : d->tls_name ? d->tls_name : d->hop.host;
 	}
 }
 
@@ -158,8 +183,9 @@ static json_t *strings(const char *const *list, size_t count)
 static json_t *result(struct asked *k, enum product p, json_t *cert)
 {
 	const struct product_facts *f = &k->facts;
-	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:O}", "for", product_word(p), "host", f->inside.host, "transport",
-		f->inside.transport, "port", (int)f->inside.port, "certificate", cert, "domains", strings(f->ours, f->our_count), "partners",
+	const struct product_place *at = f->inside.host ? &f->inside : &f->outside;
+	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:O}", "for", product_word(p), "host", at->host, "transport", at->transport,
+		"port", (int)at->port, "certificate", cert, "domains", strings(f->ours, f->our_count), "partners",
 		strings(f->partners, f->partner_count), "sections", product_sections(p, f), "problems", k->problems);
 }
 
@@ -173,7 +199,7 @@ static void answer(struct admin *ad, struct rt_reply reply, enum product p, cons
 		rt_reply_fail(reply, "not-found", "no partner is listed: partner add DOMAIN, first");
 	} else {
 		fill_places(&k, p == PRODUCT_LYNC || p == PRODUCT_SKYPE, ad->policy);
-		rt_reply_ok(reply, result(&k, p, certificate(policy_sip_creds(ad->policy))));
+		rt_reply_ok(reply, result(&k, p, certificate(k.facts.inside.host ? policy_sip_creds(ad->policy) : policy_outside_creds(ad->policy))));
 	}
 	json_decref(k.problems);
 	xfed_arena_deinit(&k.arena);

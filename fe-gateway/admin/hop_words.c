@@ -9,7 +9,7 @@ static const char *refusal_advice(const struct hop_state *s)
 	switch (s->status) {
 	case 405:
 	case 501:
-		return "let it take MESSAGE requests";
+		return "let it take MESSAGE requests, and INVITE where the domain has im: session";
 	case 482:
 	case 483:
 		return "it sends our requests round in a circle: let it deliver those for the domain by itself";

@@ -80,8 +80,8 @@ static void lync_inside(json_t *sections, const struct product_facts *f)
 static void lync_outside(json_t *sections, const struct product_facts *f)
 {
 	const struct product_place *at = &f->outside;
-	json_t *l = begin(sections, "Or as a federated neighbour: the Edge is told where partners' domains are (" SHELL ")");
-	line(l, "# Not beside the static routes above. The certificate of %s has to be signed by a CA that the Edge trusts.", at->host);
+	json_t *l = begin(sections, "As a federated neighbour: the Edge is told where partners' domains are (" SHELL ")");
+	line(l, "# Not where static routes lead to the gateway. The certificate of %s has to be signed by a CA that the Edge trusts.", at->host);
 	line(l, "# Firewall: TCP %u from the Edge to %s, TCP 5061 back. Port: the Edge calls a ProxyFqdn at 5061.", at->port, at->host);
 	line(l, "Set-CsAccessEdgeConfiguration -AllowFederatedUsers $true");
 	line(l, "Set-CsExternalAccessPolicy -Identity Global -EnableFederationAccess $true");
@@ -102,6 +102,21 @@ static void lync_outside(json_t *sections, const struct product_facts *f)
 		if (!is_wildcard(f->partners[i])) {
 			line(l, "# in the DNS of the partner: _sipfederationtls._tcp.%s. SRV 0 0 %u %s.", f->partners[i], at->port, at->host);
 		}
+	}
+}
+
+/* Those of the two ways that domains are configured for; of the other one, that it exists. */
+static void lync_sections(json_t *sections, const struct product_facts *f)
+{
+	if (f->inside.host) {
+		lync_inside(sections, f);
+	} else {
+		begin(sections, "Not configured: inside, by static routes (a domain without domains[].federated)");
+	}
+	if (f->outside.host) {
+		lync_outside(sections, f);
+	} else {
+		begin(sections, "Not configured: as a federated neighbour of an Edge (domains[].federated, sip.federation)");
 	}
 }
 
@@ -161,20 +176,70 @@ static void proxy_sections(json_t *sections, const struct product_facts *f, cons
 	line(l, "}");
 }
 
+/* ---- Asterisk ---- */
+
+static void asterisk_endpoint(json_t *sections, const struct product_place *at)
+{
+	bool is_v6 = strchr(at->host, ':') != NULL;
+	json_t *l = begin(sections, "pjsip.conf, by the documentation of Asterisk 18 and later (it was tried with none)");
+	if (strcmp(at->transport, "tls") == 0) {
+		line(l, "; A transport with protocol=tls has to be there, whose certificate has a name of domains[].peers of the gateway.");
+	} else {
+		line(l, "; The address that Asterisk sends from has to be in domains[].peer_addresses of the gateway.");
+	}
+	line(l, "[xfed]");
+	line(l, "type = endpoint");
+	line(l, "context = xfed-no-calls");
+	line(l, "message_context = from-partners");
+	line(l, "disallow = all");
+	line(l, "allow = ulaw");
+	line(l, "outbound_proxy = sip:%s%s%s:%u\\;transport=%s\\;lr", is_v6 ? "[" : "", at->host, is_v6 ? "]" : "", at->port, at->transport);
+	line(l, "[xfed]");
+	line(l, "type = identify");
+	line(l, "endpoint = xfed");
+	line(l, "match = %s", at->host);
+}
+
+static void asterisk_sections(json_t *sections, const struct product_facts *f)
+{
+	asterisk_endpoint(sections, &f->inside);
+	json_t *l = begin(sections, "extensions.conf: messages alone; Asterisk passes on no presence of partners");
+	line(l, "; From partners to our users, whose endpoints are called as the users are.");
+	line(l, "[from-partners]");
+	line(l, "exten => _.,1,MessageSend(pjsip:${EXTEN},${MESSAGE(from)})");
+	line(l, " same => n,Hangup()");
+	line(l, "; To be included by the message_context of the users' endpoints.");
+	line(l, "[to-partners]");
+	line(l, "exten => _.,1,NoOp(${MESSAGE(to)})");
+	for (size_t i = 0; i < f->partner_count; i++) {
+		if (is_wildcard(f->partners[i])) {
+			line(l, "; %s: a line as the others for each of these domains", f->partners[i]);
+		} else {
+			line(l,
+				" same => n,ExecIf(${REGEX(\"@%s([^a-z0-9.-]|$)\" "
+				"${MESSAGE(to)})}?MessageSend(pjsip:xfed/sip:${EXTEN}@%s,${MESSAGE(from)}))",
+				f->partners[i], f->partners[i]);
+		}
+	}
+	line(l, " same => n,Hangup()");
+}
+
 json_t *product_sections(enum product p, const struct product_facts *f)
 {
 	json_t *sections = json_array();
 	switch (p) {
 	case PRODUCT_LYNC:
 	case PRODUCT_SKYPE:
-		lync_inside(sections, f);
-		lync_outside(sections, f);
+		lync_sections(sections, f);
 		break;
 	case PRODUCT_KAMAILIO:
 		proxy_sections(sections, f, "kamailio.cfg, with the modules tm, sl and tls", "t_relay();");
 		break;
 	case PRODUCT_OPENSIPS:
 		proxy_sections(sections, f, "opensips.cfg, with the modules tm, proto_tls and tls_mgm", "t_relay();");
+		break;
+	case PRODUCT_ASTERISK:
+		asterisk_sections(sections, f);
 		break;
 	case PRODUCT_COUNT:
 		break;

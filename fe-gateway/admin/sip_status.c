@@ -109,8 +109,9 @@ void sip_status_problems(const struct admin *ad, json_t *list)
 static json_t *refusals(const struct hop_state *s)
 {
 	return s->refusals.status == 0 ? NULL
-				       : json_pack("{s:i, s:I, s:I, s:I}", "status", s->refusals.status, "count", (json_int_t)s->refusals.count,
-						 "first", (json_int_t)s->refusals.first_s, "last", (json_int_t)s->refusals.last_s);
+				       : json_pack("{s:i, s:I, s:I, s:I, s:s*}", "status", s->refusals.status, "count", (json_int_t)s->refusals.count,
+						 "first", (json_int_t)s->refusals.first_s, "last", (json_int_t)s->refusals.last_s, "text",
+						 s->refusals.text[0] ? s->refusals.text : NULL);
 }
 
 static json_t *hop(const struct trunk_hop_facts *f)

@@ -77,21 +77,23 @@ static const struct rt_conf_row domains_rows[] = {
 		.help = "The oldest TLS that is spoken with the next hop, and with peers that we connect to. Below 1.2 only for a server that knows nothing "
 			"newer, such as Lync 2013 before its late updates: it can be attacked. The same for all domains that share the server." },
 	{ .name = "peers", .type = RT_CONF_STRINGS, DOMAIN(peers), .flags = RELOADABLE, .max = 256, .convert = rt_conf_convert_host,
-		.help = "Who may send us SIP as this domain: names of certificates, for tls." },
+		.help = "Which SIP servers may send us requests of this domain's users, over tls: each has to show a certificate with one of these names." },
 	{ .name = "peer_addresses", .type = RT_CONF_STRINGS, DOMAIN(peer_addresses), .flags = RELOADABLE, .max = 256,
-		.convert = rt_conf_convert_network, .help = "Who may send us SIP as this domain: addresses or networks, for tcp." },
+		.convert = rt_conf_convert_network, .help = "The same over tcp, and over udp if udp_trusted is set: the addresses or networks of these servers. Over tls they count where the domain "
+			"is federated alone." },
 	{ .name = "udp_trusted", .type = RT_CONF_BOOL, DOMAIN(udp_trusted), .flags = RELOADABLE, .fallback = "false",
 		.help = "Let peer_addresses count for udp too, where a sender's address can be forged." },
 	{ .name = "federated", .type = RT_CONF_BOOL, DOMAIN(federated), .flags = RELOADABLE, .fallback = "false",
-		.help = "We stand beside that domain's SIP servers as a federated neighbour does: its Edge is both next_hop (found by the SRV record "
-			"_sipfederationtls._tcp unless set) and peer. It sends and is sent to by sip.federation alone, over tls, has to have a name of peers and "
-			"an address of peer_addresses, both, and our Contact there is the XMPP user at its own domain." },
+		.help = "The domain's own SIP servers are reached through their Edge, which treats us like another company (SIP federation), not like a "
+			"server inside. next_hop is the Edge; without it the SRV record _sipfederationtls._tcp of the domain names it. Everything goes over tls by the "
+			"listener, name and certificate of sip.federation. The Edge has to show a certificate with a name of peers and to come from an address "
+			"of peer_addresses, both. The Contact in our requests is the XMPP user's own address, by which the Edge finds its way back to us." },
 	{ .name = "dialect", .type = RT_CONF_ENUM, DOMAIN(dialect), .flags = RELOADABLE, .fallback = "standard", .words = dialect_words,
 		.help = "What the SIP side speaks: lync is for Lync and Skype for Business servers, and clients of that family. Where a domain has it, SIP over "
 			"TLS 1.2 takes AES in CBC mode too, as the last choice: Windows Server 2012 R2 has nothing better." },
 	{ .name = "im", .type = RT_CONF_ENUM, DOMAIN(im), .flags = RELOADABLE, .fallback = "page", .words = im_words,
-		.help = "How messages go: as single MESSAGE requests, or in sessions (INVITE, then MESSAGE inside the dialog). In dialect lync always "
-			"in sessions, and there alone." },
+		.help = "How messages to and from users go: page, each as a MESSAGE request of its own; session, an INVITE opens a session of the two users, "
+			"and each message is a MESSAGE in its dialog. With dialect lync it is always session, with dialect standard always page." },
 	{ .name = "max_request", .type = RT_CONF_SIZE, DOMAIN(max_request_bytes), .flags = RELOADABLE, .min = 1300, .max = 65536,
 		.standard = XFED_SIP_MAX_REQUEST, .help = "Largest whole request over tcp and tls; over udp it is never more than 1300 bytes." },
 	{ .name = "pipeline", .type = RT_CONF_BOOL, DOMAIN(pipeline), .flags = RELOADABLE, .fallback = "false",
@@ -157,7 +159,8 @@ static const struct rt_conf_row dialback_rows[] = {
 TABLE(dialback, "dialback", OBJECT_OF(dialback), "Server dialback.");
 
 static const struct rt_conf_row store_rows[] = {
-	{ .name = "sqlite", .type = RT_CONF_PATH, IN(store, sqlite), .flags = KEPT, .fallback = "/var/lib/xfed/gateway.db", .help = "The database file." },
+	{ .name = "sqlite", .type = RT_CONF_PATH, IN(store, sqlite), .flags = KEPT | RT_CONF_WRITTEN, .fallback = "/var/lib/xfed/gateway.db", .help = "The database file. Of an instance "
+			"(/etc/xfed/gateway/NAME.yaml) it is /var/lib/xfed/NAME.db unless set." },
 	{ .name = "postgresql", .type = RT_CONF_STRING, IN(store, postgresql), .flags = RT_CONF_SECRET,
 		.help = "A connection string of libpq, needed for several gateways.", .not_built = "PostgreSQL is not built in this version" },
 };

@@ -95,7 +95,7 @@ struct config {
 	} dialback;
 	const char *partners_dir, *access_dir;
 	struct {
-		const char *sqlite;	/* default /var/lib/xfed/gateway.db */
+		const char *sqlite;	/* default /var/lib/xfed/gateway.db, of an instance /var/lib/xfed/NAME.db */
 		const char *postgresql; /* NULL: not used */
 	} store;
 	struct {
@@ -144,6 +144,11 @@ const struct config_domain *config_inside(const struct config *c, struct xfed_sp
 static inline struct xfed_span config_domain_inside(const struct config_domain *d)
 {
 	return xfed_span_str(d->sip_domain ? d->sip_domain : d->domain);
+}
+/* Our name in what SIP reads: inside, or at federated neighbours, who are told nothing of the inside. */
+static inline struct xfed_span config_our_name(const struct config *c, bool is_outside)
+{
+	return xfed_span_str(is_outside && c->sip.federation.advertise ? c->sip.federation.advertise : c->sip.advertise);
 }
 /* The oldest TLS for connecting to a server whose certificate has to carry that name. */
 enum xfed_tls_version config_tls_min(const struct config *c, struct xfed_span tls_name);

@@ -296,10 +296,21 @@ static void check_versions(struct rt_conf_doc *doc, const struct config *c)
 	check_servers(doc, c);
 }
 
+/* Instances of one host do not share a store. */
+static int place_store(struct rt_conf_doc *doc, struct config *c)
+{
+	char name[RT_CONF_INSTANCE];
+	if (!rt_conf_is_set(doc, c, "store.sqlite") && rt_conf_instance(doc->file, "gateway", name)) {
+		c->store.sqlite = xfed_arena_printf(&doc->arena, "/var/lib/xfed/%s.db", name).data;
+	}
+	return c->store.sqlite ? XFED_OK : XFED_ERR_NOMEM;
+}
+
 static int check(struct rt_conf_doc *doc)
 {
 	struct config *c = doc->object;
 	int rc = check_edges(doc, c);
+	rc = rc == XFED_OK ? place_store(doc, c) : rc;
 	rc = rc == XFED_OK ? check_domains(doc, c) : rc;
 	if (rc == XFED_OK) {
 		check_sip_tls(doc, c);
@@ -361,7 +372,7 @@ int config_read_secrets(struct config *c)
 			xfed_buf_wipe(&text);
 		}
 		if (rc != XFED_OK) {
-			rt_conf_fail(&c->base.doc, d, "auth.password_file", VALUE, "%s", error);
+			rt_conf_fail(&c->base.doc, d, "auth.password_file", rt_file_reason(d->auth.password_file, VALUE), "%s", error);
 			worst = worst == XFED_OK ? rc : worst;
 		}
 	}

@@ -83,6 +83,7 @@ struct deliver_end {
 	const char *rule;	    /* for DROPPED */
 	int sip_status;		    /* 0: there was no response */
 	struct xfed_span text;	    /* text of the other side; data NULL: none */
+	struct xfed_span said;	    /* what it says to administrators alone: for the log and the failures; data NULL: none */
 	struct xfed_span pointed;   /* REFUSED by a 3xx: its Contact, only for the log; data NULL: none */
 	struct xfed_span address;   /* REFUSED with gone or redirect: an xmpp: URI for the error; data NULL: none */
 };
@@ -90,6 +91,9 @@ void deliver_end(const struct deliver *d, const struct deliver_origin *o, const 
 void deliver_refuse(const struct deliver *d, const struct deliver_origin *o, enum xfed_reason reason, const char *text); /* words NULL: none */
 void deliver_drop(const struct deliver *d, const struct deliver_origin *o, const char *rule);
 void deliver_done(const struct deliver *d, const struct deliver_origin *o); /* delivered, without a SIP response */
+
+/* REFUSED, which has turned out after its outcome (DELIVERED): its sender is told by an error stanza, where one is due. */
+void deliver_late(const struct deliver *d, const struct deliver_origin *o, const struct deliver_end *e);
 
 /* Key of the pair whose stanzas towards XMPP keep their order. Never 0. */
 uint64_t deliver_pair_key(struct xfed_span local, struct xfed_span remote);

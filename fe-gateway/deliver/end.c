@@ -44,7 +44,7 @@ static void count(const struct deliver *d, const struct deliver_origin *origin, 
 	}
 }
 
-static void log_end(const struct deliver_origin *origin, const struct deliver_end *e)
+static void log_end(const char *word, const struct deliver_origin *origin, const struct deliver_end *e)
 {
 	/* logging every delivered message would cost more than delivering it */
 	bool is_quiet = e->fate == XFED__FATE__FATE_DELIVERED || e->fate == XFED__FATE__FATE_DROPPED;
@@ -52,7 +52,7 @@ static void log_end(const struct deliver_origin *origin, const struct deliver_en
 		return;
 	}
 	char event[32];
-	snprintf(event, sizeof(event), "delivery.%s", fate_word(e->fate));
+	snprintf(event, sizeof(event), "delivery.%s", word);
 	enum proto_whose whose = proto_whose_of(reason_of(e), PROTO_WHOSE_SIP);
 	char status[12] = "";
 	if (e->sip_status > 0) {
@@ -62,7 +62,7 @@ static void log_end(const struct deliver_origin *origin, const struct deliver_en
 		RT_KV_REASON(reason_of(e)), RT_KV_STR("whose", whose == PROTO_WHOSE_NONE ? NULL : proto_whose_word(whose)),
 		RT_KV_U64("delivery", origin->from.seq), RT_KV("id", origin->words.id), RT_KV("correlation", origin->correlation),
 		RT_KV_STR("rule", e->fate == XFED__FATE__FATE_DROPPED ? e->rule : NULL), RT_KV_STR("sip_status", status[0] ? status : NULL),
-		RT_KV("text", e->text), RT_KV_ADDRESS("contact", e->pointed), RT_END);
+		RT_KV("text", e->text), RT_KV("diagnostics", e->said), RT_KV_ADDRESS("contact", e->pointed), RT_END);
 }
 
 static void keep(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
@@ -77,7 +77,8 @@ static void keep(const struct deliver *d, const struct deliver_origin *origin, c
 							      .reason = e->error.reason,
 							      .side = xfed_reason_info(e->error.reason)->side,
 							      .sip_status = e->sip_status,
-							      .said = e->text });
+							      .said = e->text,
+							      .diagnostics = e->said });
 	}
 }
 
@@ -97,7 +98,7 @@ void deliver_end(const struct deliver *d, const struct deliver_origin *origin, c
 	XFED_UNSET char raw[512], text[512], address[PROTO_URI_BYTES + 1];
 	Xfed__Outcome oc = XFED__OUTCOME__INIT;
 	count(d, origin, e);
-	log_end(origin, e);
+	log_end(fate_word(e->fate), origin, e);
 	keep(d, origin, e);
 	if (!origin->from.run) {
 		return;
@@ -141,4 +142,22 @@ void deliver_drop(const struct deliver *d, const struct deliver_origin *origin, 
 void deliver_done(const struct deliver *d, const struct deliver_origin *origin)
 {
 	deliver_end(d, origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED });
+}
+
+void deliver_late(const struct deliver *d, const struct deliver_origin *origin, const struct deliver_end *e)
+{
+	XFED_UNSET char raw[512], text[512];
+	struct xfed_stanza_error err = { .condition = e->error.condition, .type = e->error.type };
+	core_count_refusal(d->below.core, e->error.reason, xfed_reason_info(e->error.reason)->side);
+	log_end("error-late", origin, e);
+	keep(d, origin, e);
+	if (!origin->from.run) {
+		return; /* made here */
+	}
+	write_text(origin, e, raw, sizeof(raw));
+	err.text = xfed_span_str(proto_text_clean(text, sizeof(text), raw));
+	int rc = proto_exchange_error(channel_exchange(d->below.channel), &origin->words, &err, core_now(d->below.core));
+	if (rc != XFED_OK) {
+		core_count_dropped(d->below.core, rc == XFED_ERR_INVALID ? "no-error-due" : "error-unsendable");
+	}
 }

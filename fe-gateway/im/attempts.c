@@ -298,23 +298,22 @@ void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *plac
 	}
 }
 
-void attempts_not_opened(struct attempts *a, uint64_t id, enum xfed_reason reason, int status)
+void attempts_not_opened(struct attempts *a, uint64_t id, const struct attempt_end *how)
 {
 	struct attempt *t = attempts_find(a, id);
 	if (t && (t->state == ATTEMPT_OPENING || t->state == ATTEMPT_LOCATING)) {
-		struct attempt_end how = { .fate = ATTEMPT_REFUSED, .reason = reason, .status = status };
 		for (struct recipient_item *it = &t->item, *next; it; it = next) {
 			next = recipients_behind(it);
-			end(a, (struct attempt *)it, how);
+			end(a, (struct attempt *)it, *how);
 		}
 	}
 }
 
-void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason)
+void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text)
 {
 	struct attempt *t = find_in(a, id, ATTEMPT_LOCATING);
 	if (t) {
-		refuse(a, t, XFED_REASON_SIP_SERVER_UNREACHABLE, xfed_reason_code(reason));
+		refuse(a, t, reason, text);
 	}
 }
 

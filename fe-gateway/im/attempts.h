@@ -4,7 +4,7 @@
  * calls, actions come out of attempts_next(), and messages to be sent out of attempts_next_send().
  *
  *   QUEUED    behind others for its recipient, or its turn has just come
- *   OPENING   in a session, which is to be opened first (sip/session.h): an INVITE carries no message, so it is not attempted by that
+ *   OPENING   it goes in a session, which is being opened by an INVITE (sip/session.h). The INVITE carries no message, so this is no attempt
  *   ASKED its edge has been told that it is about to be attempted; nothing is sent before the edge answers. Messages of other runs for the
  *             same recipient may overtake it
  *   ALLOWED   the edge has answered, while a message that overtook it is in flight to the recipient
@@ -64,7 +64,7 @@ struct attempt {
 		item;
 	uint64_t id;	    /* never 0, never used twice */
 	bool is_repeat;	    /* the edge has sent it before, so a SIP server may have seen it */
-	bool is_in_session; /* it goes in a dialog (proto/delivery.md, Sessions), which is all the queue is for */
+	bool is_in_session; /* it is sent in the dialog of a session (proto/delivery.md, Sessions), whose messages alone are in its queue */
 
 	/*
 	 * A repetition that is sent without the credentials its next hop asks for. The first copy may have been refused for that, so 482 does not
@@ -108,9 +108,9 @@ void attempts_not_ours(struct attempts *a, uint64_t id); /* the edge has answere
 void attempts_run_ended(struct attempts *a, uint64_t run, bool may_take_over);
 /* `places` is borrowed until the attempt has ended; NULL: its session is open. */
 void attempts_located(struct attempts *a, uint64_t id, struct sip_failover *places, uint64_t now_ms);
-/* Its session cannot be opened: it is refused with the reason, or where that is NONE the status, and so is all that waits behind it. */
-void attempts_not_opened(struct attempts *a, uint64_t id, enum xfed_reason reason, int status);
-void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason);
+/* Its session cannot be opened: it is REFUSED so, and all that waits behind it. */
+void attempts_not_opened(struct attempts *a, uint64_t id, const struct attempt_end *how);
+void attempts_not_located(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text);
 void attempts_unsent(struct attempts *a, uint64_t id, enum xfed_reason reason, const char *text); /* no transaction could be started */
 /* no transaction was started, because the request is too large for its place; other places are looked up */
 void attempts_too_large(struct attempts *a, uint64_t id);

@@ -19,7 +19,7 @@ static struct trunk_user trunk_user_of(struct im *im)
 		.sip = {
 			.data = im,
 			.methods = SIP_METHOD_BIT(MESSAGE),
-			.accept = "text/plain",
+			.accept = IW_IM_ACCEPT,
 			.request = im_in_request,
 			.response = im_out_response,
 			.timeout = im_out_timeout,
@@ -48,9 +48,10 @@ int im_new(const struct im_rooms *below, struct im **out)
 	struct recipients_limits limits = limits_of(im);
 	int rc = attempts_new(&limits, im_out_origin, im, &im->attempts);
 	rc = rc == XFED_OK ? holds_new(0, &im->holds) : rc;
+	rc = rc == XFED_OK ? accepted_new(0, &im->accepted) : rc;
 	rc = rc == XFED_OK ? rt_timer_init(&im->hold, im->core->d.loop, on_hold, im) : rc;
 	im->trunk_user = trunk_user_of(im);
-	im->sessions_user = (struct sessions_user){ im, im_out_opened, im_out_not_opened, im_in_session, im_in_untold, im_tell_typing };
+	im->sessions_user = (struct sessions_user){ im, im_out_opened, im_out_not_opened, im_in_session, im_out_told, im_in_untold, im_tell_typing };
 	sessions_use(im->sessions, &im->sessions_user);
 	deliver_use(im->deliver, DELIVER_MESSAGE, im_take_message, im);
 	deliver_use(im->deliver, DELIVER_ERROR, im_in_error, im);
@@ -64,6 +65,7 @@ void im_free(struct im *im)
 		im_in_free_all(im);
 		attempts_free(im->attempts);
 		holds_free(im->holds);
+		accepted_free(im->accepted);
 		xfed_buf_deinit(&im->scratch);
 		xfed_free(im);
 	}
@@ -83,6 +85,7 @@ void im_tick(struct im *im, uint64_t now_ms)
 		im_out_tick(im);
 	}
 	holds_tick(im->holds, now_ms);
+	accepted_tick(im->accepted, now_ms);
 }
 
 void im_reloaded(struct im *im)

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_IM_IM_IMPL_H
 #define GATEWAY_IM_IM_IMPL_H
 
+#include "im/accepted.h"
 #include "im/attempts.h"
 #include "im/hold.h"
 #include "im/im.h"
@@ -28,6 +29,7 @@ struct outgoing {
 	struct xfed_span local, remote; /* in a session: bare JIDs */
 	uint64_t call;			/* in which it is to be sent; 0: none yet, or not in a session */
 	bool is_in_call;		/* it is under way there */
+	bool is_outside;		/* it goes to a federated neighbour */
 	bool says_typing;
 };
 
@@ -59,6 +61,7 @@ struct incoming {
 	struct im_trial *trial;		/* told the outcome instead of a SIP client; NULL: nobody is (any more) */
 	bool is_trial;			/* no transaction waits for the answer */
 	bool is_lync;			/* its client wants to be told of a failure after the answer by the Message-Id in it */
+	bool is_outside;		/* it came from a federated neighbour */
 	uint64_t call;			/* of its session; 0: it came outside of one */
 	struct incoming *prev, *next;	/* links of im.incoming */
 	struct xfed_span local, remote; /* bare JIDs */
@@ -81,6 +84,7 @@ struct im {
 	struct journal *journal;
 	struct attempts *attempts;
 	struct holds *holds;
+	struct accepted *accepted;
 	struct rt_timer hold;			    /* timer of the next held response */
 	struct incoming *incoming, *incoming_by_id; /* all of them; by stanza id */
 	struct answer *answers;			    /* sent at the end of the turn */
@@ -128,6 +132,7 @@ void im_out_broken(void *data, uint64_t id, bool was_written);
 /* As in struct sessions_user; `data` is the room. */
 void im_out_opened(void *data, uint64_t id, uint64_t call);
 void im_out_not_opened(void *data, uint64_t id, const struct session_failure *why);
+void im_out_told(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what);
 
 /* to_xmpp.c */
 void im_in_request(void *data, const struct sip_incoming *rq);					/* as in struct trunk_user */

@@ -64,8 +64,8 @@ static struct outgoing *outgoing_new(struct im *im, const struct deliver_origin 
 static size_t size_bound(const struct outgoing *o)
 {
 	const size_t template_bytes = 560;
-	return template_bytes + 2 * strlen(im_config(o->im)->sip.advertise) + 2 * o->uri.len + o->from_uri.len + o->subject.len + o->language.len +
-	       o->body.len;
+	return template_bytes + 2 * config_our_name(im_config(o->im), o->is_outside).len + 2 * o->uri.len + o->from_uri.len + o->subject.len +
+	       o->language.len + o->body.len;
 }
 
 /* Checked before the message is queued, so that it does not wait only to be refused ([B4-04]). Measured exactly only where it may be too large. */
@@ -104,6 +104,7 @@ static enum xfed_reason queue(struct outgoing *o, const struct config_domain *d,
 	o->send.hop = trunk_hop_of(o->im->trunk, d);
 	o->send.recipient = xfed_hash_bytes(o->uri.data, o->uri.len);
 	o->max_request = d->max_request_bytes;
+	o->is_outside = d->federated;
 	o->attempt.is_in_session = d->im == CONFIG_IM_SESSION;
 	o->attempt.item.deadline_ms = deadline_ms;
 	if (!o->send.hop) {
@@ -180,11 +181,7 @@ static enum xfed_reason translate_on(struct im *im, const struct delivery *d, st
 static bool take_typing(struct im *im, const struct delivery *d)
 {
 	enum iw_chat_state state;
-	bool is_typing = d->domain->im == CONFIG_IM_SESSION && iw_chat_state_of(d->stanza, &state);
-	if (is_typing) {
-		sessions_typing(im->sessions, d->local, d->remote, state);
-	}
-	return is_typing;
+	return d->domain->im == CONFIG_IM_SESSION && iw_chat_state_of(d->stanza, &state) && sessions_typing(im->sessions, d->local, d->remote, state);
 }
 
 void im_take_message(void *user, const struct delivery *d)

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "interwork/address.h"
+#include "interwork/diagnostics.h"
 #include "interwork/im.h"
 #include "proto/check.h"
 #include "xfed/text.h"
@@ -92,7 +93,7 @@ static uint32_t make_ids(const struct outgoing *o, struct request_ids *ids)
 	struct core_id id;
 	proto_exchange_run(channel_exchange(im->channel), o->origin.from.run, im_now(im), &run); /* not for a message made here, which has no run */
 	core_id(im->core, CORE_ID_REQUEST, xfed_span_str(run.name), run.nonce, o->origin.from.seq, &id);
-	struct xfed_span host = xfed_span_str(im_config(im)->sip.advertise);
+	struct xfed_span host = config_our_name(im_config(im), o->is_outside);
 	host.len = host.len < SIP_NAME_SIZE ? host.len : SIP_NAME_SIZE - 1;
 	memcpy(ids->call_id, id.text, CORE_ID_LEN);
 	ids->call_id[CORE_ID_LEN] = '@';
@@ -167,7 +168,8 @@ void im_out_hop_ready(void *data, struct trunk_send *s)
 void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
 {
 	struct im *im = data;
-	attempts_not_located(im->attempts, id_of(s), reason);
+	struct trunk_unsent why = trunk_unlocated(reason);
+	attempts_not_located(im->attempts, id_of(s), why.reason, why.text);
 	perform(im, NULL);
 }
 
@@ -175,24 +177,11 @@ void im_out_hop_failed(void *data, struct trunk_send *s, enum xfed_reason reason
 static void unsent(struct outgoing *o, int rc)
 {
 	struct im *im = o->im;
-	uint64_t id = o->attempt.id;
-	switch (rc) {
-	case XFED_ERR_LIMIT:
-		if (!o->attempt.is_in_session && trunk_send_enlarge(&o->send)) {
-			attempts_too_large(im->attempts, id);
-		} else {
-			attempts_unsent(im->attempts, id, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
-		}
-		break;
-	case XFED_ERR_AGAIN:
-		attempts_unsent(im->attempts, id, XFED_REASON_DELIVERY_QUEUE_FULL, "too many transactions");
-		break;
-	case XFED_ERR_INVALID:
-		attempts_unsent(im->attempts, id, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, NULL);
-		break;
-	default:
-		attempts_unsent(im->attempts, id, XFED_REASON_STREAM_INTERNAL, NULL);
-		break;
+	struct trunk_unsent why = trunk_unsent(rc);
+	if (rc == XFED_ERR_LIMIT && !o->attempt.is_in_session && trunk_send_enlarge(&o->send)) {
+		attempts_too_large(im->attempts, o->attempt.id);
+	} else {
+		attempts_unsent(im->attempts, o->attempt.id, why.reason, why.text);
 	}
 	perform(im, NULL);
 }
@@ -301,6 +290,9 @@ static void refused_by_sip(struct outgoing *o, int status, const struct sip_mess
 	if (m && iw_text_from_phrase(&a, m->reason, &e.text) != XFED_OK) {
 		e.text = xfed_span_make(NULL, 0); /* no memory for the text: the code remains */
 	}
+	if (m && iw_diagnostics_words(&a, m, &e.said) != XFED_OK) {
+		e.said = xfed_span_make(NULL, 0); /* likewise */
+	}
 	deliver_end(o->im->deliver, &o->origin, &e);
 	xfed_arena_deinit(&a);
 }
@@ -312,15 +304,40 @@ static void let_go(struct outgoing *o)
 	proto_exchange_forget(channel_exchange(o->im->channel), o->origin.from);
 }
 
+/* The client may say later that it was lost after all. Without memory its sender will not hear of that. */
+static void remember_accepted(const struct outgoing *o, const struct sip_message *m)
+{
+	const struct sip_header *id = o->attempt.is_in_session && m ? sip_message_header_named(m, "Message-Id", NULL) : NULL;
+	if (id && id->value.len > 0 && id->value.len <= IW_IMDN_ID_BYTES) {
+		struct accepted_name name = { o->local, o->remote, id->value };
+		accepted_add(o->im->accepted, &name, &o->origin, im_now(o->im));
+	}
+}
+
+void im_out_told(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what)
+{
+	struct im *im = data;
+	struct accepted_name name = { local, remote, what->id };
+	struct deliver_end e = { .fate = XFED__FATE__FATE_REFUSED, .sip_status = what->status, .said = what->diagnostics };
+	const struct deliver_origin *origin = accepted_take(im->accepted, &name);
+	if (!origin) {
+		core_count_dropped(im->core, "imdn-unknown");
+	} else if (iw_sip_status_to_error(what->status, origin->is_public, &e.error) == XFED_OK) { /* else it has been delivered */
+		iw_error_without_address(&e.error);
+		deliver_late(im->deliver, origin, &e);
+	}
+}
+
 static void tell_end(struct outgoing *o, const struct attempt_end *e, const struct sip_message *m)
 {
 	char words[IM_SIZE_WORDS];
 	switch (e->fate) {
 	case ATTEMPT_DELIVERED:
+		remember_accepted(o, m);
 		deliver_end(o->im->deliver, &o->origin, &(struct deliver_end){ .fate = XFED__FATE__FATE_DELIVERED, .sip_status = e->status });
 		break;
 	case ATTEMPT_REFUSED:
-		if (e->reason == XFED_REASON_SIP_REQUEST_TOO_LARGE) {
+		if (e->reason == XFED_REASON_SIP_REQUEST_TOO_LARGE && !e->text) {
 			im_out_size_words(o, words);
 			deliver_refuse(o->im->deliver, &o->origin, e->reason, words);
 		} else if (e->reason != XFED_REASON_NONE) {
@@ -400,7 +417,7 @@ void im_out_opened(void *data, uint64_t id, uint64_t call)
 void im_out_not_opened(void *data, uint64_t id, const struct session_failure *why)
 {
 	struct im *im = data;
-	attempts_not_opened(im->attempts, id, why->reason, why->status);
+	attempts_not_opened(im->attempts, id, &(struct attempt_end){ ATTEMPT_REFUSED, why->reason, why->text, why->status });
 	perform(im, why->response);
 }
 
@@ -435,7 +452,7 @@ void im_out_response(void *data, uint64_t id, const struct sip_message *m, uint6
 	if (!o || o->attempt.state != ATTEMPT_SENT || m->status < 200) {
 		return;
 	}
-	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m->status);
+	trunk_send_answered(&o->send, XFED_SPAN("MESSAGE"), m);
 	o->attempt.is_without_proof = !trunk_send_may_have_been_taken(&o->send);
 	if (trunk_send_challenged(&o->send, m) && attempts_challenged(im->attempts, id, im_now(im))) {
 		core_flush_soon(im->core);

@@ -243,6 +243,7 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow, enum
 	t->in = incoming_new(t);
 	if (t->in) { /* else it is like a lost packet: the sender repeats the request, or times out */
 		t->in->answer.is_for_stranger = !flow->is_known;
+		t->in->is_outside = flow->is_outside;
 		pass_on(t, flow, reason);
 	}
 }

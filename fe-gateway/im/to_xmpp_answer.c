@@ -40,7 +40,9 @@ static void fill_extra(struct answer *a, const struct iw_sip_error *e)
 	if (e->needs_allow) {
 		snprintf(a->extra, sizeof(a->extra), "%s", trunk_allow(a->owner->im->trunk));
 	} else if (e->needs_accept) {
-		snprintf(a->extra, sizeof(a->extra), "Accept: text/plain\r\nAccept-Encoding: identity\r\n");
+		const struct incoming *in = a->owner;
+		snprintf(a->extra, sizeof(a->extra), "Accept: %s%s\r\nAccept-Encoding: identity\r\n", in->is_lync ? IW_IM_ACCEPT_RICH : IW_IM_ACCEPT,
+			in->call != 0 ? ", " IW_TYPING_ACCEPT ", " IW_IMDN_TYPE : "");
 	} else if (e->retry_after_s > 0) {
 		snprintf(a->extra, sizeof(a->extra), "Retry-After: %u\r\n", e->retry_after_s);
 	}
@@ -53,7 +55,7 @@ static int respond(struct im *im, const struct answer *a)
 	memcpy(lines, a->extra, len + 1);
 	if (iw_warning_is_told(a->reason, a->is_for_stranger)) {
 		iw_warning_as(lines + len, sizeof(lines) - len, a->warning != 0 ? a->warning : IW_WARNING_CODE,
-			xfed_span_str(im_config(im)->sip.advertise), a->reason, xfed_span_str(a->detail));
+			config_our_name(im_config(im), a->owner && a->owner->is_outside), a->reason, xfed_span_str(a->detail));
 	}
 	return trunk_respond(im->trunk, a->txn, a->status, a->phrase[0] ? a->phrase : NULL, xfed_span_str(lines));
 }
@@ -132,7 +134,9 @@ static void be_delivered(struct incoming *in)
 {
 	in->answer.status = in->is_unacked || in->is_lync ? 202 : 200;
 	if (in->is_lync) {
-		snprintf(in->answer.extra, sizeof(in->answer.extra), "Message-Id: %.*s\r\n", (int)in->stanza_id.len, in->stanza_id.data);
+		char *at = mempcpy(in->answer.extra, "Message-Id: ", 12); /* the id is one of ours, and has CORE_ID_LEN digits */
+		at = mempcpy(at, in->stanza_id.data, in->stanza_id.len);
+		memcpy(at, "\r\n", 3);
 	}
 	count(in, "delivered");
 	log_end(in, "delivery.delivered", &(struct proto_result){ .fate = XFED__FATE__FATE_DELIVERED }, in->answer.status, xfed_span_make(NULL, 0));
@@ -144,7 +148,8 @@ static void choose_status(struct incoming *in, struct iw_sip_error *e)
 {
 	struct xfed_span detail = e->detail;
 	if (in->is_lync && e->status != 503) {
-		enum iw_lync_text text = iw_lync_status(e->reason, detail, in->call != 0, e);
+		unsigned where = (in->call != 0 ? IW_LYNC_IN_SESSION : 0) | (in->is_outside ? IW_LYNC_OF_NEIGHBOUR : 0);
+		enum iw_lync_text text = iw_lync_status(e->reason, detail, where, e);
 		in->answer.warning = text == IW_LYNC_BLOCKED ? IW_LYNC_WARNING_BLOCKED : 0;
 		e->detail = detail;
 	}
@@ -374,7 +379,7 @@ static void error_in_time(struct incoming *in, struct xfed_arena *a, const struc
 static bool tell_by_imdn(struct im *im, const struct hold *h, enum xfed_reason reason, struct xfed_span condition, struct xfed_span words)
 {
 	struct iw_sip_error e;
-	iw_lync_status(reason, condition, true, &e);
+	iw_lync_status(reason, condition, IW_LYNC_IN_SESSION, &e);
 	return sessions_tell_lost(im->sessions,
 		&(struct session_lost){ .local = h->local, .remote = h->remote, .message_id = h->id, .words = words, .status = e.status });
 }

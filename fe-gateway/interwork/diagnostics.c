@@ -60,23 +60,28 @@ int iw_diagnostics_read(struct xfed_arena *a, struct xfed_span value, struct iw_
 	return rc == XFED_OK && is_bad ? XFED_ERR_INVALID : rc;
 }
 
+int iw_diagnostics_text(struct xfed_arena *a, const char *name, struct xfed_span value, struct xfed_span *out)
+{
+	struct iw_diagnostics d;
+	*out = xfed_span_make(NULL, 0);
+	int rc = iw_diagnostics_read(a, value, &d);
+	if (rc == XFED_OK) {
+		*out = xfed_arena_printf(a, "%s %u%s%.*s%s%.*s%s%.*s", name, d.id, d.sub.data ? "." : "", (int)d.sub.len,
+			d.sub.data ? d.sub.data : "", d.source.data ? " of " : "", (int)d.source.len, d.source.data ? d.source.data : "",
+			d.reason.data ? ": " : "", (int)d.reason.len, d.reason.data ? d.reason.data : "");
+		rc = out->data ? XFED_OK : XFED_ERR_NOMEM;
+	}
+	return rc;
+}
+
 int iw_diagnostics_words(struct xfed_arena *a, const struct sip_message *m, struct xfed_span *out)
 {
 	static const char *const names[] = { "ms-diagnostics", "ms-diagnostics-public", "ms-client-diagnostics" };
-	struct iw_diagnostics d;
+	int rc = XFED_ERR_INVALID;
 	*out = xfed_span_make(NULL, 0);
-	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
+	for (size_t i = 0; i < XFED_ARRAY_LEN(names) && rc == XFED_ERR_INVALID; i++) {
 		const struct sip_header *h = sip_message_header_named(m, names[i], NULL);
-		int rc = h ? iw_diagnostics_read(a, h->value, &d) : XFED_ERR_INVALID;
-		if (rc == XFED_ERR_INVALID) {
-			continue;
-		}
-		if (rc == XFED_OK) {
-			*out = xfed_arena_printf(a, "%s %u%s%.*s%s%.*s%s%.*s", names[i], d.id, d.sub.data ? "." : "", (int)d.sub.len,
-				d.sub.data ? d.sub.data : "", d.source.data ? " of " : "", (int)d.source.len, d.source.data ? d.source.data : "",
-				d.reason.data ? ": " : "", (int)d.reason.len, d.reason.data ? d.reason.data : "");
-		}
-		return out->data ? XFED_OK : XFED_ERR_NOMEM;
+		rc = h ? iw_diagnostics_text(a, names[i], h->value, out) : XFED_ERR_INVALID;
 	}
-	return XFED_OK;
+	return rc == XFED_ERR_NOMEM ? rc : XFED_OK;
 }

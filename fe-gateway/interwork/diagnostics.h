@@ -28,4 +28,7 @@ int iw_diagnostics_read(struct xfed_arena *a, struct xfed_span value, struct iw_
  */
 int iw_diagnostics_words(struct xfed_arena *a, const struct sip_message *m, struct xfed_span *out);
 
+/* The same words of one value, under the name it had. XFED_OK, XFED_ERR_INVALID, XFED_ERR_NOMEM. */
+int iw_diagnostics_text(struct xfed_arena *a, const char *name, struct xfed_span value, struct xfed_span *out);
+
 #endif

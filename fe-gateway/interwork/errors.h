@@ -31,7 +31,7 @@ struct iw_sip_error {
 	struct xfed_span detail; /* detail for Warning and log: printable ASCII without quotes; data NULL: none */
 	bool needs_contact;	 /* 301, 302: needs a Contact with the new address */
 	bool needs_allow;	 /* 405: needs Allow */
-	bool needs_accept;	 /* 406, 415: needs Accept: text/plain */
+	bool needs_accept;	 /* 406, 415: needs Accept, with all that is taken there */
 };
 
 /*

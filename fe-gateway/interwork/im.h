@@ -11,6 +11,10 @@
 #define IW_SUBJECT_BYTES 1024 /* limit of a subject, cut between characters; it becomes one of the header fields, which have 16 KiB together */
 #define IW_THREAD_BYTES	 256  /* a longer <thread/> is not remembered: it would be kept for 24 h per pair of addresses ([B4-07]) */
 
+/* What bodies are read, for Accept. */
+#define IW_IM_ACCEPT	  "text/plain"
+#define IW_IM_ACCEPT_RICH "text/plain, multipart/alternative, text/html"
+
 enum iw_fate {
 	IW_DELIVER,
 	IW_DROP,   /* dropped without an answer, by `rule` */
@@ -50,7 +54,7 @@ struct iw_sip_message {
 	struct xfed_span subject;
 	struct xfed_span body;
 	struct xfed_span transfer_encoding; /* Content-Transfer-Encoding */
-	bool is_rich;			    /* text/html and multipart/alternative are read too, as clients of Lync write them */
+	bool is_rich;			    /* IW_IM_ACCEPT_RICH is read, as clients of Lync write it; else IW_IM_ACCEPT */
 };
 
 /* What the caller provides for the stanza. */

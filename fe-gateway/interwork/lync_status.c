@@ -4,7 +4,10 @@
 
 #define R(name) XFED_REASON_##name
 
-/* What is not listed is SERVICE: the two sides, or what is between them, could not do it, and the user did nothing wrong. */
+/*
+ * The text for each reason. A reason that is not listed has SERVICE ("the service is not available"): this gateway, a server or the network has
+ * failed, and there is nothing about the message that its writer could change.
+ */
 static const uint8_t reasons[XFED_REASON_COUNT] = {
 	[R(SIP_USER_OFFLINE)] = IW_LYNC_OFFLINE,
 	[R(SIP_REQUEST_REDIRECTED)] = IW_LYNC_OFFLINE,
@@ -39,7 +42,8 @@ static const uint8_t reasons[XFED_REASON_COUNT] = {
 	[R(SIP_HOPS_EXCEEDED)] = IW_LYNC_PEER,
 	[R(SIP_DIALOG_UNKNOWN)] = IW_LYNC_PEER,
 	[R(SIP_SESSION_DESCRIPTION)] = IW_LYNC_PEER,
-	[R(SIP_SESSION_MEDIA)] = IW_LYNC_PEER, /* a call: its window says so itself */
+	/* Not 488, which the standard has for a call or a file: a message window reads that as offline, and a call window tries once more. */
+	[R(SIP_SESSION_MEDIA)] = IW_LYNC_TYPE,
 	[R(SIP_SESSION_CONTENT)] = IW_LYNC_TYPE,
 	[R(SIP_SESSION_REPLACED)] = IW_LYNC_PEER,
 	[R(SIP_EVENT_UNSUPPORTED)] = IW_LYNC_PEER,
@@ -50,7 +54,7 @@ static const uint8_t reasons[XFED_REASON_COUNT] = {
 	[R(SIP_PRESENCE_TOO_OFTEN)] = IW_LYNC_PEER,
 };
 
-/* Conditions of RFC 6120 section 8.3.3; what is not listed is SERVICE. */
+/* The same for the condition of an error stanza (RFC 6120 section 8.3.3), where that is the reason. */
 static const struct {
 	const char *condition;
 	enum iw_lync_text text;
@@ -82,14 +86,15 @@ enum iw_lync_text iw_lync_text_of(enum xfed_reason reason, struct xfed_span cond
 	return reasons[reason];
 }
 
-enum iw_lync_text iw_lync_status(enum xfed_reason reason, struct xfed_span condition, bool is_in_session, struct iw_sip_error *out)
+enum iw_lync_text iw_lync_status(enum xfed_reason reason, struct xfed_span condition, unsigned where, struct iw_sip_error *out)
 {
-	enum iw_lync_text text = iw_lync_text_of(reason, condition);
+	bool is_misrouted = (where & IW_LYNC_OF_NEIGHBOUR) && reason == R(POLICY_PARTNER_UNLISTED);
+	enum iw_lync_text text = is_misrouted ? IW_LYNC_PEER : iw_lync_text_of(reason, condition);
 	if (text == IW_LYNC_PEER && iw_reason_to_sip(reason, out) == XFED_OK) {
 		return text;
 	}
 	int status = text == IW_LYNC_PEER ? statuses[IW_LYNC_SERVICE] : statuses[text];
-	status = status == 480 && is_in_session ? 404 : status;
+	status = status == 480 && (where & IW_LYNC_IN_SESSION) ? 404 : status;
 	*out = (struct iw_sip_error){
 		.status = status, .phrase = sip_status_phrase(status), .reason = reason, .needs_accept = status == 415 /* [B3-03] */
 	};

@@ -29,10 +29,15 @@ enum iw_lync_text {
 /* `condition`: of the error stanza, for XMPP_ERROR_RECEIVED; data NULL: not known. */
 enum iw_lync_text iw_lync_text_of(enum xfed_reason reason, struct xfed_span condition);
 
+/* Where the response goes; 0: to an INVITE of one of the servers inside. */
+#define IW_LYNC_IN_SESSION   1u /* to a MESSAGE, where 408, 480 and 481 would end the session: who is offline is 404, which reads the same */
+#define IW_LYNC_OF_NEIGHBOUR 2u /* by way of a federated neighbour */
+
 /*
- * The response to INVITE, or in a session to MESSAGE, where 408, 480 and 481 would end the session: there who is offline is 404, which reads
- * the same. `out->needs_contact` is never set; with BLOCKED the code of Warning has to be IW_LYNC_WARNING_BLOCKED (iw_warning_as()).
+ * The response. That a domain is no partner (policy.partner.unlisted) is "the service is not available" to a user inside, whose own
+ * administrator has made the route. A neighbour gets 403 for it: its Edge has sent us what is not ours, which its administrators have to
+ * correct, and it would take 504 for a failure of ours, as of all other domains that it reaches through us. `out->needs_contact` is never set; with BLOCKED the code of Warning has to be IW_LYNC_WARNING_BLOCKED (iw_warning_as()).
  */
-enum iw_lync_text iw_lync_status(enum xfed_reason reason, struct xfed_span condition, bool is_in_session, struct iw_sip_error *out);
+enum iw_lync_text iw_lync_status(enum xfed_reason reason, struct xfed_span condition, unsigned where, struct iw_sip_error *out);
 
 #endif

@@ -38,7 +38,8 @@ struct iw_typing {
 	uint32_t lapse_s;	  /* of COMPOSING: after so many seconds it counts as PAUSED */
 };
 
-/* Whether a body of this Content-Type may be one of ours: application/xml, text/xml, application/im-iscomposing+xml. */
+/* Whether a body of this Content-Type may be one of ours. */
+#define IW_TYPING_ACCEPT "application/im-iscomposing+xml, application/xml, text/xml"
 bool iw_typing_is_type(struct xfed_span content_type);
 
 /*

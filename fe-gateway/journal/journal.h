@@ -50,8 +50,9 @@ struct journal_message {
 	struct xfed_span from, to;	/* full addresses; empty: none */
 	enum xfed_reason reason;
 	enum xfed_side side;
-	int sip_status;	       /* 0: there was no response */
-	struct xfed_span said; /* text of the other side; data NULL: none */
+	int sip_status;		      /* 0: there was no response */
+	struct xfed_span said;	      /* text of the other side; data NULL: none */
+	struct xfed_span diagnostics; /* what it says to administrators, of ms-diagnostics; data NULL: nothing */
 };
 void journal_add_message(struct journal *j, const struct journal_message *message);
 

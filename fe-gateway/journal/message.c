@@ -30,6 +30,11 @@ static void set_address(Xfed__Field *f, const char *name, struct xfed_span addre
 	f->value = (char *)(uintptr_t)proto_text_clean(text, size, rt_log_address(address, raw, sizeof(raw)));
 }
 
+static struct xfed_span most(struct xfed_span s, size_t bytes)
+{
+	return xfed_span_make(s.data ? s.data : "", s.len < bytes ? s.len : bytes);
+}
+
 void journal_add_message(struct journal *j, const struct journal_message *message)
 {
 	char local[256], remote[256], text[PROTO_TEXT_BYTES + 1], from[PROTO_ADDRESS_BYTES + 1], to[PROTO_ADDRESS_BYTES + 1], status[24] = "";
@@ -43,8 +48,9 @@ void journal_add_message(struct journal *j, const struct journal_message *messag
 	if (message->sip_status > 0) {
 		snprintf(status, sizeof(status), ", SIP %d", message->sip_status);
 	}
-	snprintf(text, sizeof(text), "a message was refused%s%s%.*s", status, message->said.len > 0 ? ": " : "",
-		(int)(message->said.len < 200 ? message->said.len : 200), message->said.data ? message->said.data : "");
+	struct xfed_span said = most(message->said, 200), more = most(message->diagnostics, 400);
+	snprintf(text, sizeof(text), "a message was refused%s%s%.*s%s%.*s%s", status, said.len > 0 ? ": " : "", (int)said.len, said.data,
+		more.len > 0 ? " (" : "", (int)more.len, more.data, more.len > 0 ? ")" : "");
 	set_address(&fields[0], "from", message->from, from, sizeof(from));
 	set_address(&fields[1], "to", message->to, to, sizeof(to));
 	m.at_s = core_wall_s(journal_core(j));

@@ -198,7 +198,7 @@ static int add_file(struct adding *d)
 	int rc = rt_file_read(from, ACCESS_GRANTED_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
 		d->is_unread = true;
-		rt_conf_fail(d->doc, d->options, "granted_to_file", VALUE, "%s", error);
+		rt_conf_fail(d->doc, d->options, "granted_to_file", rt_file_reason(from, VALUE), "%s", error);
 		return rc == XFED_ERR_INVALID ? XFED_OK : rc;
 	}
 	struct xfed_span rest = xfed_buf_span(&text);

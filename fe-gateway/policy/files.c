@@ -8,6 +8,7 @@
 #include "xfed/dialback.h"
 #include "xfed/mem.h"
 #include "xfed/rt/process.h"
+#include "xfed/rt/sandbox.h"
 
 static void complain(struct rt_conf_errors *errors, const char *file, const char *key, const char *text)
 {
@@ -180,4 +181,15 @@ void policy_files_free(struct policy_files *f)
 const struct config *policy_files_config(const struct policy_files *f)
 {
 	return f->config;
+}
+
+void policy_files_name(const struct policy_files *f)
+{
+	policy_dir_name_links(f->config->partners_dir);
+	policy_dir_name_links(f->config->access_dir);
+	for (const struct access_rule *r = access_set_rules(f->access); r; r = r->next) {
+		if (r->granted_to_file) {
+			rt_sandbox_name(r->granted_to_file, RT_SANDBOX_READ);
+		}
+	}
 }

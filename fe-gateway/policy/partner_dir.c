@@ -182,8 +182,8 @@ static int add_secret(struct loading *l)
 	}
 	int rc = rt_file_read(file, SECRET_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
-		rt_conf_errors_add(
-			l->errors, false, XFED_REASON_CONFIG_VALUE_INVALID, l->config->base.doc.file, 0, 0, "dialback.secret_file", "%s", error);
+		rt_conf_errors_add(l->errors, false, rt_file_reason(file, XFED_REASON_CONFIG_VALUE_INVALID), l->config->base.doc.file, 0, 0,
+			"dialback.secret_file", "%s", error);
 		return rc;
 	}
 	rc = take_secret(l, file, xfed_buf_span(&text));

@@ -118,7 +118,7 @@ static const struct rt_conf_row partner_rows[] = {
 	{ .name = "connect_to", .type = RT_CONF_ADDRESS, PARTNER(connect_to), .flags = RELOADABLE,
 		.help = "The partner's server, instead of its SRV records. The certificate is still checked for the domain." },
 	{ .name = "keepalive", .type = RT_CONF_BOOL, PARTNER(partner.keepalive), .flags = RELOADABLE, .fallback = "true",
-		.help = "Keep quiet streams open with pings." },
+		.help = "Whether a stream of ours that has been quiet for five minutes carries white space, so that firewalls do not forget it." },
 	{ .name = "limits", .type = RT_CONF_OBJECT, PARTNER(limits), .table = &limits_table, .help = "Limits, for each edge." },
 	{ .name = "kinds", .type = RT_CONF_ENUM_SET, PARTNER(partner.kinds), .flags = RELOADABLE, .min = 1, .max = 3, .fallback = "message presence iq",
 		.words = kind_words, .help = "What may be exchanged." },

@@ -36,6 +36,8 @@ struct policy_files;
 int policy_files_load(const char *path, bool is_start, struct rt_conf_errors *errors, struct policy_files **out);
 void policy_files_free(struct policy_files *f); /* NULL is fine */
 const struct config *policy_files_config(const struct policy_files *f);
+/* Names for the sandbox what these files make the gateway read again at a reload, but for what the configuration itself names. */
+void policy_files_name(const struct policy_files *f);
 
 /* ---- what is in force ---- */
 

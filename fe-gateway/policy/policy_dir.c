@@ -2,12 +2,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "xfed/mem.h"
+#include "xfed/rt/sandbox.h"
 
 struct names {
 	char **items;
@@ -101,11 +103,16 @@ static int list(const struct policy_dir_user *u, const char *dir, size_t max, st
 	const char *key = u->key;
 	DIR *d = opendir(dir);
 	if (!d) {
-		char words[96];
-		bool is_missing = errno == ENOENT || errno == ENOTDIR;
-		rt_errno_words(errno, words);
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, dir, 0, 0, key, "cannot be read: %s; %s, or correct %s in gateway.yaml",
-			words, is_missing ? "make the directory" : "let that user read it (chmod, chown)", key);
+		char words[104];
+		int err = errno;
+		bool is_missing = err == ENOENT || err == ENOTDIR;
+		enum xfed_reason reason = rt_file_reason(dir, XFED_REASON_CONFIG_SYNTAX);
+		rt_conf_errors_add(errors, false, reason, dir, 0, 0, key, "cannot be read: %s; %s, or correct %s in gateway.yaml",
+			rt_file_words(dir, err, words),
+			is_missing				      ? "make the directory"
+			: reason == XFED_REASON_CONFIG_RESTART_NEEDED ? "restart the gateway"
+								      : "let that user read it (chmod, chown)",
+			key);
 		return XFED_ERR_INVALID;
 	}
 	int rc = XFED_OK;
@@ -134,6 +141,21 @@ static int list(const struct policy_dir_user *u, const char *dir, size_t max, st
 		qsort(out->items, out->count, sizeof(out->items[0]), by_name);
 	}
 	return rc;
+}
+
+void policy_dir_name_links(const char *dir)
+{
+	char path[PATH_MAX];
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	while (d && (e = readdir(d))) {
+		if ((e->d_type == DT_LNK || e->d_type == DT_UNKNOWN) && snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < PATH_MAX) {
+			rt_sandbox_name(path, RT_SANDBOX_READ);
+		}
+	}
+	if (d) {
+		closedir(d);
+	}
 }
 
 bool policy_dir_find_stray(const char *dir, struct xfed_span name, char out[512])

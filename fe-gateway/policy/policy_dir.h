@@ -33,6 +33,9 @@ struct policy_dir_user {
  */
 int policy_dir_each(const char *dir, size_t max, struct rt_conf_errors *errors, const struct policy_dir_user *u, void *user, size_t *count);
 
+/* Names for the sandbox where the symbolic links in a directory lead. A directory that cannot be read has none. */
+void policy_dir_name_links(const char *dir);
+
 /* Finds a file of `dir` that was most likely meant to be NAME.yaml: one with that name and another ending, or NAME itself. False: none. Blocks. */
 bool policy_dir_find_stray(const char *dir, struct xfed_span name, char out[512]);
 

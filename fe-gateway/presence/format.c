@@ -31,6 +31,12 @@ bool format_asked(const struct sip_message *m, const struct config_domain *d, en
 	return is_listed;
 }
 
+const char *format_accept(const struct config_domain *d)
+{
+	bool is_lync = d->dialect == CONFIG_DIALECT_LYNC;
+	return is_lync ? "Accept: application/msrtc-event-categories+xml, text/xml+msrtc.pidf, " IW_PIDF_TYPE "\r\n" : "Accept: " IW_PIDF_TYPE "\r\n";
+}
+
 enum iw_msrtc_format format_of_resumed(const struct config_domain *d)
 {
 	return d->dialect == CONFIG_DIALECT_LYNC ? IW_MSRTC_CATEGORIES : IW_MSRTC_PIDF;

@@ -10,6 +10,7 @@
  * 6.7). False: it takes none of ours.
  */
 bool format_asked(const struct sip_message *m, const struct config_domain *d, enum iw_msrtc_format *out);
+const char *format_accept(const struct config_domain *d); /* the header field with all forms that are told there, with CRLF */
 /* That of a watch of which only the store knows, until its next SUBSCRIBE says which: what every client of the dialect takes. */
 enum iw_msrtc_format format_of_resumed(const struct config_domain *d);
 

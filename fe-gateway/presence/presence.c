@@ -251,7 +251,9 @@ static void on_request(void *data, const struct sip_incoming *rq)
 		party_dialog(t, rq->dialog); /* a NOTIFY may come before the 2xx */
 		follow_notify((struct follow *)t, rq, &a);
 	} else {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		presence_reply(
+			p, &(struct reply){
+				   .txn = rq->txn, .status = 481, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN, .is_outside = rq->flow->is_outside });
 		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 	}
 	xfed_arena_deinit(&a);
@@ -263,7 +265,7 @@ static void on_response(void *data, uint64_t id, const struct sip_message *m, ui
 	if (!t || m->status < 200) {
 		return;
 	}
-	trunk_send_answered(&t->send, t->kind == PARTY_WATCH ? XFED_SPAN("NOTIFY") : XFED_SPAN("SUBSCRIBE"), m->status);
+	trunk_send_answered(&t->send, t->kind == PARTY_WATCH ? XFED_SPAN("NOTIFY") : XFED_SPAN("SUBSCRIBE"), m);
 	if (t->kind == PARTY_WATCH) {
 		watch_answered((struct watch *)t, m);
 	} else {
@@ -356,8 +358,8 @@ static bool send_reply(struct presence *p, const struct reply *r)
 	}
 	if (iw_warning_is_told(r->reason, true)) { /* who asks is not kept */
 		len = strlen(lines);
-		iw_warning(
-			lines + len, sizeof(lines) - len, xfed_span_str(policy_config(p->policy)->sip.advertise), r->reason, xfed_span_make(NULL, 0));
+		iw_warning(lines + len, sizeof(lines) - len, config_our_name(policy_config(p->policy), r->is_outside), r->reason,
+			xfed_span_make(NULL, 0));
 	}
 	struct sip_response out = { .status = r->status, .extra = xfed_span_str(lines) };
 	if (r->party != 0) {

@@ -61,15 +61,14 @@ struct watch {
 struct follow {
 	struct party party; /* first */
 	struct sip_subscriber machine;
-	uint64_t share;		       /* its key in presence.shares */
-	struct known told;	       /* devices the contact was last sent, by tuple id */
-	uint64_t heard;		       /* digest of the open tuples of the last NOTIFY (at most 16 devices); 0: none */
-	uint64_t gone_ms, notified_ms; /* unavailable is sent then (UINT64_MAX: not); rate limit of NOTIFYs: used up until then */
-	enum presence_doubt why : 8;   /* why the user's state may be out of date (doubt.c) */
-	bool is_remembered : 1;	       /* the contact may have been sent devices that this process does not know of */
-	bool is_locating : 1;	       /* waits until its next hop is resolved (RFC 3263) */
-	bool has_subscribe : 1;	       /* a SUBSCRIBE is to be sent, with: */
-	bool is_new : 1;
+	uint64_t share;			    /* its key in presence.shares */
+	struct known told;		    /* devices the contact was last sent, by tuple id */
+	uint64_t heard;			    /* digest of the open tuples of the last NOTIFY (at most 16 devices); 0: none */
+	uint64_t gone_ms, notified_ms;	    /* unavailable is sent then (UINT64_MAX: not); rate limit of NOTIFYs: used up until then */
+	enum presence_doubt why : 8;	    /* why the user's state may be out of date (doubt.c) */
+	bool is_remembered : 1;		    /* the contact may have been sent devices that this process does not know of */
+	bool is_locating : 1;		    /* waits until its next hop is resolved (RFC 3263) */
+	bool has_subscribe : 1, is_new : 1; /* a SUBSCRIBE is to be sent, with what follows; outside a dialog */
 	uint32_t number, cseq;
 	int64_t expires_s;
 	char call_id[CORE_ID_LEN + 1], tag[CORE_ID_LEN + 1]; /* Call-ID and From tag of the SUBSCRIBE outside a dialog */
@@ -104,6 +103,7 @@ struct reply {
 	enum sip_transport transport;
 	int64_t expires_s, min_expires_s;
 	enum xfed_reason reason;
+	bool is_outside; /* with `reason`: it goes to a federated neighbour */
 	const char *lines;
 	struct reply *prev, *next;
 };

@@ -356,9 +356,10 @@ static void refuse(struct presence *p, const struct sip_incoming *rq, const stru
 	presence_reply(p, &(struct reply){ .txn = rq->txn,
 				  .status = e.status,
 				  .reason = reason,
+				  .is_outside = rq->flow->is_outside,
 				  .expires_s = -1,
 				  .retry_after_s = is_passing ? FAILING_S : 0,
-				  .lines = !is_passing && e.status == 406 ? "Accept: application/pidf+xml\r\n" : NULL });
+				  .lines = !is_passing && e.status == 406 ? format_accept(who->domain) : NULL });
 }
 
 /* One more of the user, and of the two: what there is stays, also from before a restart. */
@@ -477,7 +478,11 @@ void watch_request(struct presence *p, const struct sip_incoming *rq, struct xfe
 {
 	struct party *t = NULL;
 	if (is_lost(p, rq, a)) {
-		presence_reply(p, &(struct reply){ .txn = rq->txn, .status = 481, .expires_s = -1, .reason = XFED_REASON_SIP_DIALOG_UNKNOWN });
+		presence_reply(p, &(struct reply){ .txn = rq->txn,
+					  .status = 481,
+					  .expires_s = -1,
+					  .reason = XFED_REASON_SIP_DIALOG_UNKNOWN,
+					  .is_outside = rq->flow->is_outside });
 		core_count_refusal(p->core, XFED_REASON_SIP_DIALOG_UNKNOWN, XFED_SIDE_SIP);
 		return;
 	}

@@ -3,6 +3,8 @@
 
 #include <utlist.h>
 
+#include "interwork/diagnostics.h"
+
 struct call *call_find(const struct sessions *ss, uint64_t id)
 {
 	struct call *c = NULL;
@@ -26,6 +28,7 @@ struct call *call_new(struct session *s, unsigned number, bool is_ours)
 	c->is_ours = is_ours;
 	c->send.user = &ss->trunk_user;
 	c->send.hop = hop;
+	c->send.recipient = s->user;
 	c->domain = xfed_strdup(d->domain);
 	if (!c->domain) {
 		xfed_free(c);
@@ -117,7 +120,14 @@ void call_log(const struct call *c, const char *event)
 {
 	const struct session *s = c->session;
 	const struct sip_dialog *d = c->dialog != 0 ? trunk_dialog(c->room->below.trunk, c->dialog) : NULL;
+	struct xfed_arena a;
+	struct xfed_span said = { NULL, 0 };
+	xfed_arena_init(&a, 16384);
+	if (s->why.response && iw_diagnostics_words(&a, s->why.response, &said) != XFED_OK) {
+		said = xfed_span_make(NULL, 0); /* no memory for the words: the line remains */
+	}
 	rt_log(RT_LOG_INFO, event, RT_KV_ADDRESS("local", s->local), RT_KV_ADDRESS("partner", s->remote), RT_KV_U64("call", c->id),
 		RT_KV_STR("opened_by", c->is_ours ? "partner" : "local"),
-		RT_KV("call_id", d ? sip_dialog_text(d, SIP_DIALOG_CALL_ID) : xfed_span_make(NULL, 0)), RT_END);
+		RT_KV("call_id", d ? sip_dialog_text(d, SIP_DIALOG_CALL_ID) : xfed_span_make(NULL, 0)), RT_KV("diagnostics", said), RT_END);
+	xfed_arena_deinit(&a);
 }

@@ -45,13 +45,14 @@ static void fill_lines(const struct asked *q, const struct iw_sip_error *e, int 
 	if (e->needs_allow) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "%s", trunk_allow(q->ss->below.trunk));
 	} else if (e->needs_accept) {
-		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Accept: " IW_SDP_TYPE "\r\n");
+		bool is_info = xfed_span_is(q->m->method, "INFO");
+		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Accept: %s\r\n", is_info ? IW_TYPING_ACCEPT ", " IW_IMDN_TYPE : IW_SDP_TYPE);
 	} else if (e->retry_after_s > 0) {
 		len = (size_t)snprintf(out, SESSION_LINES_SIZE, "Retry-After: %u\r\n", e->retry_after_s);
 	}
 	if (len < SESSION_LINES_SIZE && iw_warning_is_told(e->reason, !q->rq->flow->is_known)) {
-		iw_warning_as(
-			out + len, SESSION_LINES_SIZE - len, warning, xfed_span_str(sessions_config(q->ss)->sip.advertise), e->reason, e->detail);
+		struct xfed_span agent = config_our_name(sessions_config(q->ss), q->rq->flow->is_outside);
+		iw_warning_as(out + len, SESSION_LINES_SIZE - len, warning, agent, e->reason, e->detail);
 	}
 }
 
@@ -64,7 +65,8 @@ static void refuse(const struct asked *q, const struct deliver_request *who, enu
 	if (reason == XFED_REASON_SERVICE_LEAVING) {
 		e = iw_leaving_to_sip();
 	} else if (who->domain && who->domain->dialect == CONFIG_DIALECT_LYNC) {
-		bool is_blocked = iw_lync_status(reason, detail, q->rq->id != 0, &e) == IW_LYNC_BLOCKED;
+		unsigned where = (q->rq->id != 0 ? IW_LYNC_IN_SESSION : 0) | (q->rq->flow->is_outside ? IW_LYNC_OF_NEIGHBOUR : 0);
+		bool is_blocked = iw_lync_status(reason, detail, where, &e) == IW_LYNC_BLOCKED;
 		warning = is_blocked ? IW_LYNC_WARNING_BLOCKED : warning;
 	} else if (iw_reason_to_sip(reason, &e) != XFED_OK) {
 		e = (struct iw_sip_error){ .status = 500, .reason = reason };
@@ -100,6 +102,19 @@ static bool is_sdp(const struct sip_message *m)
 	return m->media_type.data && xfed_span_eq_nocase(m->media_type, XFED_SPAN(IW_SDP_TYPE));
 }
 
+/* EndPoints lists who is in the conversation. Where they are more than two, their messages would be one user's to the contact. */
+static bool is_of_several(const struct sip_message *m)
+{
+	const struct sip_header *h = sip_message_header_named(m, "EndPoints", NULL);
+	struct xfed_span rest = h ? h->value : xfed_span_make(NULL, 0), element;
+	unsigned count = 0;
+	bool bad = false;
+	while (count <= 2 && sip_list_next(&rest, &element, &bad)) {
+		count++;
+	}
+	return count > 2;
+}
+
 /* NONE, or why it is no offer of messages; `*detail`: what it is instead. */
 static enum xfed_reason read_offer(const struct sip_message *m, struct iw_sdp *out, struct xfed_span *detail)
 {
@@ -110,6 +125,10 @@ static enum xfed_reason read_offer(const struct sip_message *m, struct iw_sdp *o
 	if (m->body.len == 0 || iw_sdp_read(m->body, out) != XFED_OK) {
 		*detail = m->body.len == 0 ? XFED_SPAN("there is none") : XFED_SPAN("it cannot be read");
 		return XFED_REASON_SIP_SESSION_DESCRIPTION;
+	}
+	if (is_of_several(m)) {
+		*detail = XFED_SPAN("a conversation of more than two (EndPoints)");
+		return XFED_REASON_SIP_SESSION_CONTENT;
 	}
 	*detail = out->other.data ? out->other : XFED_SPAN("no media line");
 	return out->has_im ? XFED_REASON_NONE : XFED_REASON_SIP_SESSION_MEDIA;
@@ -149,7 +168,7 @@ static char *make_answer(const struct asked *q, const struct iw_sdp *offer)
 	struct xfed_buf sdp;
 	fill_timer(q->m, lines);
 	xfed_buf_init(&sdp, IW_SDP_BYTES);
-	int rc = call_describe(q->ss, offer, &sdp);
+	int rc = call_describe(q->ss, q->rq->flow->is_outside, offer, &sdp);
 	struct xfed_span text = xfed_buf_span(&sdp);
 	size_t len = strlen(lines);
 	char *out = rc == XFED_OK ? xfed_malloc(len + text.len + 2) : NULL;
@@ -289,18 +308,34 @@ static void updated(const struct asked *q, struct call *c)
 	call_step(c, SIP_SESSION_ACTIVE, 0);
 }
 
-/* True: it says of typing, or of the fate of a message, which changes nothing; and it has been answered. */
+static bool is_imdn(const struct asked *q)
+{
+	return q->m->media_type.data && xfed_span_eq_nocase(q->m->media_type, XFED_SPAN(IW_IMDN_TYPE));
+}
+
+static void take_imdn(const struct asked *q, const struct call *c)
+{
+	struct iw_imdn what;
+	if (iw_imdn_read(q->a, q->m->body, &what) == XFED_OK) {
+		q->ss->user->told(q->ss->user->data, c->session->local, c->session->remote, &what);
+	} else {
+		core_count_dropped(q->ss->below.core, "imdn-unread");
+	}
+}
+
+/* Whether it says that somebody types, or what became of a message of ours. If so it has been taken and answered. */
 static bool is_aside(const struct asked *q, struct call *c)
 {
 	struct iw_typing t;
 	bool is_typing = q->m->media_type.data && iw_typing_is_type(q->m->media_type) && iw_typing_read(q->m->body, &t) == XFED_OK;
-	bool is_imdn = q->m->media_type.data && xfed_span_eq_nocase(q->m->media_type, XFED_SPAN(IW_IMDN_TYPE));
-	if (!is_typing && !is_imdn) {
+	if (!is_typing && !is_imdn(q)) {
 		return false;
 	}
 	sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
 	if (is_typing) {
 		session_user_types(c->session, &t);
+	} else {
+		take_imdn(q, c);
 	}
 	call_step(c, SIP_SESSION_ACTIVE, 0);
 	return true;
@@ -310,8 +345,7 @@ static bool is_aside(const struct asked *q, struct call *c)
 static enum xfed_reason judge_inside(const struct asked *q, const struct call *c, struct deliver_request *who)
 {
 	*who = who_of(c->session);
-	bool may_send = who->domain && trunk_may_send(q->ss->below.trunk, who->domain, q->rq->flow);
-	return may_send ? deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE) : XFED_REASON_SIP_SENDER_UNTRUSTED;
+	return deliver_judge_pair(q->ss->below.deliver, who, POLICY_MESSAGE);
 }
 
 static void take_message(const struct asked *q, struct call *c)
@@ -323,14 +357,18 @@ static void take_message(const struct asked *q, struct call *c)
 	}
 }
 
-/* Documents of another kind are about conferences. */
-static void informed(const struct asked *q, struct call *c)
+/* INFO or NOTIFY. Documents of another kind are about conferences (INFO), or change nothing here (NOTIFY). */
+static void informed(const struct asked *q, enum sip_method method, struct call *c)
 {
 	struct deliver_request who = { 0 };
 	enum xfed_reason reason = judge_inside(q, c, &who);
 	if (reason != XFED_REASON_NONE) {
 		refuse_inside(q, c, reason, xfed_span_make(NULL, 0));
-	} else if (!is_aside(q, c)) {
+	} else if (is_aside(q, c)) {
+		return;
+	} else if (method == SIP_METHOD_NOTIFY) {
+		sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+	} else {
 		refuse_inside(q, c, XFED_REASON_SIP_CONTENT_UNSUPPORTED, q->m->media_type);
 	}
 }
@@ -366,10 +404,11 @@ static struct call *call_of_peer(const struct asked *q, const struct session *s)
 }
 
 /*
- * BYE without a To tag: clients of the Lync family give up an INVITE so, in place of CANCEL (as RFC 2543 allows), when ours has crossed it. It may
- * have been accepted meanwhile. One that has not been gets no answer for now (the layer gives it 408 at last): whatever the client hears of
- * it then, it takes for an answer in our session, tells its user that the text was lost, and forgets our dialog. So it sends the text there.
- * A proxy may let it overtake the INVITE.
+ * A BYE without a To tag belongs to no dialog. When the INVITE of a Lync client crosses ours, the client withdraws its own by such a BYE, and not by
+ * CANCEL (RFC 2543 allowed that). If we have accepted the INVITE already, its call ends. If it still waits for our answer, it gets none for
+ * now (the layer below sends 408 when its time is over): the client would take whatever it hears about that INVITE as an answer in our session,
+ * tell its user that the text was lost, and forget our dialog. Without an answer it sends the text in our dialog.
+ * The BYE may overtake its INVITE on the way through a proxy; then the INVITE is remembered as given up.
  */
 static void give_up(const struct asked *q)
 {
@@ -393,27 +432,43 @@ static void give_up(const struct asked *q)
 
 /* ---- requests ---- */
 
+/* Whether the peer may speak for the user of this call, by what is configured now: it may be another one than that of the INVITE. */
+static bool may_speak(const struct asked *q, const struct call *c)
+{
+	const struct config_domain *d = session_domain(c->session);
+	bool may = d && trunk_may_send(q->ss->below.trunk, d, q->rq->flow);
+	if (d && !may) {
+		trunk_note_sender(q->ss->below.trunk, q->rq->flow, xfed_span_str(d->domain), true, false);
+	}
+	return may;
+}
+
 static void inside(const struct asked *q, enum sip_method method, struct call *c)
 {
+	if (!may_speak(q, c)) {
+		refuse_inside(q, c, XFED_REASON_SIP_SENDER_UNTRUSTED, xfed_span_make(NULL, 0));
+		return;
+	}
 	switch (method) {
 	case SIP_METHOD_INVITE:
 		invited_again(q, c);
 		break;
 	case SIP_METHOD_BYE:
 		sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+		c->session->why.response = q->m; /* its ms-diagnostics belong into the log */
 		call_step(c, SIP_SESSION_ENDED, 0);
 		break;
 	case SIP_METHOD_MESSAGE:
 		take_message(q, c);
 		break;
 	case SIP_METHOD_INFO:
-		informed(q, c);
+	case SIP_METHOD_NOTIFY:
+		informed(q, method, c);
 		break;
 	case SIP_METHOD_UPDATE:
 		updated(q, c);
 		break;
-	default: /* NOTIFY of a failure that the client has seen, which changes nothing here; the layer hands out no others */
-		sessions_reply(q->ss, q->rq->txn, 200, NULL, "");
+	default: /* the layer hands out no others */
 		break;
 	}
 }

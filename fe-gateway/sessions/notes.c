@@ -75,10 +75,11 @@ static void note_free(struct session_note *n)
 }
 
 /* It has not been taken. */
-static void failed(struct session_note *n)
+static void failed(struct session_note *n, enum xfed_reason reason)
 {
 	const struct sessions_user *u = n->room->user;
-	rt_log(n->words.data ? RT_LOG_INFO : RT_LOG_DEBUG, "session.unsent", RT_KV_U64("call", n->call), RT_KV_STR("method", n->method), RT_END);
+	rt_log(n->words.data ? RT_LOG_INFO : RT_LOG_DEBUG, "session.unsent", RT_KV_U64("call", n->call), RT_KV_STR("method", n->method),
+		RT_KV_REASON(reason), RT_END);
 	if (n->words.data) {
 		u->untold(u->data, n->local, n->remote, n->words);
 	}
@@ -116,7 +117,7 @@ static void send_note(struct session_note *n)
 	int rc = d && c->dialog != 0 ? send_in(n, c, d) : XFED_ERR_NOT_FOUND;
 	n = find(ss, id); /* what is sent may fail during the call */
 	if (n && rc != XFED_OK) {
-		failed(n);
+		failed(n, trunk_unsent(rc).reason);
 	} else if (n && !n->words.data) {
 		note_free(n);
 	}
@@ -133,11 +134,11 @@ bool session_note_answered(struct sessions *ss, uint64_t id, const struct sip_me
 {
 	struct session_note *n = find(ss, id);
 	if (n && m->status >= 200) {
-		trunk_send_answered(&n->send, xfed_span_str(n->method), m->status);
+		trunk_send_answered(&n->send, xfed_span_str(n->method), m);
 		if (trunk_send_challenged(&n->send, m)) {
 			set_due(n, true);
 		} else if (m->status >= 300) {
-			failed(n);
+			failed(n, XFED_REASON_SIP_REQUEST_REFUSED);
 		} else {
 			note_free(n);
 		}
@@ -149,7 +150,7 @@ bool session_note_failed(struct sessions *ss, uint64_t id)
 {
 	struct session_note *n = find(ss, id);
 	if (n) {
-		failed(n);
+		failed(n, XFED_REASON_SIP_SERVER_TIMEOUT);
 	}
 	return n != NULL;
 }

@@ -28,10 +28,13 @@ static struct xfed_span our_address(const struct config *c)
 	return host;
 }
 
-int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out)
+int call_describe(const struct sessions *ss, bool is_outside, const struct iw_sdp *offer, struct xfed_buf *out)
 {
 	const struct config *c = sessions_config(ss);
-	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, our_address(c), c->sip.listen.items[0].port, IW_SDP_ACCEPT_OURS);
+	bool has_name = is_outside && c->sip.federation.listen.count > 0;
+	struct xfed_span host = has_name ? config_our_name(c, true) : our_address(c);
+	uint16_t port = has_name ? c->sip.federation.listen.items[0].port : c->sip.listen.items[0].port;
+	return iw_sdp_write(out, offer, IW_SDP_MESSAGE, host, port, IW_SDP_ACCEPT_OURS);
 }
 
 /* ---- INVITE ---- */
@@ -61,7 +64,7 @@ static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sd
 	struct core_id call_id, tag;
 	struct iw_ends ends;
 	int rc = d ? map_ends(c->session, d, a, &ends) : XFED_ERR_NOT_FOUND;
-	rc = rc == XFED_OK ? call_describe(ss, NULL, sdp) : rc;
+	rc = rc == XFED_OK ? call_describe(ss, d->federated, NULL, sdp) : rc;
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -97,30 +100,31 @@ static int send_invite(struct call *c, struct xfed_arena *a, struct xfed_buf *sd
 static void failed(struct call *c, enum xfed_reason reason, const struct sip_message *m)
 {
 	if (c->session) {
-		c->session->why = (struct session_failure){ .reason = reason, .status = m ? m->status : 0, .response = m };
+		c->session->why.reason = reason;
+		c->session->why.status = m ? m->status : 0;
+		c->session->why.response = m;
 		call_step(c, SIP_SESSION_REFUSED, m ? m->status : 0);
+	}
+}
+
+static void failed_unsent(struct call *c, const struct trunk_unsent *why)
+{
+	if (c->session) {
+		c->session->why.text = why->text;
+		failed(c, why->reason, NULL);
 	}
 }
 
 static void not_sent(struct call *c, int rc)
 {
-	switch (rc) {
-	case XFED_ERR_LIMIT:
-		if (trunk_send_enlarge(&c->send)) {
-			call_queue(c, CALL_INVITE);
-		} else {
-			failed(c, XFED_REASON_SIP_REQUEST_TOO_LARGE, NULL);
-		}
-		break;
-	case XFED_ERR_AGAIN:
-		failed(c, XFED_REASON_SIP_SESSION_LIMIT, NULL);
-		break;
-	case XFED_ERR_INVALID:
-		failed(c, XFED_REASON_SIP_ADDRESS_UNMAPPABLE, NULL);
-		break;
-	default:
-		failed(c, XFED_REASON_STREAM_INTERNAL, NULL);
-		break;
+	struct trunk_unsent why = trunk_unsent(rc);
+	if (rc == XFED_ERR_LIMIT) {
+		why.text = "the INVITE of its session is larger than the SIP server takes";
+	}
+	if (rc == XFED_ERR_LIMIT && trunk_send_enlarge(&c->send)) {
+		call_queue(c, CALL_INVITE);
+	} else {
+		failed_unsent(c, &why);
 	}
 }
 
@@ -157,7 +161,8 @@ void call_hop_ready(void *data, struct trunk_send *send)
 
 void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason)
 {
-	failed(of_send(send), XFED_REASON_SIP_SERVER_UNREACHABLE, NULL);
+	struct trunk_unsent why = trunk_unlocated(reason);
+	failed_unsent(of_send(send), &why);
 }
 
 /* ---- its answer ---- */
@@ -251,9 +256,9 @@ static void decline(struct call *c)
 	call_free(c);
 }
 
-static void bye_lost(const struct call *c, const char *why)
+static void bye_lost(const struct call *c, enum xfed_reason reason)
 {
-	rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_STR("text", why), RT_END);
+	rt_log(RT_LOG_INFO, "session.bye-lost", RT_KV_U64("call", c->id), RT_KV_REASON(reason), RT_END);
 }
 
 /* Where the next hop may ask for credentials the call waits for the answer; else nobody does. */
@@ -273,7 +278,7 @@ static void hang_up(struct call *c)
 	int rc = d && c->dialog != 0 ? trunk_send_inside(&c->send, d, &rq, &txn) : XFED_ERR_NOT_FOUND;
 	c = call_find(ss, id); /* what is sent may fail during the call */
 	if (c && rc != XFED_OK) {
-		bye_lost(c, rc == XFED_ERR_NOT_FOUND ? "no dialog, or no way to its other end" : "it could not be sent");
+		bye_lost(c, trunk_unsent(rc).reason);
 		call_free(c);
 	} else if (c && !c->is_hanging_up) {
 		call_free(c);
@@ -282,7 +287,7 @@ static void hang_up(struct call *c)
 
 static void bye_answered(struct call *c, const struct sip_message *m)
 {
-	trunk_send_answered(&c->send, XFED_SPAN("BYE"), m->status);
+	trunk_send_answered(&c->send, XFED_SPAN("BYE"), m);
 	if (trunk_send_challenged(&c->send, m)) {
 		call_queue(c, CALL_BYE);
 	} else {
@@ -303,7 +308,7 @@ static bool has_failed_inside(struct sessions *ss, uint64_t id)
 	if (!c) {
 		return session_note_failed(ss, id);
 	}
-	bye_lost(c, "no answer");
+	bye_lost(c, XFED_REASON_SIP_SERVER_TIMEOUT);
 	call_free(c);
 	return true;
 }
@@ -348,7 +353,7 @@ void call_response(void *data, uint64_t id, const struct sip_message *m, uint64_
 	if (!c) {
 		return;
 	}
-	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m->status);
+	trunk_send_answered(&c->send, XFED_SPAN("INVITE"), m);
 	if (m->status < 300) {
 		accepted(c, m, dialog);
 	} else if (trunk_send_challenged(&c->send, m)) {

@@ -12,6 +12,7 @@
 
 #include "core/core.h"
 #include "deliver/deliver.h"
+#include "interwork/imdn.h"
 #include "interwork/typing.h"
 #include "journal/journal.h"
 #include "policy/policy.h"
@@ -24,6 +25,7 @@ struct session_failure {
 	enum xfed_reason reason;
 	int status;
 	const struct sip_message *response; /* NULL: none is there (any more) */
+	const char *text;		    /* what is known besides the reason, static; NULL: nothing */
 };
 
 /* A MESSAGE of the user in a call, and what policy says of it. */
@@ -41,6 +43,8 @@ struct sessions_user {
 	void (*failed)(void *data, uint64_t id, const struct session_failure *why);
 	/* To be answered by trunk_respond(); from sessions_taken() to sessions_settled() the call is not ended by us. */
 	void (*message)(void *data, const struct sip_incoming *rq, const struct session_message *m);
+	/* The user's client says what has become of a message of ours that it has accepted with this Message-Id before; bare JIDs. */
+	void (*told)(void *data, struct xfed_span local, struct xfed_span remote, const struct iw_imdn *what);
 	/* A message lost could not be told in its session, see sessions_tell_lost(): the user is to be told by those words otherwise. */
 	void (*untold)(void *data, struct xfed_span local, struct xfed_span remote, struct xfed_span words);
 	/* The user begins or stops to type, and the contact is to be told: COMPOSING or PAUSED; bare JIDs. */
@@ -68,6 +72,18 @@ struct sessions_load {
 };
 struct sessions_load sessions_load(const struct sessions *ss);
 
+/* A call, for operators; borrowed until the loop runs on. */
+struct sessions_call {
+	uint64_t id;
+	struct xfed_span local, remote, call_id; /* call_id: data NULL where it has no dialog yet */
+	bool is_ours;				 /* we have sent the INVITE: the contact has begun */
+	const char *state;			 /* "inviting", "held", "open", "ending": sip/session.h */
+	uint64_t idle_ms;
+	unsigned under_way; /* messages without a final response */
+};
+/* The one with the lowest number above `after`; in the order of numbers, from 0. False: there are no more. */
+bool sessions_next(const struct sessions *ss, uint64_t after, struct sessions_call *out);
+
 /* ---- messages of ours ---- */
 
 struct session_want {
@@ -76,15 +92,15 @@ struct session_want {
 	uint64_t until_ms;		/* when it fails at the latest */
 	bool says_typing;		/* the contact's client tells of typing, and so wants to be told */
 };
-/* A message waits for a call; at most one of a user and a contact does. OPENED or FAILED follows. */
+/* Asks for an open call in the name of a message that waits; of a user and a contact one at a time. opened() or failed() follows. */
 void sessions_want(struct sessions *ss, const struct session_want *w);
 uint64_t sessions_dialog(const struct sessions *ss, uint64_t call); /* 0: the call is over */
 /* A message is sent in the call; and it has its final response, or (status 0) will have none. */
 void sessions_sent(struct sessions *ss, uint64_t call);
 void sessions_answered(struct sessions *ss, uint64_t call, int status);
 
-/* What the contact says of its typing without a text; the user is told while a call is open. */
-void sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
+/* What the contact says of its typing without a text; the user is told while a call is open. False: none is. */
+bool sessions_typing(struct sessions *ss, struct xfed_span local, struct xfed_span remote, enum iw_chat_state state);
 
 /* ---- messages of peers ---- */
 

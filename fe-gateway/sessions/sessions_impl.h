@@ -9,7 +9,7 @@
 #include "util/table.h"
 #include "util/tally.h"
 
-/* At these limits new sessions are refused; existing ones stay. Our users and partners cause them alike. */
+/* How many sessions may exist at the same time, whichever side has opened them. What is above is refused (sip.session.limit). */
 #define SESSIONS_MAX	   100000
 #define SESSIONS_USER_MAX  1000
 #define SESSIONS_SHARE_MAX 50000 /* of one partner */
@@ -20,7 +20,7 @@
 
 enum call_todo { CALL_REST, CALL_INVITE, CALL_ACCEPT, CALL_DECLINE, CALL_CANCEL, CALL_BYE };
 
-/* A call lives on without its session while its last request is to be sent. */
+/* A call that is over exists without a session until its last request has been sent, at the end of the turn: BYE, CANCEL or a refusal. */
 struct call {
 	UT_hash_handle hh; /* by id; here, what a message needs of it is in few cache lines */
 	uint64_t id;
@@ -51,19 +51,21 @@ struct session {
 	struct sessions *room;
 	struct sip_session machine;
 	struct call *calls[SIP_SESSION_CALLS];
-	struct session_failure why; /* of the event that is being stepped */
+	struct session_failure why; /* of the event that is being stepped; `response` may be a BYE */
 	struct xfed_heap_item due;
 	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
 	struct {
 		uint64_t again_ms, until_ms, heard_ms;
-		uint64_t said_ms; /* when the user was told last that the contact types */
-		bool is_told;	  /* and has not been told that it has stopped */
-		bool is_known;	  /* the contact has said something of typing */
+		uint64_t said_ms;	   /* when the user was told last that the contact types */
+		uint64_t tell_ms, told_ms; /* when the contact is to be told that the user types, and when it was last */
+		bool is_told;		   /* the user, and has not been told that the contact has stopped */
+		bool is_contact_told;	   /* the same the other way */
+		bool is_known;		   /* the contact has said something of typing */
 	} typing;
-	bool opens_later;		/* the waiter is told of the call when that has been accepted in fact */
-	bool must_want_again;		/* as it will not be */
+	bool opens_later;		/* the waiter gets opened() once our 200 to the peer's INVITE has been sent */
+	bool must_want_again;		/* that 200 will not be sent: another call is opened for the waiter */
 	struct xfed_span local, remote; /* bare JIDs */
-	uint64_t waiter;		/* of sessions_want() */
+	uint64_t waiter;		/* the id that sessions_want() was called with */
 	uint64_t until_ms;		/* of the last sessions_want() */
 	uint64_t user, share, pair;	/* keys of the tallies */
 	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
@@ -133,7 +135,7 @@ void call_timeout(void *data, uint64_t id, bool was_written);
 void call_broken(void *data, uint64_t id, bool was_written);
 void call_hop_ready(void *data, struct trunk_send *send);
 void call_hop_failed(void *data, struct trunk_send *send, enum xfed_reason reason);
-int call_describe(const struct sessions *ss, const struct iw_sdp *offer, struct xfed_buf *out); /* our session description */
+int call_describe(const struct sessions *ss, bool is_outside, const struct iw_sdp *offer, struct xfed_buf *out); /* our session description */
 
 /* notes.c: other requests in a call; `lost` NULL: nobody waits for the answer. OK, NOMEM */
 int session_note(struct call *c, const char *method, const char *type, struct xfed_span body, const struct session_lost *lost);

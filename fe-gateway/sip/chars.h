@@ -30,4 +30,19 @@ static inline bool sip_set_has(struct sip_set s, unsigned char c)
 				   SIP_BIT('?'),                                                                                                     \
 		SIP_TOKEN.high | SIP_BIT('\\') | SIP_BIT('[') | SIP_BIT(']') | SIP_BIT('{') | SIP_BIT('}') })
 
+/* Eight characters at once. */
+#define SIP_BYTES(c) (UINT64_C(0x0101010101010101) * (c))
+
+static inline bool sip_bytes_have(uint64_t v, unsigned char c)
+{
+	v ^= SIP_BYTES(c);
+	return ((v - SIP_BYTES(1)) & ~v & SIP_BYTES(0x80)) != 0;
+}
+
+/* Below 0x20, or 0x7f. */
+static inline bool sip_bytes_have_control(uint64_t v)
+{
+	return ((v - SIP_BYTES(0x20)) & ~v & SIP_BYTES(0x80)) != 0 || sip_bytes_have(v, 0x7f);
+}
+
 #endif

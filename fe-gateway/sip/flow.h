@@ -27,6 +27,7 @@ struct sip_flow_info {
 	char local_ip[SIP_IP_SIZE];
 	uint16_t local_port;
 	bool is_outside; /* a federated neighbour's; see sip_target */
+	bool is_lync;	 /* it may send as a domain of that dialect, whose clients read statuses in a way of their own */
 	bool is_known;	 /* the peer may send as one of our domains, or we connected to it; else it is a stranger */
 };
 

@@ -182,7 +182,11 @@ static int receive_bad(struct sip_layer *l)
 {
 	const struct sip_error *err = &l->error;
 	int rc = XFED_OK;
-	if (l->message) {
+	/* A client of Lync reads 413 as that the recipient is offline, and 415 as that such a message is not taken. */
+	bool is_large = err->status == 413 && l->flow.is_lync;
+	if (l->message && is_large) {
+		rc = sip_server_answer(l, l->message, 415, err->phrase, xfed_span_str(l->users.accept));
+	} else if (l->message) {
 		rc = sip_server_answer(l, l->message, err->status, err->phrase, XFED_SPAN(""));
 	}
 	struct sip_layer_action bad = { .kind = SIP_ACT_BAD_MESSAGE, .flow = &l->flow, .error = err };

@@ -24,7 +24,14 @@ bool sip_is_token(struct xfed_span s)
 
 bool sip_is_printable(struct xfed_span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
+	size_t i = 0;
+	for (uint64_t v; s.len - i >= sizeof(v); i += sizeof(v)) {
+		memcpy(&v, s.data + i, sizeof(v));
+		if (sip_bytes_have_control(v)) {
+			break; /* which may be a TAB */
+		}
+	}
+	for (; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 		if ((c < 0x20 && c != '\t') || c == 0x7f) {
 			return false;
@@ -79,6 +86,12 @@ bool sip_is_utf8(struct xfed_span s)
 {
 	const unsigned char *p = (const unsigned char *)s.data;
 	for (size_t i = 0; i < s.len;) {
+		uint64_t v = SIP_BYTES(0x80);
+		memcpy(&v, p + i, s.len - i >= sizeof(v) ? sizeof(v) : 0);
+		if ((v & SIP_BYTES(0x80)) == 0) { /* ASCII */
+			i += sizeof(v);
+			continue;
+		}
 		size_t n = utf8_length(p[i]);
 		if (n == 0 || n > s.len - i || (n > 1 && !utf8_second(p[i], p[i + 1]))) {
 			return false;

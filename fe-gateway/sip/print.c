@@ -139,9 +139,10 @@ static void put_extra(struct writer *w, struct xfed_span extra)
 {
 	struct xfed_span rest = extra;
 	while (rest.len > 0) {
-		const char *end = memmem(rest.data, rest.len, "\r\n", 2);
+		const char *end = memchr(rest.data, '\r', rest.len);
 		struct xfed_span line = xfed_span_make(rest.data, end ? (size_t)(end - rest.data) : rest.len), name, value;
-		bool fine = end && sip_is_printable(line) && sip_scan_header(line, &name, &value) && sip_is_utf8(value);
+		bool is_whole = rest.len - line.len >= 2 && end[1] == '\n';
+		bool fine = is_whole && sip_is_printable(line) && sip_scan_header(line, &name, &value) && sip_is_utf8(value);
 		enum sip_header_id id = fine ? sip_scan_header_id(name) : SIP_HEADER_OTHER;
 		require(w, fine && id != SIP_HEADER_VIA && id != SIP_HEADER_FROM && id != SIP_HEADER_TO && id != SIP_HEADER_CALL_ID &&
 				   id != SIP_HEADER_CSEQ && id != SIP_HEADER_CONTENT_LENGTH);

@@ -128,22 +128,13 @@ enum sip_header_id sip_scan_header_id(struct xfed_span name)
 	return SIP_HEADER_OTHER;
 }
 
-#define BYTES(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* True: one of eight bytes is zero. */
-static bool has_zero(uint64_t v)
-{
-	return ((v - BYTES(1)) & ~v & BYTES(0x80)) != 0;
-}
-
 /* Length of the beginning, in steps of eight bytes, that has no control character, quotation mark or backslash. */
 static size_t plain_length(struct xfed_span s)
 {
 	size_t i = 0;
 	for (uint64_t v; s.len - i >= sizeof(v); i += sizeof(v)) {
 		memcpy(&v, s.data + i, sizeof(v));
-		bool has_control = ((v - BYTES(0x20)) & ~v & BYTES(0x80)) != 0;
-		if (has_control || has_zero(v ^ BYTES(0x7f)) || has_zero(v ^ BYTES('"')) || has_zero(v ^ BYTES('\\'))) {
+		if (sip_bytes_have_control(v) || sip_bytes_have(v, '"') || sip_bytes_have(v, '\\')) {
 			break;
 		}
 	}

@@ -1,19 +1,22 @@
 /*
- * The session of two users: what INVITE, MESSAGE and BYE between them mean for it (RFC 3261 sections 13 to 15; proto/delivery.md, Sessions).
- * A machine without I/O, which sees statuses and times, no messages; its owner has the dialogs, and queues what waits to be sent.
+ * The session in which two users exchange messages: what INVITE, MESSAGE and BYE between them do to it (RFC 3261 sections 13 to 15;
+ * proto/delivery.md, Sessions). A machine without I/O: it is told of methods, statuses and times, and never sees a message. Its owner keeps the
+ * dialogs, and the messages that wait to be sent.
  *
- *   call      one INVITE and its dialog, ours or the peer's. A session has several only for a while: both ends have called at once, or one
- *             call takes the place of another
- *               NONE -invite-> INVITING -2xx-> OPEN              ours
- *               NONE -INVITE-> OPEN | HELD -> OPEN               the peer's; held where it has crossed one of ours
+ *   call      one INVITE and the dialog that it makes, sent by us or by the peer (the user's client). A session has more than one only for
+ *             short: when both ends have sent INVITE at the same time, or while a new call takes the place of an old one
+ *               NONE -invite-> INVITING -2xx-> OPEN              an INVITE of ours
+ *               NONE -INVITE-> OPEN | HELD -> OPEN               an INVITE of the peer; HELD where it has crossed one of ours
  *               OPEN -idle, replaced, failed-> ENDING -last answer, BYE-> NONE
- *   current   the open call in which messages of ours are sent. Messages of the peer are taken in any call
- *   under way a MESSAGE without a final response, ours or the peer's. No BYE overtakes one: the peer would take it for undelivered
+ *   current   the open call in which our messages are sent. Those of the peer are taken in any call
+ *   under way a MESSAGE without a final response, ours or the peer's. We send no BYE before it has one: the peer would take the message for
+ *             undelivered
  *
- * Both call at once: clients of the Lync family accept ours and give up theirs, but others may not, or may wait for us. So the peer's call
- * is held for XFED_SIP_SESSION_HOLD_MS, unless it is withdrawn or ours fails. Then it is accepted: beside ours, which stays current, or in its
- * place where that has no answer. An INVITE that comes within that time after the answer to ours may have been overtaken by it, and is held
- * too. Later ones replace the call there is.
+ * When both ends send INVITE at the same time, clients of the Lync family accept ours and withdraw their own. Others do not withdraw it, or
+ * answer ours only after we have answered theirs. So an INVITE of the peer that meets one of ours is answered after XFED_SIP_SESSION_HOLD_MS (HELD),
+ * unless the peer withdraws it, or ours fails, before that. It is accepted then. If ours has been accepted meanwhile, both calls stay and ours is the
+ * current one; if ours has no answer yet, it is cancelled, and the peer's takes its place. An INVITE of the peer that comes within that time after
+ * the answer to ours is held too, since the peer may have sent it before its answer. Any later INVITE of the peer replaces the call there is.
  *
  * Call step, then take the actions with ..._next() until it returns false, then set the timer from ..._deadline(). A step before all
  * actions are taken fails XFED_REQUIRE. Each call ends with exactly one of CANCEL, DECLINE, BYE and FORGET; its number may be used again

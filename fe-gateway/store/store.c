@@ -2,6 +2,7 @@
 #include "store/store_impl.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "xfed/mem.h"
 #include "xfed/rt/log.h"
@@ -22,11 +23,13 @@ struct store {
 	bool is_trying;
 	uint64_t try_at_ms; /* when it is submitted; 0: not set yet */
 	bool is_running;
+	struct rt_loop *loop;
 	uv_thread_t thread;
 	uv_async_t wake; /* wakes the loop: a batch is finished */
 	uv_mutex_t lock; /* protects what follows */
 	uv_cond_t work;
 	struct queue waiting, finished;
+	struct store_copy *copy, *copied; /* under way; the thread has ended with it */
 	bool is_stopping;
 };
 
@@ -371,30 +374,117 @@ void store_tick(struct store *s, uint64_t now_ms)
 
 /* ---- the thread ---- */
 
+/* One step of the copy; true: it is finished, or has failed. */
+static bool step_copy(struct store *s, struct store_copy *c)
+{
+	bool is_done = false;
+	if (!c->copy) {
+		c->rc = s->backend->copy_begin(s->db, c->path, &c->copy, c->error);
+	}
+	c->rc = c->rc == XFED_OK ? s->backend->copy_step(c->copy, &is_done, c->error) : c->rc;
+	if (c->copy && (is_done || c->rc != XFED_OK)) {
+		s->backend->copy_end(c->copy, c->rc == XFED_OK);
+		c->copy = NULL;
+	}
+	return is_done || c->rc != XFED_OK;
+}
+
 static void run_thread(void *arg)
 {
 	struct store *s = arg;
 	uv_mutex_lock(&s->lock);
 	for (;;) {
 		struct store_batch *group = queue_take(&s->waiting);
+		struct store_copy *copy = s->copy;
 		if (!group && s->is_stopping) {
 			break;
 		}
-		if (!group) {
+		if (!group && !copy) {
 			uv_cond_wait(&s->work, &s->lock);
 			continue;
 		}
 		uv_mutex_unlock(&s->lock);
 		run_group(s, group);
+		bool is_copied = copy && step_copy(s, copy);
 		uv_mutex_lock(&s->lock);
-		queue_append(&s->finished, group);
+		if (is_copied) {
+			s->copied = copy;
+			s->copy = NULL;
+		}
+		if (group) {
+			queue_append(&s->finished, group);
+		}
 		uv_async_send(&s->wake);
 	}
 	uv_mutex_unlock(&s->lock);
 }
 
+/* ---- copies ---- */
+
+static void seal(void *arg)
+{
+	struct store_copy *c = arg;
+	c->rc = store_copy_seal(c->path, c->store->env->wall_s(c->store->env->user), c->error);
+}
+
+static void sealed(void *arg)
+{
+	struct store_copy *c = arg;
+	if (c->rc != XFED_OK) {
+		unlink(c->path);
+	}
+	c->done(c);
+}
+
+bool store_copy_start(struct store *s, struct store_copy *c)
+{
+	if (!s->is_running) {
+		return false;
+	}
+	uv_mutex_lock(&s->lock);
+	bool may_start = !s->copy && !s->copied;
+	if (may_start) {
+		c->store = s;
+		c->rc = XFED_OK;
+		s->copy = c;
+		uv_cond_signal(&s->work);
+	}
+	uv_mutex_unlock(&s->lock);
+	return may_start;
+}
+
+/* The thread has ended: what it had not finished is given up. */
+static void drop_copy(struct store *s)
+{
+	struct store_copy *c = s->copy;
+	s->copy = NULL;
+	if (c && c->copy) {
+		s->backend->copy_end(c->copy, false);
+		c->copy = NULL;
+	}
+	if (c) {
+		c->rc = XFED_ERR_STATE;
+		snprintf(c->error, sizeof(c->error), "the gateway is stopping");
+		c->done(c);
+	}
+}
+
+static void tell_copied(struct store *s)
+{
+	uv_mutex_lock(&s->lock);
+	struct store_copy *c = s->copied;
+	s->copied = NULL;
+	uv_mutex_unlock(&s->lock);
+	if (c && c->rc == XFED_OK) {
+		rt_job_start(&c->job, s->loop, seal, sealed, c);
+	} else if (c) {
+		c->done(c);
+	}
+}
+
 static void tell_finished(struct store *s)
 {
+	tell_copied(s);
 	uv_mutex_lock(&s->lock);
 	struct store_batch *b = queue_take(&s->finished);
 	uv_mutex_unlock(&s->lock);
@@ -436,6 +526,7 @@ int store_start(struct store *s, struct rt_loop *loop)
 		goto free_work;
 	}
 	s->wake.data = s;
+	s->loop = loop;
 	s->is_running = uv_thread_create(&s->thread, run_thread, s) == 0;
 	if (s->is_running) {
 		return XFED_OK;
@@ -459,6 +550,7 @@ void store_stop(struct store *s)
 	uv_mutex_unlock(&s->lock);
 	uv_thread_join(&s->thread);
 	s->is_running = false; /* from here on store_submit() runs a batch at once */
+	drop_copy(s);
 	tell_finished(s);
 	uv_close((uv_handle_t *)&s->wake, NULL);
 	uv_cond_destroy(&s->work);

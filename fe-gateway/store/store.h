@@ -15,6 +15,7 @@
 #include "proto/channel.pb-c.h"
 #include "proto/transfer.h"
 #include "xfed/arena.h"
+#include "xfed/rt/job.h"
 
 /* ---- rows ---- */
 
@@ -144,6 +145,37 @@ int store_ask(struct store_batch *b, const struct store_question *q);
 
 /* Batches are written in the order of these calls. While no thread runs the batch is written at once. Cannot fail. */
 void store_submit(struct store *s, struct store_batch *b);
+
+/* ---- copies ---- */
+
+#define STORE_PATH_BYTES 4096
+
+/* A member of its owner, who keeps it until `done` is called. */
+struct store_copy {
+	char path[STORE_PATH_BYTES];	    /* of the copy, mode 0600; a file that is there is replaced */
+	void (*done)(struct store_copy *c); /* called once, in the loop */
+	int rc;				    /* OK; else `error` has one sentence, and there is no copy */
+	char error[256];
+	struct store *store;
+	struct rt_job job;
+	void *copy; /* of the backend */
+};
+/*
+ * Copies the store as it is, on its thread, between the groups that are written meanwhile; then seals the copy with a hash over all its rows.
+ * False: a copy is under way, or the thread does not run.
+ */
+bool store_copy_start(struct store *s, struct store_copy *c);
+
+struct store_summary {
+	int schema;
+	int64_t made_s; /* when it was copied */
+	uint64_t contacts, failures;
+};
+/* Whether a file is such a copy, whole, and one that this version can use. Blocks; on any thread. OK, or INVALID with one sentence. */
+int store_copy_check(const char *path, struct store_summary *out, char error[256]);
+int store_schema(void); /* the version of the schema that this program writes */
+/* The file that store_open() puts into the place of the store at `path`, where it exists. */
+void store_restore_path(const char *path, char out[STORE_PATH_BYTES]);
 
 /* How the last batch with rows ended. */
 struct store_state {

@@ -46,8 +46,15 @@ struct store_backend {
 	int (*write)(void *db, const struct store_write *w, char error[256]);
 	int (*commit)(void *db, char error[256]);
 	void (*rollback)(void *db);
+	/* A copy of all into a new file, while others may write between two steps; it has what was there at the last one. */
+	int (*copy_begin)(void *db, const char *path, void **copy, char error[256]);
+	int (*copy_step)(void *copy, bool *is_done, char error[256]);
+	void (*copy_end)(void *copy, bool is_kept); /* not kept: the file goes */
 };
 extern const struct store_backend store_sqlite;
+
+/* store_sqlite_copy.c: makes the hash of a finished copy. Blocks; on any thread. */
+int store_copy_seal(const char *path, int64_t now_s, char error[256]);
 
 int store_open_with(const struct store_backend *backend, const char *where, const struct xfed_env *env, struct store **out, char error[256]);
 

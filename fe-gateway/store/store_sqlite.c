@@ -1,20 +1,14 @@
 /* The backend for an SQLite file. */
 #include <errno.h>
 #include <limits.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/store_impl.h"
+#include "store/store_sqlite.h"
 #include "xfed/mem.h"
 #include "xfed/rt/conf.h"
-
-struct file {
-	sqlite3 *db;
-	char *path;
-};
 
 /* Step n changes schema version n into n + 1. A step that has been released is never changed. */
 static const char *const steps[] = {
@@ -46,6 +40,7 @@ static const char *const steps[] = {
 	" WITHOUT ROWID;",
 };
 #define SCHEMA ((int)XFED_ARRAY_LEN(steps))
+const int file_schema = SCHEMA;
 
 /* Opens the file itself: SQLite only keeps the error of its second attempt, to open a missing file for reading. */
 int store_access(const char *path)
@@ -69,7 +64,7 @@ static int system_error(const struct file *f, int code)
 								 : 0;
 }
 
-static int fail(const struct file *f, char error[256])
+int file_fail(const struct file *f, char error[256])
 {
 	int code = sqlite3_errcode(f->db), number = system_error(f, code);
 	char words[96];
@@ -82,41 +77,41 @@ static int fail(const struct file *f, char error[256])
 	return code == SQLITE_NOMEM ? XFED_ERR_NOMEM : XFED_ERR_LIBRARY;
 }
 
-static int run(struct file *f, const char *sql, char error[256])
+int file_run(struct file *f, const char *sql, char error[256])
 {
-	return sqlite3_exec(f->db, sql, NULL, NULL, NULL) == SQLITE_OK ? XFED_OK : fail(f, error);
+	return sqlite3_exec(f->db, sql, NULL, NULL, NULL) == SQLITE_OK ? XFED_OK : file_fail(f, error);
 }
 
-static sqlite3_stmt *prepare(struct file *f, const char *sql)
+sqlite3_stmt *file_prepare(struct file *f, const char *sql)
 {
 	sqlite3_stmt *st = NULL;
 	return sqlite3_prepare_v2(f->db, sql, -1, &st, NULL) == SQLITE_OK ? st : NULL;
 }
 
 /* Runs and frees the statement; NULL, where preparing it failed, is fine. */
-static int finish(struct file *f, sqlite3_stmt *st, bool is_bound, char error[256])
+int file_finish(struct file *f, sqlite3_stmt *st, bool is_bound, char error[256])
 {
-	int rc = st && is_bound && sqlite3_step(st) == SQLITE_DONE ? XFED_OK : fail(f, error);
+	int rc = st && is_bound && sqlite3_step(st) == SQLITE_DONE ? XFED_OK : file_fail(f, error);
 	sqlite3_finalize(st);
 	return rc;
 }
 
 /* ---- opening ---- */
 
-static int read_version(struct file *f, int *version, char error[256])
+int file_version(struct file *f, int *version, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, "PRAGMA user_version");
+	sqlite3_stmt *st = file_prepare(f, "PRAGMA user_version");
 	bool ok = st && sqlite3_step(st) == SQLITE_ROW;
 	*version = ok ? sqlite3_column_int(st, 0) : 0;
 	sqlite3_finalize(st);
-	return ok ? XFED_OK : fail(f, error);
+	return ok ? XFED_OK : file_fail(f, error);
 }
 
 /*
  * Higher for a store that was made later, because an edge accepts only a higher revision; random in the low bits, so that two stores made
  * within one second differ.
  */
-static uint64_t new_epoch(const struct xfed_env *env)
+uint64_t file_new_epoch(const struct xfed_env *env)
 {
 	uint32_t random;
 	env->random(env->user, &random, sizeof(random));
@@ -129,48 +124,51 @@ static int fill(struct file *f, const struct xfed_env *env, char error[256])
 	uint8_t key[CORE_KEY_BYTES];
 	static const uint8_t no_hash[32];
 	env->random(env->user, key, sizeof(key));
-	sqlite3_stmt *st = prepare(f, "INSERT INTO policy (one, epoch, counter, hash) VALUES (1, ?1, 0, ?2)");
-	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)new_epoch(env)) == SQLITE_OK &&
+	sqlite3_stmt *st = file_prepare(f, "INSERT INTO policy (one, epoch, counter, hash) VALUES (1, ?1, 0, ?2)");
+	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)file_new_epoch(env)) == SQLITE_OK &&
 		  sqlite3_bind_blob(st, 2, no_hash, sizeof(no_hash), SQLITE_STATIC) == SQLITE_OK;
-	int rc = finish(f, st, ok, error);
+	int rc = file_finish(f, st, ok, error);
 	if (rc == XFED_OK) {
-		st = prepare(f, "INSERT INTO secret (one, key) VALUES (1, ?1)");
-		rc = finish(f, st, st && sqlite3_bind_blob(st, 1, key, sizeof(key), SQLITE_STATIC) == SQLITE_OK, error);
+		st = file_prepare(f, "INSERT INTO secret (one, key) VALUES (1, ?1)");
+		rc = file_finish(f, st, st && sqlite3_bind_blob(st, 1, key, sizeof(key), SQLITE_STATIC) == SQLITE_OK, error);
 	}
 	xfed_wipe(key, sizeof(key));
 	return rc;
 }
 
-static int migrate(struct file *f, const struct xfed_env *env, char error[256])
+int file_migrate(struct file *f, const struct xfed_env *env, char error[256])
 {
 	int version;
-	int rc = read_version(f, &version, error);
+	int rc = file_version(f, &version, error);
 	if (rc != XFED_OK) {
 		return rc;
 	}
 	if (version > SCHEMA) {
-		snprintf(error, 256, "%s: made by a newer version (schema %d, this one knows %d)", f->path, version, SCHEMA);
+		snprintf(error, 256,
+			"%.100s: made by a newer version (schema %d, this one knows %d): install that again, or restore a backup of before the "
+			"upgrade",
+			f->path, version, SCHEMA);
 		return XFED_ERR_INVALID;
 	}
 	bool is_new = version == 0;
 	for (; version < SCHEMA && rc == XFED_OK; version++) {
-		rc = run(f, steps[version], error);
+		rc = file_run(f, steps[version], error);
 	}
 	rc = rc == XFED_OK && is_new ? fill(f, env, error) : rc;
 	if (rc == XFED_OK) {
 		char sql[64];
 		snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", SCHEMA);
-		rc = run(f, sql, error);
+		rc = file_run(f, sql, error);
 	}
 	return rc;
 }
 
-/* A write transaction takes the lock, which exclusive mode keeps until the file is closed. */
+/* A write transaction takes the lock, which exclusive mode keeps until the file is closed. No temporary files: the sandbox has no place for them. */
 static int set_up(struct file *f, const struct xfed_env *env, char error[256])
 {
-	int rc = run(f, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE", error);
-	rc = rc == XFED_OK ? migrate(f, env, error) : rc;
-	return rc == XFED_OK ? run(f, "COMMIT", error) : rc;
+	int rc = file_run(f, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE", error);
+	rc = rc == XFED_OK ? file_migrate(f, env, error) : rc;
+	return rc == XFED_OK ? file_run(f, "COMMIT", error) : rc;
 }
 
 static void close_file(void *db)
@@ -188,10 +186,15 @@ static int open_file(const char *where, const struct xfed_env *env, void **out, 
 		xfed_free(f);
 		return XFED_ERR_NOMEM;
 	}
-	int rc = XFED_OK;
+	int rc = file_apply_restore(where, env, error);
+	if (rc != XFED_OK) {
+		xfed_free(f->path);
+		xfed_free(f);
+		return rc;
+	}
 	mode_t before = umask(0077); /* the file holds a key; no other thread runs at the start */
 	if (sqlite3_open_v2(where, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK) {
-		rc = f->db ? fail(f, error) : XFED_ERR_NOMEM;
+		rc = f->db ? file_fail(f, error) : XFED_ERR_NOMEM;
 	}
 	rc = rc == XFED_OK ? set_up(f, env, error) : rc;
 	umask(before);
@@ -216,9 +219,9 @@ static bool copy_blob(sqlite3_stmt *st, int column, void *out, int size)
 static int read_facts(void *db, struct store_facts *out, char error[256])
 {
 	struct file *f = db;
-	sqlite3_stmt *st = prepare(f, "SELECT epoch, counter, hash, key FROM policy, secret");
+	sqlite3_stmt *st = file_prepare(f, "SELECT epoch, counter, hash, key FROM policy, secret");
 	if (!st) {
-		return fail(f, error);
+		return file_fail(f, error);
 	}
 	int rc = XFED_OK;
 	if (sqlite3_step(st) != SQLITE_ROW || !copy_blob(st, 2, out->revision.hash, sizeof(out->revision.hash)) ||
@@ -237,12 +240,12 @@ static int read_facts(void *db, struct store_facts *out, char error[256])
 
 static int begin(void *db, char error[256])
 {
-	return run(db, "BEGIN IMMEDIATE", error);
+	return file_run(db, "BEGIN IMMEDIATE", error);
 }
 
 static int commit(void *db, char error[256])
 {
-	return run(db, "COMMIT", error);
+	return file_run(db, "COMMIT", error);
 }
 
 /* After a full disk SQLite may have rolled back by itself; the error is already known. */
@@ -251,17 +254,17 @@ static void rollback(void *db)
 	struct file *f = db;
 	char ignored[256];
 	if (!sqlite3_get_autocommit(f->db)) {
-		(void)run(f, "ROLLBACK", ignored);
+		(void)file_run(f, "ROLLBACK", ignored);
 	}
 }
 
 static int write_revision(struct file *f, const struct proto_revision *r, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, "UPDATE policy SET epoch = ?1, counter = ?2, hash = ?3 WHERE one = 1");
+	sqlite3_stmt *st = file_prepare(f, "UPDATE policy SET epoch = ?1, counter = ?2, hash = ?3 WHERE one = 1");
 	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)r->epoch) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 2, (sqlite3_int64)r->counter) == SQLITE_OK &&
 		  sqlite3_bind_blob(st, 3, r->hash, sizeof(r->hash), SQLITE_STATIC) == SQLITE_OK;
-	return finish(f, st, ok, error);
+	return file_finish(f, st, ok, error);
 }
 
 #define COLUMNS "id, first_s, last_s, repeats, direction, edge, local, remote, reason, side, words, correlation"
@@ -285,15 +288,15 @@ static bool bind_failure(sqlite3_stmt *st, const struct store_failure *r)
 
 static int write_failure(struct file *f, const struct store_failure *r, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, "INSERT INTO failure (" COLUMNS ", detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-				      " ON CONFLICT (id) DO UPDATE SET last_s = excluded.last_s, repeats = excluded.repeats");
-	return finish(f, st, st && bind_failure(st, r), error);
+	sqlite3_stmt *st = file_prepare(f, "INSERT INTO failure (" COLUMNS ", detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+					   " ON CONFLICT (id) DO UPDATE SET last_s = excluded.last_s, repeats = excluded.repeats");
+	return file_finish(f, st, st && bind_failure(st, r), error);
 }
 
 static int delete_with(struct file *f, const char *sql, int64_t value, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, sql);
-	return finish(f, st, st && sqlite3_bind_int64(st, 1, value) == SQLITE_OK, error);
+	sqlite3_stmt *st = file_prepare(f, sql);
+	return file_finish(f, st, st && sqlite3_bind_int64(st, 1, value) == SQLITE_OK, error);
 }
 
 #define OF_EDGES       "edge <> ''"
@@ -312,13 +315,13 @@ static int trim(struct file *f, size_t keep, size_t keep_own, int64_t oldest_s, 
 
 static int write_contact(struct file *f, const struct store_contact *c, char error[256])
 {
-	sqlite3_stmt *st = prepare(f, "REPLACE INTO contact (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+	sqlite3_stmt *st = file_prepare(f, "REPLACE INTO contact (" CONTACT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
 	bool ok = st && bind_text(st, 1, c->local) && bind_text(st, 2, c->remote) && sqlite3_bind_int64(st, 3, c->wrote_s) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 4, c->alive_s) == SQLITE_OK && bind_text(st, 5, c->relation) &&
 		  sqlite3_bind_int(st, 6, c->is_preapproved) == SQLITE_OK && sqlite3_bind_int64(st, 7, c->asked_s) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 8, c->used_s) == SQLITE_OK && sqlite3_bind_int64(st, 9, c->wanted_s) == SQLITE_OK &&
 		  sqlite3_bind_int(st, 10, c->is_approved) == SQLITE_OK;
-	return finish(f, st, ok, error);
+	return file_finish(f, st, ok, error);
 }
 
 static int trim_contacts(struct file *f, size_t keep, int64_t oldest_s, char error[256])
@@ -334,18 +337,18 @@ static int trim_contacts(struct file *f, size_t keep, int64_t oldest_s, char err
 static int write_watch(struct file *f, const struct store_watch *w, char error[256])
 {
 	bool is_over = w->until_s == 0;
-	sqlite3_stmt *st = prepare(f, is_over ? "DELETE FROM watch WHERE name = ?1" : "REPLACE INTO watch VALUES (?1, ?2, ?3, ?4, ?5)");
+	sqlite3_stmt *st = file_prepare(f, is_over ? "DELETE FROM watch WHERE name = ?1" : "REPLACE INTO watch VALUES (?1, ?2, ?3, ?4, ?5)");
 	bool ok = st && bind_text(st, 1, w->name) &&
 		  (is_over || (bind_text(st, 2, w->local) && bind_text(st, 3, w->remote) && bind_text(st, 4, w->dialog) &&
 				      sqlite3_bind_int64(st, 5, w->until_s) == SQLITE_OK));
-	return finish(f, st, ok, error);
+	return file_finish(f, st, ok, error);
 }
 
 static int write_one(void *db, const struct store_write *w, char error[256])
 {
 	switch (w->kind) {
 	case STORE_WRITE_NOTHING:
-		return run(db, "UPDATE policy SET counter = counter WHERE one = 1", error);
+		return file_run(db, "UPDATE policy SET counter = counter WHERE one = 1", error);
 	case STORE_WRITE_REVISION:
 		return write_revision(db, &w->revision, error);
 	case STORE_WRITE_FAILURE:
@@ -400,7 +403,7 @@ static sqlite3_stmt *prepare_question(struct file *f, const struct store_questio
 	char sql[512];
 	snprintf(sql, sizeof(sql), "SELECT " COLUMNS "%s FROM failure WHERE id > 0 AND last_s >= ?1 AND id %s ?2%s%s ORDER BY id DESC LIMIT ?3",
 		q->has_detail ? ", detail" : "", q->id > 0 ? "=" : "<", of[q->which], q->remote ? " AND remote = ?4" : "");
-	sqlite3_stmt *st = prepare(f, sql);
+	sqlite3_stmt *st = file_prepare(f, sql);
 	bool ok = st && sqlite3_bind_int64(st, 1, q->since_s) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 2, id_or_most(q->id > 0 ? q->id : q->before)) == SQLITE_OK &&
 		  sqlite3_bind_int64(st, 3, q->limit < INT64_MAX ? (sqlite3_int64)q->limit : INT64_MAX) == SQLITE_OK &&
@@ -422,7 +425,7 @@ static int find(void *db, const struct store_question *q, store_row_fn *fn, void
 		rc = fn(user, &r);
 	}
 	if (rc == XFED_OK && step != SQLITE_DONE) {
-		rc = fail(f, error);
+		rc = file_fail(f, error);
 	}
 	sqlite3_finalize(st);
 	return rc;
@@ -431,9 +434,9 @@ static int find(void *db, const struct store_question *q, store_row_fn *fn, void
 static int older(void *db, uint64_t id, bool *exists, int64_t *last_s, char error[256])
 {
 	struct file *f = db;
-	sqlite3_stmt *st = prepare(f, "SELECT max(last_s) FROM failure WHERE id < ?1");
+	sqlite3_stmt *st = file_prepare(f, "SELECT max(last_s) FROM failure WHERE id < ?1");
 	bool ok = st && sqlite3_bind_int64(st, 1, (sqlite3_int64)id) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
-	int rc = ok ? XFED_OK : fail(f, error);
+	int rc = ok ? XFED_OK : file_fail(f, error);
 	*exists = ok && sqlite3_column_type(st, 0) != SQLITE_NULL;
 	*last_s = *exists ? sqlite3_column_int64(st, 0) : 0;
 	sqlite3_finalize(st);
@@ -443,7 +446,7 @@ static int older(void *db, uint64_t id, bool *exists, int64_t *last_s, char erro
 static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
 {
 	struct file *f = db;
-	sqlite3_stmt *st = prepare(f, "SELECT " CONTACT_COLUMNS " FROM contact ORDER BY wrote_s");
+	sqlite3_stmt *st = file_prepare(f, "SELECT " CONTACT_COLUMNS " FROM contact ORDER BY wrote_s");
 	int rc = XFED_OK, step = st ? SQLITE_ROW : SQLITE_ERROR;
 	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct store_contact c = { column_text(st, 0), column_text(st, 1), sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3),
@@ -452,7 +455,7 @@ static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
 		rc = fn(user, &c);
 	}
 	if (rc == XFED_OK && step != SQLITE_DONE) {
-		rc = fail(f, error);
+		rc = file_fail(f, error);
 	}
 	sqlite3_finalize(st);
 	return rc;
@@ -461,7 +464,7 @@ static int contacts(void *db, store_contact_fn *fn, void *user, char error[256])
 static int watches(void *db, int64_t now_s, store_watch_fn *fn, void *user, char error[256])
 {
 	struct file *f = db;
-	sqlite3_stmt *st = prepare(f, "SELECT name, local, remote, dialog, until_s FROM watch WHERE until_s > ?1");
+	sqlite3_stmt *st = file_prepare(f, "SELECT name, local, remote, dialog, until_s FROM watch WHERE until_s > ?1");
 	int rc = XFED_OK, step = st && sqlite3_bind_int64(st, 1, now_s) == SQLITE_OK ? SQLITE_ROW : SQLITE_ERROR;
 	while (rc == XFED_OK && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct store_watch w = { column_text(st, 0), column_text(st, 1), column_text(st, 2), column_text(st, 3),
@@ -469,7 +472,7 @@ static int watches(void *db, int64_t now_s, store_watch_fn *fn, void *user, char
 		rc = fn(user, &w);
 	}
 	if (rc == XFED_OK && step != SQLITE_DONE) {
-		rc = fail(f, error);
+		rc = file_fail(f, error);
 	}
 	sqlite3_finalize(st);
 	return rc;
@@ -487,4 +490,7 @@ const struct store_backend store_sqlite = {
 	.write = write_one,
 	.commit = commit,
 	.rollback = rollback,
+	.copy_begin = file_copy_begin,
+	.copy_step = file_copy_step,
+	.copy_end = file_copy_end,
 };

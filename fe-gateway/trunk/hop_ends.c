@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "interwork/diagnostics.h"
 #include "interwork/errors.h"
 #include "xfed/text.h"
 
@@ -102,20 +103,28 @@ static bool is_inside(const struct trunk_send *s)
 	return !s->places;
 }
 
-static void refused(struct trunk_send *s, int status)
+static void refused(struct trunk_send *s, const struct sip_message *m)
 {
 	struct iw_xmpp_error e;
-	bool is_listed = iw_sip_status_to_error(status, false, &e) == XFED_OK;
-	trunk_hop_refuses(s->hop,
-		&(struct hop_refusal){ .status = status, .reason = is_listed ? e.reason : XFED_REASON_SIP_SERVER_ERROR, .recipient = s->recipient });
+	struct xfed_arena a;
+	struct xfed_span words;
+	bool is_listed = iw_sip_status_to_error(m->status, false, &e) == XFED_OK;
+	xfed_arena_init(&a, 16384);
+	bool has_words = iw_diagnostics_words(&a, m, &words) == XFED_OK && words.data;
+	trunk_hop_refuses(s->hop, &(struct hop_refusal){ .status = m->status,
+					  .reason = is_listed ? e.reason : XFED_REASON_SIP_SERVER_ERROR,
+					  .text = has_words ? words.data : NULL,
+					  .recipient = s->recipient });
+	xfed_arena_deinit(&a);
 }
 
 /*
- * Only a MESSAGE shows whether the hop accepts messages: refusing another method (presence, a session) is no sign against it, accepting one
- * no sign for it.
+ * Only a MESSAGE shows whether the hop accepts messages, or an INVITE where messages go in sessions: refusing another method (presence) is no
+ * sign against it, accepting one no sign for it.
  */
-static void judge(struct trunk_send *s, bool is_message, int status)
+static void judge(struct trunk_send *s, bool is_message, const struct sip_message *m)
 {
+	int status = m->status;
 	struct trunk_hop *h = s->hop;
 	bool is_challenge = status == 401 || status == 407; /* trunk_send_challenged() finds out what these two mean */
 	bool is_copy = status == 482 && s->is_repeat;	    /* the first copy is being processed, or was */
@@ -125,15 +134,15 @@ static void judge(struct trunk_send *s, bool is_message, int status)
 	} else if (is_taken || is_copy || is_challenge || !is_message) {
 		trunk_hop_answers(h);
 	} else {
-		refused(s, status);
+		refused(s, m);
 	}
 }
 
-void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status)
+void trunk_send_answered(struct trunk_send *s, struct xfed_span method, const struct sip_message *m)
 {
 	struct trunk_hop *h = s->hop;
 	char code[XFED_NUMBER_BYTES];
-	xfed_text_number(code, (uint64_t)status);
+	xfed_text_number(code, (uint64_t)m->status);
 	rt_metric_add(h->trunk->core->d.metrics, RT_M_SIP_RESPONSES, 1, RT_LABELS(xfed_span_str(h->label), method, xfed_span_str(code)));
 	s->unproved = XFED_REASON_NONE;
 	if (!is_inside(s)) {
@@ -141,7 +150,7 @@ void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int stat
 		if (sip_failover_place(s->places)->transport == SIP_TCP) {
 			h->no_tcp = (struct hop_no_tcp){ 0 };
 		}
-		judge(s, xfed_span_is(method, "MESSAGE"), status);
+		judge(s, xfed_span_is(method, "MESSAGE") || xfed_span_is(method, "INVITE"), m);
 	}
 }
 

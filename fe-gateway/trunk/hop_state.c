@@ -81,15 +81,16 @@ bool hop_state_age(struct hop_state *s, int64_t now_s)
 	return is_old && set(s, true, XFED_REASON_NONE, NULL, now_s);
 }
 
-static void count(struct hop_state *s, int status, int64_t now_s)
+static void count(struct hop_state *s, const struct hop_refusal *r, int64_t now_s)
 {
-	if (s->refusals.status != status || now_s - s->refusals.last_s >= HOP_STATE_WINDOW_S) {
-		s->refusals.status = status;
+	if (s->refusals.status != r->status || now_s - s->refusals.last_s >= HOP_STATE_WINDOW_S) {
+		s->refusals.status = r->status;
 		s->refusals.count = 0;
 		s->refusals.first_s = now_s;
 	}
 	s->refusals.count++;
 	s->refusals.last_s = now_s;
+	xfed_text_cut(s->refusals.text, sizeof(s->refusals.text), xfed_span_str(r->text));
 }
 
 static void note_recipient(struct hop_state *s, uint64_t recipient)
@@ -120,7 +121,7 @@ static bool is_of_server(struct hop_state *s, uint64_t recipient, int64_t now_s)
 
 bool hop_state_refuses(struct hop_state *s, const struct hop_refusal *r, int64_t now_s)
 {
-	count(s, r->status, now_s);
+	count(s, r, now_s);
 	if (r->recipient != 0 && !is_of_server(s, r->recipient, now_s)) {
 		return hop_state_answers(s, now_s);
 	}

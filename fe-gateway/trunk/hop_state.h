@@ -31,6 +31,7 @@ struct hop_state {
 		int status; /* of refusals by it, or a phone behind it; 0: there were none */
 		unsigned count;
 		int64_t first_s, last_s;
+		char text[HOP_STATE_TEXT]; /* of the last one */
 	} refusals;
 	struct {
 		unsigned count;

@@ -199,6 +199,28 @@ void trunk_hop_unload(struct trunk_hop *h, size_t bytes)
 
 /* ---- requests on their way ---- */
 
+struct trunk_unsent trunk_unsent(int rc)
+{
+	switch (rc) {
+	case XFED_ERR_LIMIT:
+		return (struct trunk_unsent){ .reason = XFED_REASON_SIP_REQUEST_TOO_LARGE };
+	case XFED_ERR_AGAIN:
+		return (struct trunk_unsent){ XFED_REASON_DELIVERY_QUEUE_FULL, "too many transactions" };
+	case XFED_ERR_INVALID:
+		return (struct trunk_unsent){ .reason = XFED_REASON_SIP_ADDRESS_UNMAPPABLE };
+	case XFED_ERR_NOT_FOUND:
+		return (struct trunk_unsent){ .reason = XFED_REASON_SIP_DIALOG_UNKNOWN };
+	default:
+		return (struct trunk_unsent){ .reason = XFED_REASON_STREAM_INTERNAL };
+	}
+}
+
+/* Reasons of DNS are worded for partners; their code says what happened all the same. */
+struct trunk_unsent trunk_unlocated(enum xfed_reason reason)
+{
+	return (struct trunk_unsent){ XFED_REASON_SIP_SERVER_UNREACHABLE, xfed_reason_code(reason) };
+}
+
 void trunk_want(struct trunk_send *s)
 {
 	trunk_places_want(&s->hop->places[s->is_large ? 1 : 0], s);

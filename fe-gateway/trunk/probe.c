@@ -47,7 +47,7 @@ static void ask(struct trunk_hop *h)
 {
 	struct trunk *t = h->trunk;
 	const struct config *c = t->files.config;
-	const char *advertise = h->is_outside && c->sip.federation.advertise ? c->sip.federation.advertise : c->sip.advertise;
+	const char *advertise = config_our_name(c, h->is_outside).data;
 	uint8_t random[16];
 	char tag[33], uri[SIP_NAME_SIZE + 8], from[SIP_NAME_SIZE + 8], call_id[SIP_NAME_SIZE + 40];
 	uint64_t txn;

@@ -368,6 +368,7 @@ static void judge_peer(struct sip_conn *c)
 	struct trust_peer peer = sip_conn_peer(c);
 	const struct config *config = c->trunk->files.config;
 	bool was_known = c->info.is_known;
+	c->info.is_lync = trust_may_send_lync(config, &peer);
 	c->info.is_known = c->is_client || trust_may_send(c->is_outside ? &config->neighbours : &config->senders, &peer);
 	if (c->info.is_known) {
 		rt_sources_give_back(rt_stream_place(c->stream));

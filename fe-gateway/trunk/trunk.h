@@ -18,7 +18,9 @@
 #include "core/core.h"
 #include "sip/failover.h"
 #include "sip/layer.h"
+#include "trunk/facts.h"
 #include "trunk/hop_state.h"
+#include "trunk/unsent.h"
 #include "xfed/tls.h"
 
 struct trunk;
@@ -132,9 +134,9 @@ int trunk_cancel(struct trunk *t, uint64_t txn);
 
 /*
  * How the attempt at the present place of `s` ended, for the hop's state, its failed places and the metrics. A request inside a dialog
- * (places NULL) counts in the metrics only, and a refusal of anything but MESSAGE does not count against the hop.
+ * (places NULL) counts in the metrics only, and a refusal of anything but MESSAGE, or INVITE in its place, does not count against the hop.
  */
-void trunk_send_answered(struct trunk_send *s, struct xfed_span method, int status);
+void trunk_send_answered(struct trunk_send *s, struct xfed_span method, const struct sip_message *m);
 void trunk_send_timed_out(struct trunk_send *s);
 void trunk_send_broken(struct trunk_send *s, bool was_written);
 /* To be called when no further place is left: what to report. The hop is down, or the request is too large for UDP and the hop accepts no TCP. */

@@ -40,6 +40,16 @@ bool trust_may_send(const struct config_senders *s, const struct trust_peer *pee
 	return false;
 }
 
+bool trust_may_send_lync(const struct config *c, const struct trust_peer *peer)
+{
+	bool may = false;
+	for (size_t i = 0; c->has_lync && !may && i < c->domains.count; i++) {
+		const struct config_domain *d = &c->domains.items[i];
+		may = d->dialect == CONFIG_DIALECT_LYNC && trust_may_send(&d->senders, peer);
+	}
+	return may;
+}
+
 enum xfed_reason trust_server(const struct trust_peer *server, struct xfed_span name)
 {
 	if (server->chain_reason != XFED_REASON_NONE) {

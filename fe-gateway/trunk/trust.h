@@ -19,6 +19,8 @@ struct trust_peer {
 
 /* `s` of a domain: whether the peer may send as that domain. `s` of the configuration: as any of our domains; else it is a stranger. */
 bool trust_may_send(const struct config_senders *s, const struct trust_peer *peer);
+/* As a domain of the Lync dialect. */
+bool trust_may_send_lync(const struct config *c, const struct trust_peer *peer);
 /* By which name of its certificate it may; false: by none. Lives as long as the certificate. */
 bool trust_name(const struct config_senders *s, const struct trust_peer *peer, struct xfed_span *name);
 

@@ -18,7 +18,9 @@ const struct rt_arg_info *rt_arg_info(enum rt_arg_kind kind)
 #define WORD(id, word, ...) word,
 static const char *const levels[] = { RT_LEVEL_WORDS(WORD, WORD) NULL };
 static const char *const kinds[] = { RT_KIND_WORDS(WORD, WORD) NULL };
+static const char *const sips[] = { RT_SIP_WORDS(WORD, WORD) NULL };
 static const char *const products[] = { RT_PRODUCT_WORDS(WORD, WORD) NULL };
+static const char *const forms[] = { RT_FORM_WORDS(WORD, WORD) NULL };
 static const char *const relations[] = { RT_RELATION_WORDS(WORD, WORD) NULL };
 static const char *const roles[] = { RT_ROLE_WORDS(WORD, WORD) NULL };
 static const char *const key_kinds[] = { RT_KEY_KIND_WORDS(WORD, WORD) NULL };
@@ -27,7 +29,10 @@ static const char *const *words_of(enum rt_arg_kind kind)
 {
 	return kind == RT_ARG_LEVEL	 ? levels
 	       : kind == RT_ARG_KIND	 ? kinds
+	       : kind == RT_ARG_SIP	 ? sips
 	       : kind == RT_ARG_PRODUCT	 ? products
+	       : kind == RT_ARG_SIP	 ? sips
+	       : kind == RT_ARG_FORM	 ? forms
 	       : kind == RT_ARG_RELATION ? relations
 	       : kind == RT_ARG_ROLE	 ? roles
 	       : kind == RT_ARG_KEY_KIND ? key_kinds
@@ -183,10 +188,15 @@ static bool check_given(const struct rt_command *c, const json_t *args, char err
 		}
 		const struct rt_arg_info *info = &infos[a->kind];
 		json_int_t least = a->kind == RT_ARG_AGO ? 0 : 1;
-		bool is_fine =
-			info->type == JSON_STRING ? json_string_length(value) > 0 : json_is_integer(value) && json_integer_value(value) >= least;
+		bool is_fine = info->type == JSON_STRING ? json_string_length(value) > 0
+			       : info->type == JSON_TRUE ? json_is_true(value)
+							 : json_is_integer(value) && json_integer_value(value) >= least;
 		if (!is_fine) {
-			snprintf(error, 160, "%s is a %s: %s", key, info->type == JSON_STRING ? "string" : "number", info->what);
+			snprintf(error, 160, "%s is a %s: %s", key,
+				info->type == JSON_STRING ? "string"
+				: info->type == JSON_TRUE ? "switch"
+							  : "number",
+				info->what);
 			return false;
 		}
 		if (info->type == JSON_STRING && !rt_arg_has_word(a->kind, json_string_value(value))) {

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "xfed/rt/sandbox.h"
+
 /* ---- files ---- */
 
 static int read_all(int fd, size_t max, struct xfed_buf *buf)
@@ -43,6 +45,21 @@ const char *rt_errno_words(int err, char out[96])
 	return out;
 }
 
+enum xfed_reason rt_file_reason(const char *path, enum xfed_reason otherwise)
+{
+	return path && rt_sandbox_is_outside(path) ? XFED_REASON_CONFIG_RESTART_NEEDED : otherwise;
+}
+
+const char *rt_file_words(const char *path, int err, char out[104])
+{
+	char words[96];
+	bool is_outside = err == EACCES && rt_sandbox_is_outside(path);
+	snprintf(out, 104, "%s",
+		is_outside ? "outside of the folders that the service named when it started its sandbox; restart needed"
+			   : rt_errno_words(err, words));
+	return out;
+}
+
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256])
 {
 	xfed_buf_init(buf, max);
@@ -50,8 +67,8 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 	/* O_NONBLOCK: opening a FIFO nobody writes to must not hang the start. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
-		char words[96];
-		snprintf(error, 256, "%.150s: %s", path, rt_errno_words(errno, words));
+		char words[104];
+		snprintf(error, 256, "%.150s: %s", path, rt_file_words(path, errno, words));
 		return XFED_ERR_INVALID;
 	}
 	struct stat st;
@@ -81,7 +98,7 @@ int rt_conf_read(const char *path, struct xfed_buf *text, struct rt_conf_errors 
 	if (rc != XFED_OK) {
 		size_t len = strlen(path);
 		const char *said = strncmp(error, path, len) == 0 && strncmp(error + len, ": ", 2) == 0 ? error + len + 2 : error;
-		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_SYNTAX, path, 0, 0, NULL, "cannot be read: %s", said);
+		rt_conf_errors_add(errors, false, rt_file_reason(path, XFED_REASON_CONFIG_SYNTAX), path, 0, 0, NULL, "cannot be read: %s", said);
 	}
 	return rc;
 }

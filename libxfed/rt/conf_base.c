@@ -1,6 +1,7 @@
 #include "xfed/rt/conf_base.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <sys/un.h>
 
 #define VALUE XFED_REASON_CONFIG_VALUE_INVALID
@@ -16,6 +17,10 @@ static const struct rt_conf_word level_words[] = {
 static const struct rt_conf_word format_words[] = { { "text", RT_LOG_TEXT, NULL }, { "json", RT_LOG_JSON, NULL }, { NULL, 0, NULL } };
 static const struct rt_conf_word dnssec_words[] = {
 	{ "off", RT_DNSSEC_OFF, NULL }, { "trust-ad", RT_DNSSEC_TRUST_AD, NULL }, { NULL, 0, NULL },
+};
+
+const struct rt_conf_word rt_conf_sandbox_words[] = {
+	{ "on", RT_SANDBOX_ON, NULL }, { "required", RT_SANDBOX_REQUIRED, NULL }, { NULL, 0, NULL },
 };
 
 static const struct rt_conf_row dns_rows[] = {
@@ -106,6 +111,19 @@ int rt_conf_open(const struct rt_conf_table *table, const char *file, const stru
 	base->doc = doc;
 	*out = base;
 	return XFED_OK;
+}
+
+const char *rt_conf_instance(const char *file, const char *role, char out[RT_CONF_INSTANCE])
+{
+	const char *name = strrchr(file, '/');
+	size_t len = name ? strlen(++name) : 0, dir = strlen(role);
+	bool is_there = len > 5 && strcmp(name + len - 5, ".yaml") == 0 && (size_t)(name - file) >= dir + 1 &&
+			strncmp(name - 1 - dir, role, dir) == 0 && ((size_t)(name - file) == dir + 1 || name[-2 - (ptrdiff_t)dir] == '/');
+	if (!is_there || len - 5 >= RT_CONF_INSTANCE) {
+		return NULL;
+	}
+	snprintf(out, RT_CONF_INSTANCE, "%.*s", (int)(len - 5), name);
+	return out;
 }
 
 void rt_conf_close(struct rt_conf_base *base)

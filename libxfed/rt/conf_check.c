@@ -101,6 +101,18 @@ int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xf
 	return rt_network_parse(in, &n);
 }
 
+int rt_conf_convert_ip(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted)
+{
+	struct rt_addr addr;
+	char text[RT_ADDR_TEXT];
+	*accepted = "an IP address, without a port";
+	if (rt_addr_parse_host(&addr, in, 0) != XFED_OK) {
+		return XFED_ERR_INVALID;
+	}
+	*out = xfed_arena_copy(a, xfed_span_str(rt_addr_host_text(&addr, text)));
+	return out->data ? XFED_OK : XFED_ERR_NOMEM;
+}
+
 int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out)
 {
 	*out = xfed_arena_alloc(&doc->arena, texts->count * sizeof(**out));

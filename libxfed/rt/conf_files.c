@@ -82,46 +82,56 @@ static void judge(const struct place *p, const char *path, bool is_kept)
 	}
 }
 
-static void judge_row(const struct place *p, const struct rt_conf_row *row, const void *field)
-{
-	bool is_kept = row->flags & RT_CONF_KEPT;
-	struct rt_conf_strings list;
-	const char *path;
-	if (row->type == RT_CONF_PATHS) {
-		memcpy(&list, field, sizeof(list));
-		for (size_t i = 0; i < list.count; i++) {
-			judge(p, list.items[i], is_kept);
-		}
-		return;
-	}
-	memcpy(&path, field, sizeof(path));
-	if (path && path[0] == '/') {
-		judge(p, path, is_kept);
-	}
-}
+/* ---- every value of a loaded struct ---- */
 
-/* Keys count from `object`; `part` is the object inside it that `t` describes. */
-static void walk(struct rt_conf_doc *doc, const struct rt_conf_table *t, const void *object, const void *part, const char *prefix)
+static bool each(const struct conf_visitor *v, const struct rt_conf_table *t, const void *object, const void *part, const char *prefix)
 {
-	for (size_t i = 0; i < t->row_count; i++) {
+	bool is_found = false;
+	for (size_t i = 0; i < t->row_count && !is_found; i++) {
 		const struct rt_conf_row *row = &t->rows[i];
 		const void *field = conf_field_const(row, part);
 		char key[CONF_PATH_BYTES];
-		snprintf(key, sizeof(key), "%s%s%s", prefix, prefix[0] ? "." : "", row->name);
-		struct place p = { .errors = doc->errors, .doc = doc, .object = object, .key = key };
 		struct conf_list list = { 0 };
-		if (row->type == RT_CONF_PATH || row->type == RT_CONF_PATHS || (row->flags & RT_CONF_FILE)) {
-			judge_row(&p, row, field);
-		} else if (row->type == RT_CONF_OBJECT) {
-			walk(doc, row->table, object, field, key);
+		snprintf(key, sizeof(key), "%s%s%s", prefix, prefix[0] ? "." : "", row->name);
+		if (row->type == RT_CONF_OBJECT) {
+			is_found = each(v, row->table, object, field, key);
 		} else if (row->type == RT_CONF_OBJECTS) {
 			memcpy(&list, field, sizeof(list));
+		} else {
+			is_found = v->value(v->user, row, field, object, key);
 		}
-		for (size_t k = 0; k < list.count; k++) {
+		for (size_t k = 0; k < list.count && !is_found; k++) {
 			const void *item = (const char *)list.items + k * row->table->struct_size;
-			walk(doc, row->table, item, item, "");
+			is_found = each(v, row->table, item, item, "");
 		}
 	}
+	return is_found;
+}
+
+bool conf_each(const struct rt_conf_table *t, const void *object, const struct conf_visitor *v)
+{
+	return each(v, t, object, object, "");
+}
+
+size_t conf_paths(const struct rt_conf_row *row, const void *field, const char *const **out)
+{
+	const struct rt_conf_strings *list = field;
+	const char *const *path = field;
+	bool is_path = row->type == RT_CONF_PATH || (row->type == RT_CONF_STRING && (row->flags & RT_CONF_FILE));
+	*out = row->type == RT_CONF_PATHS ? (const char *const *)list->items : path;
+	return row->type == RT_CONF_PATHS ? list->count : is_path && *path && (*path)[0] == '/' ? 1 : 0;
+}
+
+static bool judge_value(void *user, const struct rt_conf_row *row, const void *field, const void *object, const char *key)
+{
+	struct rt_conf_doc *doc = user;
+	struct place p = { .errors = doc->errors, .doc = doc, .object = object, .key = key };
+	const char *const *paths;
+	size_t count = conf_paths(row, field, &paths);
+	for (size_t i = 0; i < count; i++) {
+		judge(&p, paths[i], row->flags & RT_CONF_KEPT);
+	}
+	return false;
 }
 
 void rt_conf_check_files(struct rt_conf_doc *doc)
@@ -130,39 +140,73 @@ void rt_conf_check_files(struct rt_conf_doc *doc)
 	struct place self = { .errors = doc->errors };
 	/* on a command line the path may be relative */
 	judge(&self, realpath(doc->file, path) ? path : doc->file, false);
-	walk(doc, doc->table, doc->object, doc->object, "");
+	conf_each(doc->table, doc->object, &(struct conf_visitor){ judge_value, doc });
+}
+
+/* ---- all that is named ---- */
+
+static void each_of(const struct rt_conf_row *row, const void *field, rt_conf_path_fn *fn, void *user)
+{
+	struct rt_conf_strings list = { 0 };
+	const char *path = NULL;
+	if (row->type == RT_CONF_PATHS) {
+		memcpy(&list, field, sizeof(list));
+	} else {
+		memcpy(&path, field, sizeof(path));
+	}
+	if (path && path[0] == '/') {
+		fn(user, path, row->flags & RT_CONF_KEPT);
+	}
+	for (size_t i = 0; i < list.count; i++) {
+		fn(user, list.items[i], row->flags & RT_CONF_KEPT);
+	}
+}
+
+static void each_in(const struct rt_conf_table *t, const void *object, rt_conf_path_fn *fn, void *user)
+{
+	for (size_t i = 0; i < t->row_count; i++) {
+		const struct rt_conf_row *row = &t->rows[i];
+		const void *field = conf_field_const(row, object);
+		struct conf_list list = { 0 };
+		if (row->type == RT_CONF_PATH || row->type == RT_CONF_PATHS || (row->flags & RT_CONF_FILE)) {
+			each_of(row, field, fn, user);
+		} else if (row->type == RT_CONF_OBJECT) {
+			each_in(row->table, field, fn, user);
+		} else if (row->type == RT_CONF_OBJECTS) {
+			memcpy(&list, field, sizeof(list));
+		}
+		for (size_t k = 0; k < list.count; k++) {
+			each_in(row->table, (const char *)list.items + k * row->table->struct_size, fn, user);
+		}
+	}
+}
+
+void rt_conf_each_path(const struct rt_conf_doc *doc, rt_conf_path_fn *fn, void *user)
+{
+	each_in(doc->table, doc->object, fn, user);
 }
 
 /* ---- errors about a file ---- */
 
-/* Finds the object and key whose value is the path at the beginning of `error`; false: there is none. */
-static bool find_path(const struct rt_conf_table *t, const void *object, const void *part, const char *prefix, const char *error, const void **owner,
-	char key[CONF_PATH_BYTES])
+/* The object and key whose value is the path at the beginning of `error`. */
+struct found {
+	const char *error, *path;
+	const void *object;
+	char key[CONF_PATH_BYTES];
+};
+
+static bool find_path(void *user, const struct rt_conf_row *row, const void *field, const void *object, const char *key)
 {
-	for (size_t i = 0; i < t->row_count; i++) {
-		const struct rt_conf_row *row = &t->rows[i];
-		const void *field = conf_field_const(row, part);
-		char name[CONF_PATH_BYTES];
-		const char *path = NULL;
-		struct conf_list list = { 0 };
-		snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", row->name);
-		if (row->type == RT_CONF_PATH || (row->type == RT_CONF_STRING && (row->flags & RT_CONF_FILE))) {
-			memcpy(&path, field, sizeof(path));
-		} else if (row->type == RT_CONF_OBJECT && find_path(row->table, object, field, name, error, owner, key)) {
+	struct found *f = user;
+	const char *const *paths;
+	size_t count = conf_paths(row, field, &paths);
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(paths[i]);
+		if (strncmp(f->error, paths[i], len) == 0 && f->error[len] == ':') {
+			f->object = object;
+			f->path = paths[i];
+			snprintf(f->key, sizeof(f->key), "%s", key);
 			return true;
-		} else if (row->type == RT_CONF_OBJECTS) {
-			memcpy(&list, field, sizeof(list));
-		}
-		if (path && strncmp(error, path, strlen(path)) == 0 && error[strlen(path)] == ':') {
-			*owner = object;
-			snprintf(key, CONF_PATH_BYTES, "%s", name);
-			return true;
-		}
-		for (size_t k = 0; k < list.count; k++) {
-			const void *item = (const char *)list.items + k * row->table->struct_size;
-			if (find_path(row->table, item, item, "", error, owner, key)) {
-				return true;
-			}
 		}
 	}
 	return false;
@@ -170,10 +214,10 @@ static bool find_path(const struct rt_conf_table *t, const void *object, const v
 
 void rt_conf_fail_file(struct rt_conf_doc *doc, const char *key, const char *error)
 {
-	char found[CONF_PATH_BYTES];
-	const void *owner = doc->object;
-	bool is_named = find_path(doc->table, doc->object, doc->object, "", error, &owner, found);
-	rt_conf_fail(doc, owner, is_named ? found : key, XFED_REASON_CONFIG_VALUE_INVALID, "%s", error);
+	struct found f = { .error = error, .object = doc->object };
+	snprintf(f.key, sizeof(f.key), "%s", key);
+	conf_each(doc->table, doc->object, &(struct conf_visitor){ find_path, &f });
+	rt_conf_fail(doc, f.object, f.key, rt_file_reason(f.path, XFED_REASON_CONFIG_VALUE_INVALID), "%s", error);
 }
 
 void rt_conf_check_file(struct rt_conf_errors *errors, const char *path)

@@ -87,6 +87,18 @@ struct conf_list {
 	size_t count;
 };
 
+/*
+ * Calls `value` for every value of a loaded struct that is no object, until it returns true, and returns that; `key` counts from `object`,
+ * which is the struct itself or an item of a list of objects.
+ */
+struct conf_visitor {
+	bool (*value)(void *user, const struct rt_conf_row *row, const void *field, const void *object, const char *key);
+	void *user;
+};
+bool conf_each(const struct rt_conf_table *t, const void *object, const struct conf_visitor *v);
+/* The paths of files in a value: how many, and where they stand. */
+size_t conf_paths(const struct rt_conf_row *row, const void *field, const char *const **out);
+
 /* The member of a row. */
 static inline void *conf_field(const struct rt_conf_row *row, void *object)
 {

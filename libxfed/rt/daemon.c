@@ -1,12 +1,7 @@
-#include "xfed/rt/daemon.h"
+#include "rt/daemon_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "xfed/rt/log.h"
 #include "xfed/rt/process.h"
@@ -41,6 +36,7 @@ static void on_tick(void *arg)
 	d->tick_at_ms = now + TICK_MS;
 	d->user->tick(d->user_data, now);
 	d->user->gauges(d->user_data);
+	daemon_sandbox_tick(d);
 	rt_log_flush(false);
 	rt_daemon_flush_soon(d);
 }
@@ -150,6 +146,7 @@ int rt_daemon_open(struct rt_daemon *d, const struct rt_daemon_options *o, char 
 	if (rc == XFED_OK) {
 		rt_metric_set(d->metrics, RT_M_BUILD_INFO, 1, RT_LABELS(XFED_SPAN(XFED_VERSION), xfed_span_str(o->name)));
 		rt_metric_set(d->metrics, RT_M_DELIVERIES_UNACCOUNTED, 0, RT_NO_LABELS);
+		daemon_sandbox_open(d);
 		d->tick_at_ms = rt_daemon_now_ms(d) + TICK_MS;
 		rt_timer_set(&d->tick, d->tick_at_ms);
 	}
@@ -292,6 +289,7 @@ void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_
 		len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s%s", i > 0 ? ", " : "", in_force->needs_restart.items[i]);
 	}
 	add_silent_resolver(d, problems);
+	daemon_sandbox_problems(d, problems);
 	if (keys[0]) {
 		rt_control_add_problem(problems, XFED_REASON_CONFIG_RESTART_NEEDED, d->reload.ended_s,
 			"The file has other values, which take effect with a restart of this service, for %s.", keys);
@@ -300,46 +298,12 @@ void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_
 
 /* ---- main() ---- */
 
-static bool become(const struct passwd *user, bool for_good)
-{
-	return initgroups(user->pw_name, user->pw_gid) == 0 && setresgid(user->pw_gid, user->pw_gid, for_good ? user->pw_gid : 0) == 0 &&
-	       setresuid(for_good ? user->pw_uid : 0, user->pw_uid, for_good ? user->pw_uid : 0) == 0;
-}
-
-static bool become_root(void)
-{
-	return setresuid(0, 0, 0) == 0 && setresgid(0, 0, 0) == 0 && setgroups(0, NULL) == 0;
-}
-
-/*
- * Root can read every file, and the service cannot; so --check-config reads as the user of the service, who is named like the program, if
- * there is one. Permanently, because nothing follows but the check. A configuration that this user cannot read at all is not the service's,
- * and is being tried out by somebody. -1: continue.
- */
-static int become_the_service(const char *name, const char *config)
-{
-	const struct passwd *user = geteuid() == 0 ? getpwnam(name) : NULL;
-	if (!user) {
-		return -1;
-	}
-	bool ok = become(user, false);
-	bool is_its_own = strncmp(config, "/etc/xfed/", 10) == 0 || faccessat(AT_FDCWD, config, R_OK, AT_EACCESS) == 0;
-	ok = ok && become_root() && (!is_its_own || become(user, true));
-	if (!ok) {
-		fprintf(stderr, "%s: cannot become the user %s: %s\n", name, name, strerror(errno));
-		return 1;
-	}
-	fprintf(stderr, is_its_own ? "%s: read as the user %s, as the service does\n" : "%s: read as root, for the user %s may not read it\n", name,
-		name);
-	return -1;
-}
-
 int rt_program_main(const struct rt_program *p, int argc, char **argv)
 {
 	struct rt_arguments args = { .config = p->default_config };
 	rt_clean_environment();
 	int code = rt_arguments_read(argc, argv, p->name, &args);
-	code = code < 0 && args.check_only ? become_the_service(p->name, args.config) : code;
+	code = code < 0 ? rt_become(&args, p->name) : code;
 	if (code >= 0) {
 		return code;
 	}

@@ -170,8 +170,8 @@ int rt_metrics_new(struct rt_metrics **out)
 		struct metric_family *f = &m->families[id];
 		fill_info(&f->info, (enum rt_metric_id)id);
 		init_overflow(f);
-		/* a family without labels exists from the start, with 0 */
-		f->overflow.is_visible = f->info.label_count == 0;
+		/* A counter without labels exists from the start, with 0. A gauge that this service never sets has no value: 0 would be one. */
+		f->overflow.is_visible = f->info.label_count == 0 && f->info.type != RT_METRIC_GAUGE;
 	}
 	*out = m;
 	return XFED_OK;

@@ -40,7 +40,7 @@ void rt_clean_environment(void)
 
 static int usage(FILE *to, const char *program)
 {
-	fprintf(to, "usage: %s [-c FILE] [--check-config] [--version]\n", program);
+	fprintf(to, "usage: %s [-c FILE] [--user NAME] [--check-config] [--version]\n", program);
 	return to == stdout ? 0 : 2;
 }
 
@@ -48,6 +48,7 @@ int rt_arguments_read(int argc, char **argv, const char *program, struct rt_argu
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
+		{ "user", required_argument, NULL, 'u' },
 		{ "check-config", no_argument, NULL, 'k' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -57,6 +58,9 @@ int rt_arguments_read(int argc, char **argv, const char *program, struct rt_argu
 		switch (o) {
 		case 'c':
 			out->config = optarg;
+			break;
+		case 'u':
+			out->user = optarg;
 			break;
 		case 'k':
 			out->check_only = true;

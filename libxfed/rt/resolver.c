@@ -1,5 +1,6 @@
 #include "xfed/rt/resolver.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <utlist.h>
 
@@ -7,6 +8,8 @@
 #include "rt/resolver_internal.h"
 #include "xfed/limits.h"
 #include "xfed/mem.h"
+#include "xfed/rt/conf.h"
+#include "xfed/rt/sandbox.h"
 
 #define DNS_PORT 53
 
@@ -43,6 +46,7 @@ static int bad_server(const char *text, char *error, size_t error_size)
 int rt_resolver_configure(struct rt_resolver *r, const struct rt_resolver_options *o, char *error, size_t error_size)
 {
 	struct dns_servers s = { .count = o->server_count, .trust_ad = o->trust_ad };
+	char words[104];
 	if (o->server_count > RT_RESOLVER_SERVERS_MAX) {
 		snprintf(error, error_size, "dns.servers: at most %d servers are used", RT_RESOLVER_SERVERS_MAX);
 		return XFED_ERR_INVALID;
@@ -52,8 +56,13 @@ int rt_resolver_configure(struct rt_resolver *r, const struct rt_resolver_option
 			return bad_server(o->servers[i], error, error_size);
 		}
 	}
+	const char *file = o->resolv_conf ? o->resolv_conf : RT_RESOLV_CONF;
+	if (s.count == 0 && rt_sandbox_is_outside(file)) {
+		snprintf(error, error_size, "%.80s: %s", file, rt_file_words(file, EACCES, words));
+		return XFED_ERR_INVALID;
+	}
 	if (s.count == 0) {
-		s.count = resolv_conf_load(o->resolv_conf ? o->resolv_conf : "/etc/resolv.conf", s.addr, RT_RESOLVER_SERVERS_MAX);
+		s.count = resolv_conf_load(file, s.addr, RT_RESOLVER_SERVERS_MAX);
 	}
 	s.timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : XFED_DNS_TIMEOUT_MS;
 	r->base.servers = s;
@@ -97,6 +106,12 @@ bool rt_resolver_ad_is_usable(const struct rt_resolver *r)
 		is_usable = is_usable && rt_addr_is_loopback(&s->addr[i]);
 	}
 	return is_usable;
+}
+
+size_t rt_resolver_servers(const struct rt_resolver *r, struct rt_addr out[RT_RESOLVER_SERVERS_MAX])
+{
+	memcpy(out, r->base.servers.addr, r->base.servers.count * sizeof(*out));
+	return r->base.servers.count;
 }
 
 void rt_resolver_stats(const struct rt_resolver *r, struct rt_resolver_stats *out)

@@ -21,6 +21,13 @@ bool s2s_is_in_use(const struct xfed_s2s *s)
 	return s->state == XFED_S2S_READY || s->state == XFED_S2S_VERIFYING;
 }
 
+/* White space, so that firewalls do not forget the connection: RFC 6120 section 4.6.1. */
+static uint64_t ping_deadline(const struct xfed_s2s *s)
+{
+	bool does = s->direction == XFED_S2S_OUT && !s->is_quiet;
+	return does ? after(s, later(s->sent_ms, s->established_ms), XFED_S2S_PING_MS) : UINT64_MAX;
+}
+
 static uint64_t own_deadline(const struct xfed_s2s *s)
 {
 	if (s->state == XFED_S2S_CLOSING) {
@@ -30,8 +37,8 @@ static uint64_t own_deadline(const struct xfed_s2s *s)
 		return after(s, s->opened_ms, s->establish_ms);
 	}
 	uint64_t when = after(s, s->stanza_ms, s->inactivity_ms);
-	uint64_t ping = after(s, later(s->sent_ms, s->established_ms), XFED_S2S_PING_MS);
-	when = s->direction == XFED_S2S_OUT && ping < when ? ping : when;
+	uint64_t ping = ping_deadline(s);
+	when = ping < when ? ping : when;
 	uint64_t sm = s2s_sm_deadline(s);
 	when = sm < when ? sm : when;
 	if (may_hibernate(s)) {
@@ -88,8 +95,8 @@ void s2s_take_tick(struct xfed_s2s *s)
 	if (!s2s_is_in_use(s)) {
 		return;
 	}
-	if (s->direction == XFED_S2S_OUT && now >= after(s, later(s->sent_ms, s->established_ms), XFED_S2S_PING_MS)) {
-		s2s_send_str(s, " "); /* white space, so that firewalls do not forget the connection: RFC 6120 4.6.1 */
+	if (now >= ping_deadline(s)) {
+		s2s_send_str(s, " ");
 	}
 	if (now >= after(s, s->traffic_ms, XFED_XML_IDLE_HIBERNATE_MS) && may_hibernate(s)) {
 		s2s_fall_asleep(s);

@@ -36,6 +36,7 @@ int xfed_s2s_new(const struct xfed_s2s_config *cfg, struct xfed_s2s **out)
 		s->needs_tls = cfg->decision.needs_tls;
 		s->methods = cfg->decision.methods;
 		s->stanza_bytes = cfg->decision.stanza_bytes;
+		s->is_quiet = cfg->decision.is_quiet;
 		s->is_verify = cfg->is_verify;
 		if (cfg->decision.dialback_hash.len == XFED_DIALBACK_HEX) {
 			memcpy(s->dialback_hash, cfg->decision.dialback_hash.data, XFED_DIALBACK_HEX);

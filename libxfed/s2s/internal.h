@@ -66,7 +66,7 @@ struct xfed_s2s {
 	char *local, *remote; /* normalised domains of the pair, NULL while unknown */
 	char *stream_id;      /* out: complete, because dialback keys are made from it */
 	char lang[36];	      /* xml:lang of the peer's header (RFC 5646 4.4.1); "": none */
-	bool needs_tls;
+	bool needs_tls, is_quiet;
 	unsigned methods;
 	size_t stanza_bytes;
 	size_t peer_bytes; /* out: largest element the peer accepts, by its features; 0: it does not say */

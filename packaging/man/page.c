@@ -1,5 +1,5 @@
 /*
- * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version, @HOOKDIR@ where hooks are installed; a line @OPTIONS@ the
+ * Makes a manual page, or the shell's completion, from its template: @VERSION@ becomes the version, @DATE@ the date, @HOOKDIR@ where hooks are installed; a line @OPTIONS@ the
  * description of every key of a configuration file, from the table that reads the file; a line @REASONS@ every reason code, from
  * reasons.def, a line @MATRIX@ the rows of the negotiation matrix, and @CODES@ their names alone; a line @COMMANDS@ every command of xfedctl, from commands.def, and @COMPLETION@
  * what the shell has to know of them, @WORDS@ a case for each kind of argument that is one of a few words; a line @METRICS@ every family of metrics, from metrics.def.
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "edge-proxy/config.h"
 #include "fe-gateway/policy/access_file.h"
@@ -198,6 +199,19 @@ static void put_matrix(FILE *out)
 	}
 }
 
+/* Of what is built, where that is said, as by a build of packages: the same source gives the same page. Else of today. */
+static const char *date(void)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	time_t when = epoch ? (time_t)strtoll(epoch, NULL, 10) : time(NULL);
+	struct tm tm;
+	static char text[32];
+	if (!gmtime_r(&when, &tm) || strftime(text, sizeof(text), "%Y-%m-%d", &tm) == 0) {
+		give_up("no date", "SOURCE_DATE_EPOCH");
+	}
+	return text;
+}
+
 static const struct {
 	const char *line;
 	void (*put)(FILE *out);
@@ -223,19 +237,21 @@ static void put_line(FILE *out, const char *line, const struct rt_conf_table *ta
 			return;
 		}
 	}
-	static const struct {
+	const struct {
 		const char *mark, *text;
-	} words[] = { { "@VERSION@", XFED_VERSION }, { "@HOOKDIR@", XFED_HOOKDIR } };
-	for (size_t i = 0; i < XFED_ARRAY_LEN(words); i++) {
-		const char *at = strstr(line, words[i].mark);
-		if (at) {
-			fwrite(line, 1, (size_t)(at - line), out);
+	} words[] = { { "@VERSION@", XFED_VERSION }, { "@HOOKDIR@", XFED_HOOKDIR }, { "@DATE@", date() } };
+	while (*line) {
+		size_t i = 0;
+		while (i < XFED_ARRAY_LEN(words) && strncmp(line, words[i].mark, strlen(words[i].mark)) != 0) {
+			i++;
+		}
+		if (i < XFED_ARRAY_LEN(words)) {
 			fputs(words[i].text, out);
-			put_line(out, at + strlen(words[i].mark), table, path);
-			return;
+			line += strlen(words[i].mark);
+		} else {
+			fputc(*line++, out);
 		}
 	}
-	fputs(line, out);
 }
 
 int main(int argc, char **argv)

@@ -256,10 +256,10 @@ def counted_of(path, pid):
         return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1))
 
 
-def callgrind(pid):
-    done = subprocess.run(["callgrind_control", "--dump", str(pid)], capture_output=True, text=True, timeout=120, check=False)
+def callgrind(pid, order="--dump"):
+    done = subprocess.run(["callgrind_control", order, str(pid)], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0 or "OK" not in done.stdout:
-        raise Failed("callgrind_control --dump %d: %s%s" % (pid, done.stdout, done.stderr))
+        raise Failed("callgrind_control %s %d: %s%s" % (order, pid, done.stdout, done.stderr))
 
 
 BENCHES = {"to-sip": both_ways("to-sip"), "to-xmpp": both_ways("to-xmpp"), "edge": edge_alone, "login": login,

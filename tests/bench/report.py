@@ -60,6 +60,7 @@ TITLES = {
     "subscriptions": ("Presence: 100,000 subscriptions of 10,000 users", tables),
     "contacts": ("A message where there are 100,000 contacts", plain),
     "sessions": ("A message in one of 20,000 open sessions, and what a session takes", tables),
+    "sessions-counted": ("A message in a session, counted: instructions of the gateway, and lines of memory that are not in a cache of 1 MB", plain),
 }
 
 

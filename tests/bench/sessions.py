@@ -2,12 +2,15 @@
 What a message costs in an open session of the Lync dialect, beside one of page mode, and what memory a session takes. The peers are those
 of the fault harness, without its habits: one SIP server, one front end, both over TCP, and one partner, all in this process.
 """
+import glob
+import re
 import statistics
 from types import SimpleNamespace
 
 from harness.evsession import EvFrontEnd
 from harness.wire import free_port
 from harness.xmpp import message
+from against import callgrind
 from lab import memory_kb
 from subscriptions import OURS, THEIRS, Rig
 
@@ -16,6 +19,9 @@ SESSIONS = 10000
 SETTLED_S = 40  # transactions are forgotten 32 s after their last response
 CALM = SimpleNamespace(invited=lambda: (200, 0), forgets=lambda: False, leaves=lambda: False, yields=lambda: False)
 RATIO_GOAL, KB_GOAL = 1.1, 4
+COUNTED = (400, 2000)  # sessions that are open; of more the gateway's clock, not its messages, has most of what is counted: callgrind is slow
+MESSAGES = 400         # of each kind, under callgrind, spread over all that are open
+CACHE = "--cache-sim=yes --D1=32768,8,64 --LL=1048576,16,64"  # the last level as what one core of a busy machine has of it
 
 
 class SessionRig(Rig):
@@ -114,3 +120,53 @@ def messages(rig, pairs, rounds):
                     "page_edge": middle["page mode"]["edge"], "page_gateway": middle["page mode"]["gateway"],
                     "ratio": round(statistics.median(a / b for a, b in zip(both["session"], both["page mode"])), 2), "goal": RATIO_GOAL}
     return out
+
+
+def counted(lab, quick):
+    """
+    Instructions of the gateway for a message, by callgrind, and how many lines of its memory were not in a cache of 1 MB: what grows with
+    the number of sessions.
+    """
+    out = {}
+    for count in COUNTED[:1] if quick else COUNTED:
+        program = "valgrind --tool=callgrind --instr-atstart=no %s --callgrind-out-file=%s/sessions-%d.cg" % (CACHE, lab.dir, count)
+        rig = SessionRig(lab.under({"xfed-gateway": program}), "sessions-counted")
+        try:
+            rig.start()
+            out.update(counted_of(rig, count, "%s/sessions-%d.cg" % (lab.dir, count)))
+        finally:
+            rig.stop()
+    return out
+
+
+def counted_of(rig, count, path):
+    ways = {"to SIP": (rig.say, rig.arrived), "to XMPP": (rig.answer, rig.answered)}
+    for do, done in ways.values():  # each pair has written before
+        for how in rig.servers:
+            rig.all_of("the first messages", range(count), lambda i, h=how: do(h, i), lambda h=how: done(h))
+    callgrind(rig.pid("gateway"), "--instr=on")
+    some, seen = range(0, count, max(1, count // MESSAGES)), {}
+    for is_measured in (False, True):  # the first fill the simulated caches
+        for way, (do, done) in ways.items():
+            for how in rig.servers:
+                rig.all_of("%s, %s" % (how, way), some, lambda i, h=how: do(h, i), lambda h=how: done(h))
+                events = dump(path, rig.pid("gateway"), "%s, %s" % (way, how))
+                if is_measured:
+                    seen[way, how] = {name: n / len(some) for name, n in events.items()}
+    return {"%s, %d open" % (way, count): row_of(seen[way, "session"], seen[way, "page mode"]) for way in ways}
+
+
+def row_of(session, page):
+    return {"instructions_in_a_session": round(session["Ir"]), "in_page_mode": round(page["Ir"]), "ratio": round(session["Ir"] / page["Ir"], 3),
+            "goal": RATIO_GOAL, "lines_not_in_cache": round(session["DLmr"] + session["DLmw"], 1), "page_lines": round(page["DLmr"] + page["DLmw"], 1)}
+
+
+def dump(path, pid, what):
+    """What callgrind has counted since it was asked last; for callgrind_annotate, the file is kept under a name that says what it is of."""
+    before = set(glob.glob(glob.escape(path) + ".*"))
+    callgrind(pid, "--dump=" + what)
+    new, = set(glob.glob(glob.escape(path) + ".*")) - before
+    with open(new, encoding="utf-8") as f:
+        text = f.read()
+    names = re.search(r"^events: (.*)", text, re.M).group(1).split()
+    return dict(zip(names, map(int, re.search(r"^(?:summary|totals): (.*)", text, re.M).group(1).split())))

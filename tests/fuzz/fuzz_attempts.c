@@ -331,10 +331,13 @@ static void event(struct world *w)
 		break;
 	case 9:
 		if (what & 16) {
-			attempts_not_opened(w->attempts, id, what & 32 ? XFED_REASON_NONE : XFED_REASON_SIP_SESSION_UNANSWERED, 480);
+			attempts_not_opened(w->attempts, id,
+				&(struct attempt_end){ .fate = ATTEMPT_REFUSED,
+					.reason = what & 32 ? XFED_REASON_NONE : XFED_REASON_SIP_SESSION_UNANSWERED,
+					.status = 480 });
 			break;
 		}
-		attempts_not_located(w->attempts, id, XFED_REASON_DNS_NAME_MISSING);
+		attempts_not_located(w->attempts, id, XFED_REASON_SIP_SERVER_UNREACHABLE, "dns.name.missing");
 		break;
 	case 10:
 		attempts_unsent(w->attempts, id, XFED_REASON_STREAM_INTERNAL, NULL);
@@ -381,9 +384,9 @@ static void let_all_end(struct world *w)
 	for (uint64_t id = 1; id <= COUNT; id++) {
 		timeout(w, w->of[id], id, true);
 		perform(w);
-		attempts_not_located(w->attempts, id, XFED_REASON_DNS_NAME_MISSING);
+		attempts_not_located(w->attempts, id, XFED_REASON_SIP_SERVER_UNREACHABLE, "dns.name.missing");
 		perform(w);
-		attempts_not_opened(w->attempts, id, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
+		attempts_not_opened(w->attempts, id, &(struct attempt_end){ .fate = ATTEMPT_REFUSED, .reason = XFED_REASON_SIP_SESSION_UNANSWERED });
 		perform(w);
 	}
 	turn(w);

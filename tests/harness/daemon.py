@@ -1,4 +1,5 @@
 """A daemon under test: its process, its pages, its control socket, and a clean end without sanitizer reports."""
+import functools
 import json
 import os
 import re
@@ -17,6 +18,16 @@ SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
+@functools.lru_cache(maxsize=None)
+def stay_root(binary):
+    """Arguments by which a daemon stays root where a test is: it would become the user of its service. Versions without that need none."""
+    if os.geteuid() != 0:
+        return ()
+    usage = subprocess.run([binary, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, env=clean_environment(**SANITIZER_ENV),
+                           check=False).stdout
+    return ("--user", "root") if "--user" in usage else ()
+
+
 class Daemon:
     def __init__(self, name, binary, config, directory, http, netns=None):
         self.name, self.binary, self.config, self.dir, self.http, self.netns = name, binary, config, directory, http, netns
@@ -24,7 +35,7 @@ class Daemon:
         self.process = None
 
     def start(self):
-        self.process = Process(self.name, [self.binary, "-c", self.config], "%s/%s.log" % (self.dir, self.name),
+        self.process = Process(self.name, [self.binary, "-c", self.config, *stay_root(self.binary)], "%s/%s.log" % (self.dir, self.name),
                                self.netns, clean_environment(**SANITIZER_ENV))
         return self
 
@@ -76,7 +87,7 @@ class Daemon:
         return json.loads(done.stdout) if as_json else done.stdout
 
     def stop(self, timeout=20):
-        """SIGTERM; the exit has to be clean and no sanitizer may have spoken."""
+        """SIGTERM; the exit has to be clean, no sanitizer may have spoken, and no call have been missing in the sandbox's list."""
         if self.process is None:
             return
         process, self.process = self.process, None
@@ -84,6 +95,8 @@ class Daemon:
         reports = [i for i, line in enumerate(process.lines) if SANITIZER.search(line)]
         assert not reports, "%s: a sanitizer reports:\n%s" % (
             self.name, "\n".join(process.lines[reports[0]:reports[0] + 40]))
+        denied = [line for line in process.lines if "event=sandbox.denied" in line]
+        assert not denied, "%s: what it needs is not on the list of its sandbox (libxfed/rt/sandbox_calls.c): %s" % (self.name, denied)
         assert status == 0, "%s exited with %s after SIGTERM; its last lines:\n%s" % (
             self.name, status, "\n".join(process.lines[-25:]))
 

@@ -38,14 +38,17 @@ class Dialog:
 class LyncUser:
     """`sip`: the SipUser the gateway reaches; `flow`: a connection to the gateway."""
 
-    def __init__(self, sip, flow, name="alice", media="message"):
-        self.sip, self.flow, self.media = sip, flow, media
+    def __init__(self, sip, flow, name="alice", media="message", behind=()):
+        """`behind`: hosts of proxies between the one that the gateway talks to and the client, the next one first."""
+        self.sip, self.flow, self.media, self.behind = sip, flow, media, behind
         self.uri = "sip:%s@%s" % (name, sip.domain)
         self.epid = token()
         self.gruu = "<%s;opaque=user:epid:%s;gruu>" % (self.uri, token().upper())
+        self.contact_value = None  # in place of the GRUU
         self.dialogs = []          # as they were opened, by either side
         self.on_invite = 200       # status, (status, headers), None: silence; or function(INVITE) -> these
         self.on_message = 200      # of MESSAGE in a dialog, likewise
+        self.on_info = 200
         self.on_notify = self.on_bye = 200
         self.accepts = None        # the SDP of our 200; None: that of our mode
         sip.answer = self.answer
@@ -65,14 +68,19 @@ class LyncUser:
             d = self.find(m)
             if d:
                 d.is_open = False
-        what = {"MESSAGE": self.on_message, "NOTIFY": self.on_notify, "BYE": self.on_bye}.get(m.method, 200)
+        what = {"MESSAGE": self.on_message, "INFO": self.on_info, "NOTIFY": self.on_notify, "BYE": self.on_bye}.get(m.method, 200)
         return what(m) if callable(what) else what
 
     def find(self, m):
         return next((d for d in self.dialogs if d.call_id == m.get("call-id") and d.mine == tag_of(m.get("to"))), None)
 
+    def proxies(self):
+        """What each has put into Record-Route, the gateway's neighbour first, which is the Route of the gateway's requests (RFC 3261 section 12.1)."""
+        return ["<sip:%s:%d;transport=%s;opaque=state:Ci.R200;lr>" % (self.sip.address, self.sip.port, self.flow.transport)] + [
+            "<sip:%s:5061;transport=tls;opaque=state:F%d;lr>" % (host, n) for n, host in enumerate(self.behind)]
+
     def routes(self):
-        return "<sip:%s:%d;transport=%s;opaque=state:Ci.R200;lr>" % (self.sip.address, self.sip.port, self.flow.transport)
+        return ", ".join(self.proxies())
 
     def dialog_of(self, m, mine=None):
         """The dialog that an INVITE of the gateway makes."""
@@ -88,8 +96,9 @@ class LyncUser:
             dialog = dialog or self.dialog_of(m)
             sdp = OFFER % (self.media, self.uri) if self.accepts is None else self.accepts
             body = sdp.encode()
-            headers = [("Record-Route", self.routes()), ("Contact", self.gruu), ("Content-Type", SDP),
-                       ("Supported", "com.microsoft.rtc-multiparty")] + list(headers)
+            recorded = [("Record-Route", r) for r in reversed(self.proxies())]  # the last one that the INVITE passed is on top
+            headers = recorded + [("Contact", self.contact_value or self.gruu), ("Content-Type", SDP),
+                                  ("Supported", "com.microsoft.rtc-multiparty")] + list(headers)
         mine = dialog.mine if dialog else token()
         raw = response_to(m, status, headers=headers).replace(b"Content-Length: 0", b"Content-Length: %d" % len(body)) + body
         raw = re.sub(rb"(\r\nTo: [^\r]*?;tag=)[^\r;]*", lambda x: x.group(1) + mine.encode(), raw)
@@ -112,14 +121,14 @@ class LyncUser:
         branch = branch or "z9hG4bK" + token()
         lines = ["%s %s SIP/2.0" % (method, uri)]
         if method in ("INVITE", "SUBSCRIBE"):
-            lines += ["Record-Route: " + self.routes()]
+            lines += ["Record-Route: " + r for r in self.proxies()]
         lines += ["Via: SIP/2.0/%s %s:%d;branch=%s" % ((self.flow.transport.upper(),) + self.flow.local + (branch,)),
                   "Via: SIP/2.0/tcp 127.0.0.1:51706;ms-received-port=51706;ms-received-cid=200",
                   "From: <%s>;tag=%s;epid=%s" % (self.uri, mine, self.epid),
                   "To: <%s>%s" % (to, ";tag=" + theirs if theirs else ""), "Max-Forwards: 69", "CSeq: %d %s" % (cseq, method),
                   "User-Agent: UCCAPI/15.0 (a client of this dialect)", "Call-ID: " + call_id]
         if method not in ("BYE", "CANCEL", "ACK"):
-            lines.append("Contact: " + self.gruu)
+            lines.append("Contact: " + (self.contact_value or self.gruu))
         if content_type:
             lines.append("Content-Type: " + content_type)
         lines += ["%s: %s" % h for h in headers] + ["Content-Length: %d" % len(data)]

@@ -4,8 +4,8 @@ import socket
 import struct
 import threading
 
-A, CNAME, SOA, AAAA, SRV, NAPTR = 1, 5, 6, 28, 33, 35
-TYPES = {"A": A, "CNAME": CNAME, "AAAA": AAAA, "SRV": SRV, "NAPTR": NAPTR}
+A, CNAME, SOA, AAAA, SRV, NAPTR, TLSA = 1, 5, 6, 28, 33, 35, 52
+TYPES = {"A": A, "CNAME": CNAME, "AAAA": AAAA, "SRV": SRV, "NAPTR": NAPTR, "TLSA": TLSA}
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 
@@ -36,6 +36,8 @@ def pack_rdata(kind, value):
     if kind == NAPTR:  # (order, preference, flags, services, regexp, replacement)
         texts = b"".join(bytes([len(t)]) + t.encode("ascii") for t in value[2:5])
         return struct.pack("!HH", *value[:2]) + texts + pack_name(value[5])
+    if kind == TLSA:  # (usage, selector, matching, hexadecimal digits)
+        return bytes(value[:3]) + bytes.fromhex(value[3])
     return struct.pack("!HHH", *value[:3]) + pack_name(value[3])
 
 

@@ -97,7 +97,7 @@ class LyncWatch(Watch):
                  "Via: SIP/2.0/tcp 127.0.0.1:51276;ms-received-port=51276;ms-received-cid=1B00",
                  "From: <%s>;tag=%s;epid=a92c7be9925a" % (self.sender, self.tag), "To: " + self.to, "Max-Forwards: 69",
                  "CSeq: %d SUBSCRIBE" % self.cseq, "User-Agent: Purple/2.14.12 Sipe/1.25.0 (linux-x86_64)", "Call-ID: " + self.call_id,
-                 "Accept: " + self.accept, "Supported: ms-piggyback-first-notify", "Content-Type: application/msrtc-adrl-categorylist+xml",
+                 *(["Accept: " + self.accept] if self.accept else []), "Supported: ms-piggyback-first-notify", "Content-Type: application/msrtc-adrl-categorylist+xml",
                  "Supported: ms-benotify", "Proxy-Require: ms-benotify", "Event: presence",
                  "Contact: <%s;opaque=user:epid:409F4BD19EBE5313BDCCD7DB;gruu>" % self.sender] + (
                      ["Expires: %d" % expires] if expires is not None else [])

@@ -2,9 +2,11 @@
 The conversation of packaging/demo: the bundled partner and the bundled SIP user talk through both daemons and see each other's
 presence, then a partner nobody listed is refused. Every step is printed with its verdict.
 
-    python3 -m harness.talk prepare DIR           chooses the ports and writes them as shell variables
-    python3 -m harness.talk run DIR XFEDCTL       talks; exit status 0 when every step was ok
-    python3 -m harness.talk stay DIR XFEDCTL      the same; says so on descriptor 3 and keeps the peers up until SIGTERM
+    python3 -m harness.talk prepare DIR                   chooses the ports and writes them as shell variables
+    python3 -m harness.talk run DIR XFEDCTL [lync]        talks; exit status 0 when every step was ok
+    python3 -m harness.talk stay DIR XFEDCTL [lync]       the same; says so on descriptor 3 and keeps the peers up until SIGTERM
+
+With `lync` the SIP user is one of the Lync dialect (talk_lync.py).
 """
 import json
 import os
@@ -32,6 +34,16 @@ def show(text):
     for line in text.splitlines():
         print("      | " + line)
     sys.stdout.flush()
+
+
+def as_text(m):
+    """A SIP message to be read by people."""
+    return "\n".join([m.start] + ["%s: %s" % ({"call-id": "Call-ID", "cseq": "CSeq"}.get(k, k.title()), v) for k, v in m.headers] + ["", m.text])
+
+
+def as_stanza(element):
+    ET.register_namespace("", "jabber:server")
+    return ET.tostring(element, "unicode")
 
 
 class Steps:
@@ -82,7 +94,7 @@ class Talk:
         self.partner.say("alice", "dave@corp.example", "Hello Dave, this is XMPP. \U0001F44B", subject="First contact")
         got = self.user.wait_text("Hello Dave, this is XMPP. \U0001F44B", 15)
         assert got.uri("from") == "sip:alice@partner.example", got.get("from")
-        return "\n".join([got.start] + ["%s: %s" % ({"call-id": "Call-ID", "cseq": "CSeq"}.get(k, k.title()), v) for k, v in got.headers] + ["", got.text])
+        return as_text(got)
 
     def to_xmpp(self):
         flow = self.user.dial((HOST, self.port["sip"]))
@@ -91,8 +103,7 @@ class Talk:
         stanza = self.partner.wait_body("Hello Alice, this is SIP. <&>", 15)
         assert stanza.get("from") == "dave@corp.example", stanza.get("from")
         flow.close()
-        ET.register_namespace("", "jabber:server")
-        return ET.tostring(stanza, "unicode") + "\n" + response.start
+        return as_stanza(stanza) + "\n" + response.start
 
     def external(self):
         text = self.ctl("stream", "list", socket_of="edge1")
@@ -122,8 +133,11 @@ class Talk:
     def xmpp_changes(self):
         return self.told(self.alice_is("<show>away</show><status>at lunch</status>"), ("open", "away", "at lunch"))
 
-    def xmpp_watches(self):
+    def serve_presence(self):
         self.server = PresenceServer(self.user, self.flow)
+
+    def xmpp_watches(self):
+        self.serve_presence()
         self.partner.send("<presence from='alice@partner.example' to='dave@corp.example' type='subscribe'/>")
         self.asked = self.server.wait("sip:dave@corp.example", 15)
         shown = self.dave_is(None, "in the office")
@@ -137,8 +151,7 @@ class Talk:
         assert answer.status == 200, "the gateway answered: " + answer.start
         got = self.partner.inbox.wait(lambda s: s.tag == "{jabber:server}presence" and s.get("from") == "dave@corp.example/phone", 15, since)
         assert [(c.tag, c.text) for c in got if c.tag == "{jabber:server}status"] == [("{jabber:server}status", note)]
-        ET.register_namespace("", "jabber:server")
-        return ET.tostring(got, "unicode")
+        return as_stanza(got)
 
     def sip_changes(self):
         shown = self.dave_is("dnd", "on the phone")
@@ -172,21 +185,35 @@ class Talk:
         assert "edge1" in text, text
         return text
 
+    def conversation(self):
+        return [
+            ("XMPP to SIP: alice@partner.example writes to dave@corp.example", self.to_sip),
+            ("SIP to XMPP: dave@corp.example answers", self.to_xmpp),
+            ("both streams have logged in with certificates (SASL EXTERNAL)", self.external),
+        ]
+
+    def presence(self):
+        return [
+            ("dave watches alice, who lets him: he sees that she is there", self.sip_watches),
+            ("she goes to lunch: he sees it", self.xmpp_changes),
+            ("alice watches dave, whose server lets her: she sees that he is there", self.xmpp_watches),
+            ("he is on the phone: she sees it", self.sip_changes),
+        ]
+
+    def refusals(self):
+        return [
+            ("a user SIP does not know: the sender is told", self.unknown_user),
+            ("a refusal: unlisted.example has no partner file", self.unlisted),
+            ("what the reason means: xfedctl explain policy.partner.unlisted", self.explain),
+            ("how things stand: xfedctl status", self.status),
+        ]
+
     def all(self):
         steps = Steps()
         steps.do("the gateway has linked to the edge and sent its policy", self.ready)
         if not steps.failed:
-            steps.do("XMPP to SIP: alice@partner.example writes to dave@corp.example", self.to_sip)
-            steps.do("SIP to XMPP: dave@corp.example answers", self.to_xmpp)
-            steps.do("both streams have logged in with certificates (SASL EXTERNAL)", self.external)
-            steps.do("dave watches alice, who lets him: he sees that she is there", self.sip_watches)
-            steps.do("she goes to lunch: he sees it", self.xmpp_changes)
-            steps.do("alice watches dave, whose server lets her: she sees that he is there", self.xmpp_watches)
-            steps.do("he is on the phone: she sees it", self.sip_changes)
-            steps.do("a user SIP does not know: the sender is told", self.unknown_user)
-            steps.do("a refusal: unlisted.example has no partner file", self.unlisted)
-            steps.do("what the reason means: xfedctl explain policy.partner.unlisted", self.explain)
-            steps.do("how things stand: xfedctl status", self.status)
+            for what, action in self.conversation() + self.presence() + self.refusals():
+                steps.do(what, action)
         return steps.failed
 
 
@@ -203,8 +230,7 @@ def prepare(directory):
         print("%s_port=%d" % (name, port))
 
 
-def run(directory, xfedctl, stays):
-    talk = Talk(directory, xfedctl)
+def run(talk, stays):
     try:
         failed = talk.all()
         if stays and not failed:
@@ -221,8 +247,12 @@ def main(words):
     if words[:1] == ["prepare"] and len(words) == 2:
         prepare(words[1])
         return 0
-    if words[:1] in (["run"], ["stay"]) and len(words) == 3:
-        return run(words[1], words[2], words[0] == "stay")
+    if words[:1] in (["run"], ["stay"]) and words[3:] in ([], ["lync"]) and len(words) >= 3:
+        if words[3:]:
+            from .talk_lync import LyncTalk as Kind
+        else:
+            Kind = Talk
+        return run(Kind(words[1], words[2]), words[0] == "stay")
     print(__doc__.strip(), file=sys.stderr)
     return 2
 

@@ -196,6 +196,9 @@ def test_a_contact_who_types_before_there_is_a_session(person, bob):
 # ---- refusals ----
 
 OFFLINE, SERVICE = "recipients are offline", "service is not available"
+BUSY, TYPE, BLOCKED = "do not want to be disturbed", "support this type of message", "administrator has blocked"
+SHOWN_FOR = [(480, (), OFFLINE), (404, (), OFFLINE), (486, (), BUSY), (415, (), TYPE), (504, (), SERVICE), (503, (), SERVICE),
+             (606, [("Warning", '309 fe.example "policy.kind.forbidden"')], BLOCKED), (606, [("Warning", '399 fe.example "x"')], OFFLINE)]
 
 
 @pytest.mark.parametrize("to, shown", [("nobody@{theirs}", OFFLINE), ("eve@unlisted.example", SERVICE), ("eve@nowhere.invalid", SERVICE)])
@@ -214,6 +217,63 @@ def test_a_text_that_is_too_large(open_session, bob):
     anna, large, text = open_session("client"), "L" * 100000, words("small")
     anna.say(uri(bob), large)
     assert OFFLINE in anna.wait_error(large[:100])["text"]
+    anna.say(uri(bob), text)
+    bob.wait_body(text)
+
+
+def read_as(client, contact, lost, shown):
+    """A text that is refused; what is blocked is not shown again with the error."""
+    since = client.events.mark()
+    client.say(uri(contact), lost)
+    error = client.wait("error", since=since, **{"with": uri(contact)})["text"]
+    assert shown in error and (lost in error) == (shown != BLOCKED), error
+
+
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+@pytest.mark.parametrize("status, headers, shown", SHOWN_FOR, ids=["%d %s" % (s, w.split()[0] if not h else h[0][1][:3]) for s, h, w in SHOWN_FOR])
+def test_what_the_client_shows_of_a_status(world, person, open_session, bob, method, status, headers, shown):
+    """On this the statuses are chosen that our reasons become (fe-gateway/interwork/lync_status.h); and what is written then arrives."""
+    anna, lost, text = person() if method == "INVITE" else open_session("contact"), words("lost"), words("not lost")
+    with world.front.refusing("client", method, status, headers):
+        read_as(anna, bob, lost, shown)
+    anna.say(uri(bob), text)
+    bob.wait_body(text)
+    bob.send(anna.user, text)
+    anna.wait_said(uri(bob), text)
+
+
+@pytest.mark.parametrize("status, condition", [(486, "recipient-unavailable"), (415, "not-acceptable"), (606, "not-acceptable")])
+def test_what_a_contact_is_told_of_a_status(world, person, bob, status, condition):
+    """The front end refuses for a user who is busy, cannot take it, or may not."""
+    anna, text = person(), words("after")
+    with world.front.refusing("gateway", "INVITE", status):
+        assert bob.wait_error(bob.send(anna.user, words("lost"))).condition == condition
+    bob.send(anna.user, text)
+    anna.wait_said(uri(bob), text)
+
+
+@pytest.mark.parametrize("by", ["INVITE", "MESSAGE"])
+def test_a_partner_to_whom_no_messages_may_go(world, person, open_session, bob, by):
+    """kinds without message: blocked by the administrator, where the session begins and where it is open already."""
+    anna, lost, text = person() if by == "INVITE" else open_session("contact"), words("lost"), words("again")
+    world.policy(kinds="[presence]")
+    try:
+        read_as(anna, bob, lost, BLOCKED)
+    finally:
+        world.policy()
+    anna.say(uri(bob), text)
+    bob.wait_body(text)
+    assert lost not in bodies(bob, anna)
+
+
+@pytest.mark.parametrize("condition, shown", [("not-acceptable", TYPE), ("item-not-found", OFFLINE), ("internal-server-error", SERVICE)])
+def test_a_text_that_the_contacts_client_refuses(open_session, bob, condition, shown):
+    """Bob is known to be there, so that it has been answered already: told by a NOTIFY in the session."""
+    anna, lost, text = open_session("contact"), words("lost"), words("next")
+    anna.say(uri(bob), lost)
+    since = anna.events.mark()
+    bob.refuse(bob.wait_body(lost), condition)
+    assert shown in anna.wait("error", since=since)["text"]
     anna.say(uri(bob), text)
     bob.wait_body(text)
 

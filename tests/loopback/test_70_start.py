@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness.daemon import SANITIZER, SANITIZER_ENV
+from harness.daemon import SANITIZER, SANITIZER_ENV, stay_root
 from harness.installation import write
 from harness.proc import clean_environment
 
@@ -17,7 +17,8 @@ def inst(install):
 
 
 def run(daemon, *more, config=None):
-    done = subprocess.run([daemon.binary, "-c", config or daemon.config, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    user = () if "--check-config" in more else stay_root(daemon.binary)
+    done = subprocess.run([daemon.binary, "-c", config or daemon.config, *user, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=30, env=clean_environment(**SANITIZER_ENV), check=False)
     assert not SANITIZER.search(done.stdout), done.stdout
     return done.returncode, done.stdout

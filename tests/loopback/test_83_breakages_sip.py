@@ -14,9 +14,10 @@ import pytest
 
 from harness.breakages import says, told
 from harness.installation import write
-from harness.daemon import SANITIZER_ENV
+from harness.daemon import SANITIZER_ENV, stay_root
 from harness.proc import clean_environment, wait_until
 from harness.sip import SipUser
+from harness.store import fill_disk, on_small_disk
 from harness.wire import free_port
 
 numbers = itertools.count(1)
@@ -397,27 +398,11 @@ def own(install, started, tools):
         inst.stop()
 
 
-def on_small_disk(inst):
-    """The store lies on a file system of its own, which nobody but the gateway sees."""
-    directory = inst.dir + "/store"
-    os.makedirs(directory)
-    inst.gateway_config["store"] = {"sqlite": directory + "/gateway.db"}
-    inst.write_configs()
-    wrapper = inst.dir + "/on-small-disk"
-    write(wrapper, '#!/bin/sh\nexec unshare -m sh -c \'mount -t tmpfs -o size=512k none "%s" && exec "$@"\' sh "%s" "$@"\n' % (directory, inst.gateway.binary))
-    os.chmod(wrapper, 0o755)
-    inst.gateway.binary = wrapper
-
-
 def test_the_disk_of_the_store_is_full(own, tools, users, new_partner):
     """The first thing of status, with the file and what the system said; messages go on, and with room again all is well."""
     inst = own("full", on_small_disk)
     peer = new_partner(inst, PARTNER)
-    filler = "/proc/%d/root%s/store/filler" % (inst.gateway.process.child.pid, inst.dir)
-    with open(filler, "wb", buffering=0) as f:
-        with pytest.raises(OSError):
-            while True:
-                f.write(b"x" * 4096)
+    filler = fill_disk(inst)
     flow = users["corp.example"].dial(inst.sip)
     assert users["corp.example"].message(flow, "sip:" + OTHER, "who may answer is kept").status in (200, 202)
     peer.wait_body("who may answer is kept")
@@ -485,7 +470,7 @@ def test_two_gateways_as_one(own, install, tools, certs, which):
 
 
 def start_of(inst):
-    done = subprocess.run([inst.gateway.binary, "-c", inst.gateway.config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+    done = subprocess.run([inst.gateway.binary, "-c", inst.gateway.config, *stay_root(inst.gateway.binary)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
                           env=clean_environment(**SANITIZER_ENV), check=False)
     return done.returncode, done.stdout
 

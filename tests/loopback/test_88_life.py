@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from harness.installation import write
 from harness.presence import PresenceServer, Watch, basics, pidf, state_of
 from harness.proc import wait_until
-from harness.store import path_of, stored
+from harness.store import fill_disk, on_small_disk, path_of, stored
 
 numbers = itertools.count(1)
 SHOW = "{jabber:server}show"
@@ -427,31 +426,15 @@ def test_a_device_whose_way_is_not_known_at_first(install, new_partner, users, d
         inst.stop()
 
 
-def on_small_disk(inst):
-    """The store lies on a file system of its own, which nobody but the gateway sees."""
-    directory = inst.dir + "/store"
-    os.makedirs(directory)
-    inst.gateway_config["store"] = {"sqlite": directory + "/gateway.db"}
-    inst.write_configs()
-    wrapper = inst.dir + "/on-small-disk"
-    write(wrapper, '#!/bin/sh\nexec unshare -m sh -c \'mount -t tmpfs -o size=512k none "%s" && exec "$@"\' sh "%s" "$@"\n' % (directory, inst.gateway.binary))
-    os.chmod(wrapper, 0o755)
-    inst.gateway.binary = wrapper
-
-
 def test_a_store_that_is_full_takes_no_new_contacts_and_keeps_the_others(install, started, new_partner, users):
     inst = install("life-full")
     on_small_disk(inst)
     inst.list_partner("first.example")
     started(inst)
     old, new = Pair(inst, new_partner, users), Pair(inst, new_partner, users)
-    filler = "/proc/%d/root%s/store/filler" % (inst.gateway.process.child.pid, inst.dir)
     try:
         request = old.watched()
-        with open(filler, "wb", buffering=0) as f:
-            with pytest.raises(OSError):
-                while True:
-                    f.write(b"x" * 4096)
+        filler = fill_disk(inst)
         for i in range(400):  # more than fits into what the store has taken already
             old.partner.send("<presence from='%s' to='fill%d@corp.example' type='subscribe'/>" % (old.remote, i))
         wait_until("the store failing", lambda: inst.gateway.metric("xfed_store_writable") == 0, 40)

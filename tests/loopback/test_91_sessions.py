@@ -1,89 +1,31 @@
 """IM sessions of the Lync dialect, with a scripted client that does what captures of a real one show (proto/delivery.md, Sessions)."""
-import itertools
 import os
 import threading
+import time
 
 import pytest
+from lync_lab import BOB, fe, jid, line, lync, partner, person, refusal, words  # noqa: F401
 
 from harness.daemon import Refusal
-from harness.installation import write
+from harness.installation import HOST, write
 from harness.lync import AUDIO, OFFER, SDP, TYPING, LyncUser, tag_of, uri_of
 from harness.proc import wait_until
 from harness.sip import SipUser
 from harness.sipmsg import response_to, token
 from harness.xmpp import child_text
 
-numbers = itertools.count(1)
-
-
-def words(prefix):
-    return "%s %d" % (prefix, next(numbers))
-
-
-@pytest.fixture(scope="module")
-def fe():
-    """The front end of lync.example."""
-    sip = SipUser("lync.example")
-    yield sip
-    sip.close()
-
-
-@pytest.fixture(scope="module")
-def lync(install, started, certs, users, fe):
-    """An installation whose corp.example speaks the Lync dialect, to that front end."""
-    users = dict(users)
-    users["corp.example"] = fe
-    fe.domain = "corp.example"
-    inst = install("ly", users=users, gateway={"im": {"session_idle": "20s"}, "delivery": {"deadline": "45s"}})
-    inst.gateway_config["domains"][0]["dialect"] = "lync"
-    inst.write_configs()
-    inst.list_partner("partner.example")
-    try:
-        yield started(inst)
-    finally:
-        inst.stop()
-
-
-@pytest.fixture(scope="module")
-def partner(lync, new_partner):
-    return new_partner(lync, "partner.example", leaf="partner")
-
-
-@pytest.fixture
-def line(lync, fe):
-    flow = fe.dial(lync.sip)
-    yield flow
-    flow.close()
-
-
-@pytest.fixture
-def person(fe, line):
-    """person(NAME): a user of the front end; each test has its own, so that no session is left from another."""
-    made = {}
-
-    def make(name=None, **kwargs):
-        one = LyncUser(fe, line, name or words("u").replace(" ", ""), **kwargs)
-        made[one.uri] = one
-        fe.answer = lambda m: made[m.uri("to")].answer(m) if m.uri("to") in made else 200
-        return one
-    yield make
-    fe.answer = 200
-
-
-@pytest.fixture
-def refusal(lync):
-    return lambda code, mentions="": Refusal(lync, code, mentions)
-
-
-def jid(u):
-    return u.uri[4:]
+LYNC = {"name": "ly", "gateway": {"im": {"session_idle": "20s"}, "delivery": {"deadline": "45s"}}}
 
 
 def sessions(inst):
     return inst.gateway.metric("xfed_sip_sessions")
 
 
-BOB = "sip:bob@partner.example"
+def failure(inst, tools, mentions):
+    """The newest failure whose text has the words."""
+    found = wait_until("a failure that says " + mentions, lambda: [f for f in inst.gateway.control("failures", "list", partner="partner.example")[
+        "failures"] if mentions in f["text"]], 20)
+    return inst.gateway.ctl(tools, "failures", "show", str(found[0]["id"]), check=False)[1]
 
 
 # ---- opened by either side ----
@@ -243,6 +185,30 @@ def test_an_invite_that_is_refused_refuses_what_waits(lync, partner, person, sta
     alice.on_invite, text = 200, words("again")
     partner.say("bob", jid(alice), text)
     alice.wait_text(text)
+
+
+def test_what_a_server_says_to_administrators(lync, partner, person, tools):
+    """ms-diagnostics is in the log, among the failures and in status, and the contact hears nothing of it."""
+    alice, mark = person(), lync.gateway.process.mark()
+    said = [("ms-diagnostics", '1018;reason="Parsing\x07failure %s";source="fe.corp.example"' % alice.epid)]
+    words_said = "ms-diagnostics 1018 of fe.corp.example: Parsing failure " + alice.epid
+    for where, status in (("on_invite", 504), ("on_message", 405)):
+        ident = words("id")
+        setattr(alice, where, (status, said))
+        partner.say("bob", jid(alice), "refuse me", id=ident)
+        got = partner.wait_error(ident)
+        assert alice.epid not in " ".join(str(x) for x in got), got
+        setattr(alice, where, 200)
+        line = lync.gateway.process.wait_line(r"event=delivery\.refused .*sip_status=%d .*%s" % (status, alice.epid), 20, mark)
+        assert 'diagnostics="%s"' % words_said in line, line
+    assert words_said in failure(lync, tools, alice.epid)
+    hop = [h for h in lync.gateway.control("status", "")["sip"] if h.get("refusals")]
+    assert hop[0]["refusals"]["status"] == 504 and hop[0]["refusals"]["text"] == words_said, hop
+    assert words_said in lync.gateway.ctl(tools, "status", check=False)[1]
+    answer, d = person("d" + alice.epid).invite(BOB)
+    assert alice.ask(d, "BYE", headers=said).status == 200
+    line = lync.gateway.process.wait_line(r"event=session\.ended .*" + d.call_id, 20, mark)
+    assert 'diagnostics="%s"' % words_said in line, line
 
 
 @pytest.mark.parametrize("status, condition", [(415, "not-acceptable"), (480, "recipient-unavailable"), (486, None), (500, "internal-server-error"),
@@ -467,11 +433,13 @@ def test_the_contact_types(partner, person):
     alice.wait_text(text)
 
 
-def test_typing_before_there_is_a_session_opens_none(partner, person):
+def test_typing_before_there_is_a_session_opens_none(lync, partner, person):
     alice, text = person(), words("opens")
+    dropped = lync.gateway.metric("xfed_dropped_total", rule="no-body") or 0
     partner.say("bob", jid(alice), None, inner=chat_state("composing"))
     partner.say("bob", jid(alice), text)
     alice.wait_text(text)
+    wait_until("what was dropped is counted", lambda: lync.gateway.metric("xfed_dropped_total", rule="no-body") == dropped + 1, 20)
     assert len([m for m in alice.sip.inbox.items if m.method == "INVITE" and m.uri("to") == alice.uri]) == 1
     assert not [m for m in alice.sip.inbox.items if m.method == "INFO" and m.uri("to") == alice.uri]
 
@@ -566,10 +534,56 @@ def test_a_late_error_in_the_moment_the_session_ends(partner, person):
 
 # ---- bad input ----
 
+
+LOST = ('<?xml version="1.0"?><imdn xmlns="http://schemas.microsoft.com/rtc/2005/08/imdn"><message-id>%s</message-id>'
+        '<recipient uri="&lt;%s&gt;"><status>%d</status><entry><key>ms-diagnostics</key>'
+        '<value>6001;source="fe.corp.example";reason="Gone %s"</value></entry></recipient></imdn>')
+
+
+@pytest.mark.parametrize("method", ["NOTIFY", "MESSAGE", "INFO"])
+def test_what_the_client_says_was_lost_is_told(lync, partner, person, refusal, method):
+    """A text that was accepted with a Message-Id, and that the client says later has not been delivered: its sender hears of it once."""
+    alice, text, ident, mark = person(), words("lost"), words("id"), lync.gateway.process.mark()
+    name = token()
+    alice.on_message = (202, [("Message-Id", name)])
+    partner.say("bob", jid(alice), text, id=ident)
+    alice.wait_text(text)
+    d, lost = alice.dialogs[0], LOST % (name, alice.uri, 480, alice.epid)
+    unknown = lync.gateway.metric("xfed_dropped_total", rule="imdn-unknown") or 0
+    with refusal("sip.user.offline"):
+        assert alice.ask(d, method, body=lost, content_type="application/ms-imdn+xml").status == 200
+        got = partner.wait_error(ident)
+    assert got[0] == "recipient-unavailable" and "sip.user.offline" in got[2] and alice.epid not in got[2], got
+    line = lync.gateway.process.wait_line(r"event=delivery\.error-late .*" + alice.epid, 20, mark)
+    assert 'diagnostics="ms-diagnostics 6001 of fe.corp.example: Gone %s"' % alice.epid in line, line
+    for body in (lost, LOST % ("no", alice.uri, 480, "x")):     # a second time, and of no message of ours
+        assert alice.ask(d, method, body=body, content_type="application/ms-imdn+xml").status == 200
+    wait_until("both are counted", lambda: lync.gateway.metric("xfed_dropped_total", rule="imdn-unknown") == unknown + 2, 20)
+    alice.on_message, text = 200, words("next")
+    partner.say("bob", jid(alice), text)
+    assert alice.wait_text(text).get("call-id") == d.call_id
+
+
+def test_what_the_client_says_was_delivered_is_told_nobody(lync, partner, person):
+    alice, text, ident = person(), words("fine"), words("id")
+    alice.on_message = (202, [("Message-Id", "2")])
+    partner.say("bob", jid(alice), text, id=ident)
+    alice.wait_text(text)
+    d = alice.dialogs[0]
+    mark = len(partner.inbox.items)
+    assert alice.ask(d, "NOTIFY", body=LOST.split("<recipient")[0] % "2" + "</imdn>", content_type="application/ms-imdn+xml").status == 200
+    unread = lync.gateway.metric("xfed_dropped_total", rule="imdn-unread") or 0
+    assert alice.ask(d, "NOTIFY", body="<imdn>", content_type="application/ms-imdn+xml").status == 200
+    assert lync.gateway.metric("xfed_dropped_total", rule="imdn-unread") == unread + 1
+    answer = alice.say(d, text)
+    assert answer.status == 202 and partner.wait_body(text, since=mark)
+    assert not [s for s in partner.inbox.items[mark:] if s.get("type") == "error"]
+
+
 @pytest.mark.parametrize("name, kwargs, status, code", [
     ("no description", dict(sdp="", content_type=None), 488, "sip.session.description"),
     ("broken", dict(sdp="nothing of the kind"), 488, "sip.session.description"),
-    ("audio", dict(sdp=AUDIO), 488, "sip.session.media"),
+    ("audio", dict(sdp=AUDIO), 415, "sip.session.media"),
     ("a conference", dict(sdp="<Conferencing/>", content_type="application/ms-conf-invite+xml"), 415, "sip.session.content"),
 ])
 def test_an_invite_that_offers_no_messages(person, refusal, name, kwargs, status, code):
@@ -577,6 +591,37 @@ def test_an_invite_that_offers_no_messages(person, refusal, name, kwargs, status
     with refusal(code):
         answer, d = alice.invite(BOB, **kwargs)
     assert answer.status == status and d is None
+    assert (answer.get("accept") == "application/sdp") == (status == 415), answer
+
+
+def test_what_is_taken_is_said(partner, person, fe):
+    """Accept of a 415 and a 406 has all that would have been taken there, and not more."""
+    alice = person()
+    _, d = alice.invite(BOB)
+    texts = "text/plain, multipart/alternative, text/html"
+    inside = "application/im-iscomposing+xml, application/xml, text/xml, application/ms-imdn+xml"
+    answer = alice.say(d, "{\\rtf1}", content_type="text/rtf")
+    assert (answer.status, answer.get("accept")) == (415, texts + ", " + inside), answer
+    answer = alice.ask(d, "INFO", body="x", content_type="application/dtmf")
+    assert (answer.status, answer.get("accept")) == (415, inside), answer
+    answer = fe.message(alice.flow, BOB, "{\\rtf1}", sender=alice.uri, content_type="text/rtf")
+    assert (answer.status, answer.get("accept")) == (415, texts), answer
+    raw, branch = alice.request("SUBSCRIBE", BOB, BOB, 1, token() + "x", token(), headers=[("Event", "presence"), ("Accept", "text/plain")])
+    answer = alice.sip.ask(alice.flow, raw, branch)
+    assert (answer.status, answer.get("accept")) == (
+        406, "application/msrtc-event-categories+xml, text/xml+msrtc.pidf, application/pidf+xml"), answer
+
+
+def test_a_text_that_is_too_large_is_no_type_that_is_taken(lync, partner, person, fe, certs):
+    """Above 64 KiB nobody looks at what it says. 415 has the text that is true; a client of the standard dialect gets 413."""
+    alice, text = person(), words("next")
+    _, d = alice.invite(BOB)
+    assert alice.say(d, "x" * 70000).status == 415
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    flow = fe.dial(lync.sips, "tls", certs.client("sip"), "fe.corp.example")
+    assert fe.message(flow, BOB, "x" * 70000, sender="sip:carol@corp3.example").status == 413
+    flow.close()
 
 
 def test_require(person):
@@ -766,6 +811,38 @@ def test_a_server_that_asks_for_a_password(install, started, users, new_partner,
         sip.close()
 
 
+def test_what_is_not_sent_has_the_reason_of_page_mode(install, started, users, new_partner, dns):
+    """A next hop that is not found, and a table of transactions that is full: the same words, whether an INVITE or a MESSAGE was to go."""
+    sip = SipUser("corp.example")
+    inst = install("ly-unsent", users=dict(users, **{"corp.example": sip}), gateway={"limits": {"transactions": 64}})
+    lync_, page, lost = inst.gateway_config["domains"]
+    for d in (page, lost):
+        for key in ("next_hop", "tls_name", "peers", "udp_trusted"):
+            d.pop(key, None)
+        d.update(next_hop="sip:nowhere.example;transport=tcp", peer_addresses=[HOST])
+    lync_["dialect"] = lost["dialect"] = "lync"
+    inst.gateway_config["dns"] = {"servers": ["%s:%d" % dns.address[:2]]}
+    inst.write_configs()
+    inst.list_partner("asked.example")
+    started(inst)
+    sip.answer = lambda m: None  # nobody answers
+    try:
+        mine = new_partner(inst, "asked.example")
+        mine.say("bob", "dave@" + page["domain"], "x", id="page")
+        mine.say("bob", "dave@" + lost["domain"], "x", id="session")
+        told = mine.wait_error("session", 60)
+        assert told == mine.wait_error("page", 60) and "dns.name.missing" in told[2], told
+        ids = ["full-%d" % n for n in range(80)]
+        for n, ident in enumerate(ids):
+            mine.say("bob", "u%d@corp.example" % n, "x", id=ident)
+        told = mine.inbox.wait(lambda s: s.get("type") == "error" and s.get("id") in ids, 60)
+        told = mine.wait_error(told.get("id"))
+        assert "too many transactions" in told[2] and "delivery.queue.full" in told[2] and told[1] == "wait", told
+    finally:
+        inst.stop()
+        sip.close()
+
+
 def test_bye_before_a_refresh_is_answered(partner, person):
     """Both come in one piece; neither is left without an answer."""
     alice = person()
@@ -835,3 +912,84 @@ def test_a_contact_that_floods_typing_does_not_flood_the_client(partner, person)
     partner.say("bob", jid(alice), text)
     alice.wait_text(text, 30, since)
     assert 2 <= len([m for m in alice.sip.inbox.items[since:] if m.method == "INFO" and m.uri("to") == alice.uri]) <= 200
+
+
+def test_a_client_that_floods_typing_does_not_flood_the_contact(partner, person):
+    alice, text = person(), words("after")
+    partner.say("bob", jid(alice), "first", inner=chat_state("active"))
+    alice.wait_text("first")
+    d, since, began = alice.dialogs[0], partner.inbox.mark(), time.monotonic()
+    for i in range(300):
+        assert alice.ask(d, "INFO", body=TYPING % ("idle" if i % 2 else "type"), content_type="application/xml").status == 200
+    last, took = partner.inbox.mark(), time.monotonic() - began
+    assert alice.ask(d, "INFO", body=TYPING % "type", content_type="application/xml").status == 200
+    partner.inbox.wait(lambda s: typing_of(s) == "composing" and s.get("from") == jid(alice), 30, last)  # what is true at last is told
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text, 30, since)
+    told = [s for s in partner.inbox.items[since:] if typing_of(s) == "composing" and s.get("from") == jid(alice)]
+    assert 1 <= len(told) <= took + 3, (len(told), took)
+
+
+# ---- who may speak in a session ----
+
+def test_only_a_peer_of_the_domain_speaks_in_a_session(lync, partner, person, fe, certs):
+    """Whoever may send as another domain, and knows all of the dialog, can neither end nor refresh it, nor say anything in it."""
+    alice, text = person(), words("still there")
+    _, d = alice.invite(BOB)
+    own, alice.flow = alice.flow, fe.dial(lync.sips, "tls", certs.client("sip"), "fe.corp.example")  # that of corp3.example
+    for method, kwargs in (("BYE", {}), ("UPDATE", {}), ("INVITE", dict(body=OFFER % ("message", "null"), content_type=SDP)), ("NOTIFY", {}),
+                           ("INFO", dict(body=TYPING % "type", content_type="application/xml")), ("MESSAGE", dict(body="no", content_type="text/plain"))):
+        with Refusal(lync, "sip.sender.untrusted"):
+            assert alice.ask(d, method, **kwargs).status == 403, method
+    alice.flow.close()
+    alice.flow = own
+    assert alice.say(d, text).status == 202
+    partner.wait_body(text)
+    assert alice.bye(d).status == 200
+
+
+# ---- sip list ----
+
+def test_sip_list(lync, partner, person, fe, tools):
+    """Connections, sessions and transactions, in pages that go on where what the page before ended with is gone."""
+    def ask(*words_, **kwargs):
+        return lync.gateway.ctl(tools, "sip", "list", *words_, **kwargs)
+
+    def mine(d):
+        return [s for s in ask("kind=session", "limit=1000", as_json=True)["sip"] if s.get("call_id") == d.call_id]
+    alice, carol = person(), person()
+    _, first = alice.invite(BOB)
+    text = words("listed")
+    partner.say("bob", jid(carol), text)
+    carol.wait_text(text)
+    second = carol.dialogs[0]
+    (one,), (two,) = mine(first), mine(second)
+    assert (one["user"], one["contact"], one["opened_by"], one["state"]) == (jid(alice), "bob@partner.example", "user", "open"), one
+    assert (two["user"], two["opened_by"], two["state"], two["under_way"]) == (jid(carol), "contact", "open", 0), two
+    # what continues after the first one is the second, also when the first one is over
+    for _ in range(2):
+        page = lync.gateway.control("sip", "list", kind="session", limit=1, after="session %d" % one["id"])
+        assert page["sip"] == [mine(second)[0]] and page["counts"]["sessions"] >= 1, page
+        if first.is_open:
+            assert alice.bye(first).status == 200
+            wait_until("the first session is over", lambda: not mine(first), 20)
+    # a message that nobody answers is a transaction, and under way in its session
+    carol.on_message, text = None, words("silent")
+    partner.say("bob", jid(carol), text)
+    sent = carol.wait_text(text)
+    found = [t for t in ask("kind=transaction", "limit=5000", as_json=True)["sip"] if t.get("call_id") == sent.get("call-id") and t["state"] == "trying"]
+    assert [(t["direction"], t["method"], t["transport"]) for t in found] == [("out", "MESSAGE", "TCP")], found
+    assert mine(second)[0]["under_way"] == 1
+    peer = "%s:%d" % alice.flow.local
+    found = [c for c in ask(as_json=True)["sip"] if c["kind"] == "connection" and c["address"] == peer]
+    assert [(c["direction"], c["transport"], c["state"], c["trusted"], c["neighbour"]) for c in found] == [("in", "TCP", "open", True, False)], found
+    flow = fe.held[sent.branch]
+    flow.send(response_to(sent, 200))
+    shown = ask("limit=1")
+    assert shown.startswith("in all: ") and 'there are more: sip list --after "connection ' in shown, shown
+    whole = lync.gateway.control("sip", "list", limit=500)
+    kinds = [i["kind"] for i in whole["sip"]]
+    assert kinds == sorted(kinds) and set(kinds) == {"connection", "session", "transaction"}, kinds
+    for after in ("session", "session x", "call 1", "session 1 2", " 1"):
+        assert lync.gateway.ask("sip", "list", after=after)["error"]["code"] == "bad-request", after
+    assert lync.gateway.ask("sip", "list", kind="connection", after="session 1")["error"]["code"] == "bad-request"

@@ -3,50 +3,15 @@ import itertools
 import xml.etree.ElementTree as ET
 
 import pytest
+from lync_lab import fe, line, lync, partner  # noqa: F401
 
 from harness.presence import LyncWatch, PresenceServer, state_of
-from harness.sip import SipUser
 
+LYNC = {"name": "lp", "partner": {"partner_type": "federated"}, "domains": {
+    "corp.example": {"dialect": "lync"}, "corp2.example": {"dialect": "lync", "sip_domain": "inside2.example"}}}
 numbers = itertools.count(1)
 BASE = "{http://schemas.microsoft.com/2006/09/sip/%s}%s"
 CATEGORIES, PRESENTITY, PIDF = "application/msrtc-event-categories+xml", "text/xml+msrtc.pidf", "application/pidf+xml"
-
-
-@pytest.fixture(scope="module")
-def fe():
-    """The front end of lync.example."""
-    sip = SipUser("lync.example")
-    yield sip
-    sip.close()
-
-
-@pytest.fixture(scope="module")
-def lync(install, started, certs, users, fe):
-    """An installation whose corp.example speaks the dialect, to that front end."""
-    users = dict(users)
-    users["corp.example"] = fe
-    fe.domain = "corp.example"
-    inst = install("lp", users=users)
-    inst.gateway_config["domains"][0]["dialect"] = "lync"
-    inst.write_configs()
-    inst.list_partner("partner.example", partner_type="federated")
-    try:
-        yield started(inst)
-    finally:
-        inst.stop()
-
-
-@pytest.fixture(scope="module")
-def partner(lync, new_partner):
-    return new_partner(lync, "partner.example", leaf="partner")
-
-
-@pytest.fixture
-def line(lync, fe):
-    flow = fe.dial(lync.sip)
-    yield flow
-    flow.close()
-    fe.answer = 200
 
 
 @pytest.fixture
@@ -170,6 +135,17 @@ def test_a_refresh_of_a_dialog_that_is_not_there(lync, fe, line, partner, names)
     other = LyncWatch(fe, line, "sip:" + remote, "sip:nobody@elsewhere.example")
     other.to = "<sip:%s>;tag=ofbefore" % remote
     assert other.subscribe().status == 481
+
+
+def test_a_refresh_of_a_lost_dialog_by_the_inside_name(lync, fe, line, partner, names):
+    """A user whose domain SIP knows by another name than partners do is one of that dialect too."""
+    local, remote = names[0].replace("corp", "corp2"), names[1]
+    watch = LyncWatch(fe, line, "sip:" + remote, "sip:" + local.replace("corp2", "inside2"))
+    watch.to, watch.cseq = "<sip:%s>;tag=ofbefore" % remote, 7
+    answer = watch.subscribe()
+    assert answer.status == 200 and int(answer.get("expires")) >= 60, answer
+    told = watch.wait(lambda m: m.method == "NOTIFY", 20)
+    assert told.get("from").endswith(";tag=ofbefore") and ";tag=" + watch.tag in told.get("to"), told
 
 
 def state_doc(number, more="", note=None):

@@ -88,6 +88,12 @@ def remedies(inst):
     return [u["remedy"] for u in inst.gateway.control("status")["untrusted"]]
 
 
+def tells_of_the_inside(message):
+    """The name and address that those inside know us by."""
+    text = "\r\n".join([message.start] + ["%s: %s" % h for h in message.headers]) + message.text
+    return "fe.corp.example" in text
+
+
 def contact_of(message):
     return re.sub(r"\s", "", message.get("contact"))
 
@@ -101,6 +107,7 @@ def test_both_ways(inst, partner, person, domain):
     assert alice.wait_text(one, 30)
     invite = alice.wait("INVITE")
     assert contact_of(invite) == "<%s;gr=xfed>" % BOB
+    assert "c=IN IP4 %s\r\n" % OURS in invite.text and not tells_of_the_inside(invite), invite
     assert invite.get("via").startswith("SIP/2.0/TLS %s:%d;" % (OURS, inst.federation[1])), invite.get("via")
     flow = next(f for m, f in alice.sip.raw.items[since:] if m.method == "INVITE")
     shown = flow.wire.tls.getpeercert()
@@ -113,6 +120,7 @@ def test_both_ways(inst, partner, person, domain):
 
     answer, d = alice.invite(BOB)
     assert answer.status == 200 and contact_of(answer) == "<%s;gr=xfed>" % BOB
+    assert "c=IN IP4 %s\r\n" % OURS in answer.text and not tells_of_the_inside(answer), answer
     there = words("there")
     assert alice.say(d, there).status == 202
     assert partner.wait_body(there, 30).get("from") == alice.uri[4:]
@@ -131,15 +139,23 @@ def test_presence_too(person):
 
 @pytest.mark.parametrize("sender, to, status, code", [
     ("corp3.example", BOB, 403, "sip.sender.untrusted"), ("foreign.example", BOB, 403, "sip.sender.untrusted"),
-    ("corp.example", "sip:bob@nobody.example", 504, "policy.partner.unlisted"),
+    ("corp.example", "sip:bob@nobody.example", 403, "policy.partner.unlisted"),
     ("corp.example", "sip:carol@corp2.example", 482, "sip.loop.detected"), ("corp.example", "sip:carol@corp3.example", 482, "sip.loop.detected"),
 ])
 def test_from_theirs_to_a_partner(inst, partner, person, sender, to, status, code):
-    """From is of the neighbour's domains, the Request-URI of a listed partner; both on one side is a loop. 504 is the status
-    whose text is true for a user of the dialect; a domain of the standard one gets 403."""
+    """From is of the neighbour's domains, the Request-URI of a listed partner; both on one side is a loop."""
     alice = person(sender)
+    answers = []
     with Refusal(inst, code):
-        assert alice.invite(to)[0].status == status
+        answers.append(alice.invite(to)[0])
+    with Refusal(inst, code):
+        answers.append(alice.sip.message(alice.flow, to, "no", sender=alice.uri))
+    raw, branch = alice.request("SUBSCRIBE", to, to, 1, words("call").replace(" ", "") + "@x", "tag1", headers=[("Event", "presence")])
+    with Refusal(inst, code):
+        answers.append(alice.sip.ask(alice.flow, raw, branch))
+    for answer in answers:
+        assert answer.status == status and not tells_of_the_inside(answer), answer
+        assert status == 403 and code.startswith("sip.") or answer.get("warning").split()[1] == OURS, answer
 
 
 @pytest.mark.parametrize("leaf", ["partner", "fe", None])
@@ -185,3 +201,6 @@ def test_what_the_edge_has_to_be_told(inst, tools):
     status, text = inst.gateway.ctl(tools, "partner", "routes", "--for", "skype", check=False)
     assert "New-CsAllowedDomain -Identity partner.example -ProxyFqdn %s -Comment" % OURS in text, text
     assert "PROBLEM: sip.federation.listen has port %d, and an Edge calls a neighbour at 5061" % inst.federation[1] in text and status == 1, text
+    # nothing of the other way, which its domains do not take: its listener is no matter
+    assert "# gateway: %s, port %d, tls" % (OURS, inst.federation[1]) in text and "names dns:%s" % OURS in text, text
+    assert "New-CsTrustedApplication" not in text and "# Not configured: inside" in text, text

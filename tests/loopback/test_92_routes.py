@@ -34,9 +34,10 @@ def test_lync(xfed, routes, listed, product):
     for line in ("New-CsTrustedApplication -ApplicationId xfed -TrustedApplicationPoolFqdn fe.corp.example -Port %d" % port,
                  "$route = New-CsStaticRoute -TLSRoute -Destination fe.corp.example -Port %d -MatchUri \"partner.example\" "
                  "-UseDefaultCertificate $true" % port,
-                 "Enable-CsTopology", "New-CsAllowedDomain -Identity routed.example -ProxyFqdn fe.corp.example -Comment \"XMPP, by xfed\"",
-                 "New-CsAllowedDomain -Identity xn--bcher-kva.example -ProxyFqdn fe.corp.example -Comment \"XMPP, by xfed\""):
+                 "$route = New-CsStaticRoute -TLSRoute -Destination fe.corp.example -Port %d -MatchUri \"xn--bcher-kva.example\" "
+                 "-UseDefaultCertificate $true" % port, "Enable-CsTopology"):
         assert line in text.splitlines(), (line, text)
+    assert "New-CsAllowedDomain" not in text and "# Not configured: as a federated neighbour" in text, text
     assert "# gateway: fe.corp.example, port %d, tls" % port in text and "names dns:fe.corp.example" in text, text
 
 
@@ -51,7 +52,7 @@ def test_one_partner(xfed, routes, listed):
 
 def test_what_it_cannot_tell(routes):
     assert routes("nobody.example", "--for", "lync")[0] == 1
-    assert routes("--for", "asterisk")[0] == 2
+    assert routes("--for", "freeswitch")[0] == 2
     status, text = routes()
     assert status == 2 and "--for" in text, text
 
@@ -84,3 +85,25 @@ def test_kamailio_takes_it(routes, listed, directory):
     done = subprocess.run(["kamailio", "-c", "-f", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
                           env=clean_environment(), check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_asterisk_comments_are_its_own(routes, listed):
+    """A line that begins with # is a directive there."""
+    status, text = routes("--for", "asterisk")
+    assert status == 0 and "pjsip:xfed/sip:${EXTEN}@routed.example" in text, text
+    assert all(line[:1] in ("", ";", "[") or " = " in line or line.startswith(("exten => ", " same => ")) for line in text.splitlines()), text
+
+
+def test_a_transport_that_may_be_used(install, started, tools):
+    """Where no domain has names of certificates, nobody may send over tls, although there is a listener."""
+    inst = install("untold")
+    for domain in inst.gateway_config["domains"]:
+        domain.pop("peers", None)
+    inst.list_partner("partner.example")
+    inst.write_configs()
+    try:
+        started(inst)
+        status, text = inst.gateway.ctl(tools, "partner", "routes", "--for", "kamailio", check=False)
+        assert status == 0 and "# gateway: fe.corp.example, port %d, tcp" % inst.sip[1] in text, text
+    finally:
+        inst.stop()

@@ -53,6 +53,18 @@ def test_once(own_tmp):
     assert os.listdir(own_tmp) == [] and not running(own_tmp)
 
 
+def test_once_in_the_lync_dialect(own_tmp):
+    """The same conversation, in sessions."""
+    done = demo(TOP, "--lync", "--once", tmp=own_tmp)
+    assert done.returncode == 0, done.stdout[-6000:]
+    lines = verdicts(done.stdout)
+    assert len(lines) >= 18 and all(line.endswith(" ok") for line in lines), lines
+    for words in ("opens a session", "INVITE sip:dave@corp.example", "m=message ", "alice types", "dave types", "another session",
+                  "application/sdp", "/sip/categories", "policy.partner.unlisted"):
+        assert words in done.stdout, words
+    assert os.listdir(own_tmp) == [] and not running(own_tmp)
+
+
 def test_stays_until_interrupted(own_tmp):
     child = subprocess.Popen([TOP + "/packaging/demo"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              start_new_session=True, env=dict(os.environ, TMPDIR=own_tmp),

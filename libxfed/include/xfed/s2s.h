@@ -73,6 +73,7 @@ struct xfed_s2s_decision {
 	bool needs_tls;
 	unsigned methods;		/* bits of enum xfed_method that may end the negotiation */
 	size_t stanza_bytes;		/* the partner's limit */
+	bool is_quiet;			/* out: no white space while the stream is idle */
 	struct xfed_tls_creds *creds;	/* borrowed for the call; NULL: no TLS */
 	struct xfed_span dialback_hash; /* out: hash of the current secret, copied; empty: no dialback */
 };

@@ -123,3 +123,29 @@ class AskingKamailio:
     def stop(self):
         if self.process is not None:
             self.process.stop()
+
+
+class RecipeKamailio:
+    """One beside it for a domain of its own, which knows of the gateway what `routes` (printed by xfedctl) says."""
+
+    PORT, TLS_PORT = 5999, 5998
+
+    def __init__(self, net, directory, certs, domain, routes):
+        self.net, self.dir, self.certs, self.domain, self.routes = net, directory, certs, domain, routes
+        self.process = None
+
+    def start(self):
+        address = HOSTS["sip"]["lan"]
+        os.makedirs(self.dir)
+        with open(self.dir + "/tls.cfg", "w", encoding="utf-8") as f:
+            for kind in ("server", "client"):
+                f.write(TLS_SECTION.format(kind=kind, key=self.certs.key("sip"), chain=self.certs.chain("sip"), ca=self.certs.ca))
+        config = self.dir + "/recipe.cfg"
+        write_config(config, "kamailio_recipe.cfg", {"ADDRESS": address, "PORT": self.PORT, "TLS_PORT": self.TLS_PORT, "DOMAIN": self.domain, "DIR": self.dir,
+                                                     "ROUTES": self.routes})
+        self.process = start_kamailio(self.net, "sip", "recipe", self.dir, config, address, (self.PORT, self.TLS_PORT))
+        return self.process
+
+    def stop(self):
+        if self.process is not None:
+            self.process.stop()

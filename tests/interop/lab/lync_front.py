@@ -96,6 +96,7 @@ class LyncFront:
         self.route = None      # to the gateway: Flow, or the task that opens it
         self.presence = Presence(self)
         self.held = None       # while requests are held up: (whose, method), their Call-IDs, and what waits
+        self.refusals = {}     # (whose, method) -> status and header fields, while it refuses these
 
     # ---- beginning and end ----
     def start(self):
@@ -179,7 +180,10 @@ class LyncFront:
         while m.get("route") and self._is_mine(m.uri("route")):
             m.headers.remove(("route", m.get("route")))
         uri = m.start.split(" ")[1]
-        if self._is_mine(uri) or (host_of(uri) == self.domain and m.method in ("SUBSCRIBE", "SERVICE")):
+        refusal = self.refusals.get((flow.is_gateway, m.method))
+        if refusal is not None:
+            self.answer(flow, m, refusal[0], "No", refusal[1])
+        elif self._is_mine(uri) or (host_of(uri) == self.domain and m.method in ("SUBSCRIBE", "SERVICE")):
             self.presence.request(flow, m)
         elif host_of(uri) == self.domain:
             self._to_user(flow, m, uri)
@@ -340,6 +344,15 @@ class LyncFront:
         (_, _, waiting), self.held = self.held, None
         for target, m in waiting:
             target.send(m)
+
+    @contextlib.contextmanager
+    def refusing(self, whom, method, status, headers=()):
+        """For the block, requests of that method from `whom` go nowhere."""
+        self.refusals[whom == "gateway", method] = (status, headers)
+        try:
+            yield
+        finally:
+            del self.refusals[whom == "gateway", method]
 
     def has_reached(self, aor, timeout=20):
         """Waits until each endpoint of a user has read what was sent to it so far: it answers a question behind that."""

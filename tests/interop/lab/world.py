@@ -2,6 +2,8 @@
 import os
 import signal
 
+from harness.proc import wait_until
+
 from .daemons import Daemon, write
 from .kamailio import Kamailio
 from .net import HOSTS, in_world
@@ -57,7 +59,7 @@ partner_type: federated
 tls: required
 sasl: required
 dialback: false
-"""
+{more}"""
 
 
 class World:
@@ -78,7 +80,7 @@ class World:
                       refresh="60s" if transport == "udp" else "8h")  # over UDP nothing else tells of a server that was quickly there again
         write(self.dir + "/edge.yaml", EDGE_YAML.format(**values))
         write(self.dir + "/gw.yaml", GATEWAY_YAML.format(**values))
-        write("%s/partners.d/%s.yaml" % (self.dir, self.theirs), PARTNER_YAML.format(theirs=self.theirs))
+        self._write_policy()
         self.edge = Daemon(self.net, self.host["edge"], "edge", tools["xfed-edge"], self.dir + "/edge.yaml", self.dir)
         self.gateway = Daemon(self.net, self.host["fe"], "gw", tools["xfed-gateway"], self.dir + "/gw.yaml", self.dir)
         self.prosody = Prosody(self.net, self.dir + "/prosody", self.host["partner"], {self.theirs: "world-partner"},
@@ -86,6 +88,16 @@ class World:
                                lab.dns.dir + "/example.key", modules=("smacks",))
         self.loops, self.users = {}, []
         self.sip_server = self._make_sip_server(port, transport)
+
+    def _write_policy(self, **more):
+        write("%s/partners.d/%s.yaml" % (self.dir, self.theirs), PARTNER_YAML.format(
+            theirs=self.theirs, more="".join("%s: %s\n" % item for item in more.items())))
+
+    def policy(self, **more):
+        """More keys in the partner's file, in force on the edge too."""
+        self._write_policy(**more)
+        revision = self.gateway.control("reload")["revision"]
+        wait_until("revision %s on the edge" % revision, lambda: self.edge.metric("xfed_policy_revision") >= revision, 20)
 
     def _make_sip_server(self, port, transport):
         self.kamailio = Kamailio(self.net, self.dir + "/kamailio", self.lab.certs, (self.at["fe"]["lan"], port, transport), self.ours,

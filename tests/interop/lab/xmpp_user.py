@@ -152,6 +152,12 @@ class XmppUser:
         self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml + "</message>")
         return id
 
+    def refuse(self, message, condition, type="cancel"):
+        """Answers a message with an error."""
+        xml = "<message to=%s id=%s type='error'><error type=%s><%s xmlns='%s'/></error></message>" % (
+            quoteattr(message.sender), quoteattr(message.id), quoteattr(type), condition, STANZAS[1:-1])
+        self.nsloop.loop.call_soon_threadsafe(self.client.send_raw, xml)
+
     # ---- presence (RFC 6121 sections 3 and 4) ----
     def say(self, show=None, status=None, to=None, type=None, priority=None):
         """Sends presence, to all who watch or to one address."""

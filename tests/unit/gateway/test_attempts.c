@@ -298,7 +298,7 @@ static void a_full_queue_takes_no_more(void **state)
 static void a_next_hop_that_is_not_found_refuses(void **state)
 {
 	take_and_locate(1, "sip:zoe@corp.example");
-	attempts_not_located(attempts, 1, XFED_REASON_DNS_NAME_MISSING);
+	attempts_not_located(attempts, 1, XFED_REASON_SIP_SERVER_UNREACHABLE, "dns.name.missing");
 	expect("refused 1 sip.server.unreachable");
 }
 
@@ -591,7 +591,7 @@ static void what_is_not_waited_for_is_ignored(void **state)
 		}
 		if (s != ATTEMPT_LOCATING) {
 			located(id);
-			attempts_not_located(attempts, id, XFED_REASON_DNS_NAME_MISSING);
+			attempts_not_located(attempts, id, XFED_REASON_SIP_SERVER_UNREACHABLE, "dns.name.missing");
 		}
 		attempts_unsent(attempts, id, XFED_REASON_STREAM_INTERNAL, NULL);
 		answer(id, 200);
@@ -606,7 +606,7 @@ static void what_is_not_waited_for_is_ignored(void **state)
 	acked(last);
 	attempts_not_ours(attempts, last);
 	located(last);
-	attempts_not_located(attempts, last, XFED_REASON_DNS_NAME_MISSING);
+	attempts_not_located(attempts, last, XFED_REASON_SIP_SERVER_UNREACHABLE, "dns.name.missing");
 	attempts_run_ended(attempts, RUN, false);
 	expect("");
 	assert_int_equal(attempts_find(attempts, last)->state, ATTEMPT_SENT);
@@ -760,18 +760,23 @@ static void the_session_is_opened_before_the_edge_is_asked(void **state)
 	expect("refused 2 415");
 }
 
+static void not_opened(uint64_t id, enum xfed_reason reason, int status)
+{
+	attempts_not_opened(attempts, id, &(struct attempt_end){ .fate = ATTEMPT_REFUSED, .reason = reason, .status = status });
+}
+
 static void an_invite_that_fails_refuses_all_that_waits(void **state)
 {
 	take_for_session(1);
 	take_for_session(2);
 	turn("locate 1");
-	attempts_not_opened(attempts, 1, XFED_REASON_NONE, 486);
+	not_opened(1, XFED_REASON_NONE, 486);
 	expect("refused 1 486, refused 2 486");
 	take_for_session(3);
 	turn("locate 3");
-	attempts_not_opened(attempts, 3, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
+	not_opened(3, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
 	expect("refused 3 sip.session.unanswered");
-	attempts_not_opened(attempts, 3, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
+	not_opened(3, XFED_REASON_SIP_SESSION_UNANSWERED, 0);
 	expect("");
 }
 
@@ -810,7 +815,7 @@ static void a_dialog_that_is_gone_means_one_more_try(void **state)
 	send_in_session(2);
 	attempts_broken(attempts, 2, false, now);
 	expect("locate 2");
-	attempts_not_opened(attempts, 2, XFED_REASON_NONE, 480);
+	not_opened(2, XFED_REASON_NONE, 480);
 	expect("refused 2 480");
 }
 

@@ -58,9 +58,10 @@ static void lync(void **state)
 					  "-UseDefaultCertificate $true\n"
 					  "Set-CsStaticRoutingConfiguration -Identity global -Route @{Add=$route}\n"
 					  "Enable-CsTopology\n"
-					  "== Or as a federated neighbour: the Edge is told where partners' domains are (Management Shell of the "
+					  "== As a federated neighbour: the Edge is told where partners' domains are (Management Shell of the "
 					  "server)\n"
-					  "# Not beside the static routes above. The certificate of xmpp.example.net has to be signed by a CA that "
+					  "# Not where static routes lead to the gateway. The certificate of xmpp.example.net has to be signed by a "
+					  "CA that "
 					  "the Edge trusts.\n"
 					  "# Firewall: TCP 5062 from the Edge to xmpp.example.net, TCP 5061 back. Port: the Edge calls a ProxyFqdn "
 					  "at 5061.\n"
@@ -73,6 +74,24 @@ static void lync(void **state)
 					  "AlwaysVerifiable "
 					  "-EnabledSharedAddressSpace $false -HostsOCSUsers $false -IsLocal $false\n"
 					  "# in the DNS of the partner: _sipfederationtls._tcp.fabrikam.example. SRV 0 0 5062 xmpp.example.net.\n");
+}
+
+/* Of a way that no domain is configured for, one line. */
+static void lync_one_way(void **state)
+{
+	struct product_facts f = facts;
+	const char *text;
+	f.outside.host = NULL;
+	text = text_of(PRODUCT_LYNC, &f);
+	assert_non_null(strstr(text, "Enable-CsTopology\n== Not configured: as a federated neighbour of an Edge"));
+	assert_null(strstr(text, "New-CsAllowedDomain"));
+	assert_null(strstr(text, "New-CsHostingProvider"));
+	f = facts;
+	f.inside.host = NULL;
+	text = text_of(PRODUCT_LYNC, &f);
+	assert_ptr_equal(strstr(text, "== Not configured: inside, by static routes"), text);
+	assert_null(strstr(text, "New-CsTrustedApplication"));
+	assert_non_null(strstr(text, "New-CsAllowedDomain"));
 }
 
 static void no_next_hop(void **state)
@@ -107,6 +126,26 @@ static void proxies(void **state)
 	assert_non_null(strstr(text, "domains[].peer_addresses"));
 }
 
+static void asterisk(void **state)
+{
+	struct product_facts f = facts;
+	assert_string_equal(text_of(PRODUCT_ASTERISK, &f),
+		"== pjsip.conf, by the documentation of Asterisk 18 and later (it was tried with none)\n"
+		"; A transport with protocol=tls has to be there, whose certificate has a name of domains[].peers of the gateway.\n"
+		"[xfed]\ntype = endpoint\ncontext = xfed-no-calls\nmessage_context = from-partners\ndisallow = all\nallow = ulaw\n"
+		"outbound_proxy = sip:gw1.int.example.com:5061\\;transport=tls\\;lr\n"
+		"[xfed]\ntype = identify\nendpoint = xfed\nmatch = gw1.int.example.com\n"
+		"== extensions.conf: messages alone; Asterisk passes on no presence of partners\n"
+		"; From partners to our users, whose endpoints are called as the users are.\n"
+		"[from-partners]\nexten => _.,1,MessageSend(pjsip:${EXTEN},${MESSAGE(from)})\n same => n,Hangup()\n"
+		"; To be included by the message_context of the users' endpoints.\n"
+		"[to-partners]\nexten => _.,1,NoOp(${MESSAGE(to)})\n"
+		" same => n,ExecIf(${REGEX(\"@fabrikam.example([^a-z0-9.-]|$)\" ${MESSAGE(to)})}?"
+		"MessageSend(pjsip:xfed/sip:${EXTEN}@fabrikam.example,${MESSAGE(from)}))\n"
+		"; *.it.fabrikam.example: a line as the others for each of these domains\n"
+		" same => n,Hangup()\n");
+}
+
 static void product_words(void **state)
 {
 	enum product p;
@@ -114,15 +153,17 @@ static void product_words(void **state)
 		assert_true(product_by_word(product_word((enum product)i), &p));
 		assert_int_equal(p, i);
 	}
-	assert_false(product_by_word("asterisk", &p));
+	assert_false(product_by_word("freeswitch", &p));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lync),
+		cmocka_unit_test(lync_one_way),
 		cmocka_unit_test(no_next_hop),
 		cmocka_unit_test(proxies),
+		cmocka_unit_test(asterisk),
 		cmocka_unit_test(product_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -508,7 +508,32 @@ static void where_we_have_called(void **state)
 	trunk_dialog_end(b->trunk, b->dialog);
 }
 
-/* Of messages the hop's state hears all; of other methods, that it answers and whether our credentials do. */
+static void answered(struct trunk_send *s, struct xfed_span method, int status)
+{
+	trunk_send_answered(s, method, &(struct sip_message){ .status = status });
+}
+
+/* What a server of the Lync family says to administrators is that of the last refusal. */
+static void what_a_refusal_says_is_kept(void **state)
+{
+	static struct sip_header said = { .name = { "ms-diagnostics", 14 },
+		.value = { "1018;reason=\"Gateway\tdown\";source=\"fe.corp.example\"", 51 } };
+	struct trunk_send *s = &sides[A].send;
+	struct hop_state *hop = &s->hop->state;
+	trunk_want(s);
+	*hop = (struct hop_state){ .is_known = true, .is_up = true };
+	s->recipient = 1;
+	trunk_send_answered(s, XFED_SPAN("INVITE"), &(struct sip_message){ .status = 504, .headers = &said, .header_count = 1 });
+	assert_string_equal(hop->refusals.text, "ms-diagnostics 1018 of fe.corp.example: Gateway down");
+	assert_string_equal(hop->text, ""); /* it may be of one user's phone */
+	s->recipient = 0;
+	trunk_send_answered(s, XFED_SPAN("INVITE"), &(struct sip_message){ .status = 504, .headers = &said, .header_count = 1 });
+	assert_string_equal(hop->text, hop->refusals.text);
+	answered(s, XFED_SPAN("INVITE"), 504);
+	assert_string_equal(hop->refusals.text, "");
+}
+
+/* Of messages, and of INVITE in their place, the hop's state hears all; of other methods, that it answers and whether our credentials do. */
 static void what_an_answer_says_of_the_hop(void **state)
 {
 	static const struct {
@@ -527,6 +552,9 @@ static void what_an_answer_says_of_the_hop(void **state)
 		{ "MESSAGE", 482, true, true, false, true, 0, XFED_REASON_NONE },    /* the first copy was taken */
 		{ "MESSAGE", 482, true, false, false, false, 0, XFED_REASON_NONE },  /* perhaps */
 		{ "MESSAGE", 407, false, false, false, false, 0, XFED_REASON_NONE }, /* trunk_send_challenged() goes on */
+		{ "INVITE", 200, false, true, false, true, 0, XFED_REASON_NONE },
+		{ "INVITE", 486, false, true, false, true, 0, XFED_REASON_NONE },
+		{ "INVITE", 405, false, true, false, false, 1, XFED_REASON_NONE },
 		{ "SUBSCRIBE", 200, false, true, false, false, 0, XFED_REASON_NONE },
 		{ "SUBSCRIBE", 403, false, true, false, false, 0, XFED_REASON_NONE },
 		{ "SUBSCRIBE", 404, false, true, false, false, 0, XFED_REASON_NONE },
@@ -546,7 +574,7 @@ static void what_an_answer_says_of_the_hop(void **state)
 		s->is_repeat = rows[i].is_repeat;
 		s->round = rows[i].is_proved;
 		s->recipient = 1;
-		trunk_send_answered(s, xfed_span_str(rows[i].method), rows[i].status);
+		answered(s, xfed_span_str(rows[i].method), rows[i].status);
 		if (!hop->is_up || (hop->worked_s > 0) != rows[i].has_worked || hop->row.count != rows[i].refusals || hop->reason != rows[i].reason) {
 			fail_msg("row %zu: up %d, worked %lld, %u refusals, %s", i, hop->is_up, (long long)hop->worked_s, hop->row.count,
 				xfed_reason_code(hop->reason));
@@ -586,7 +614,7 @@ static void who_answers_by_tcp_takes_it(void **state)
 	assert_true(trunk_hop_facts(h).no_tcp_s > 0 && trunk_hop_facts(h).no_tcp_s <= 30);
 	h->no_tcp.until_ms = 0;
 	assert_int_equal(trunk_hop_transports(h, true, out), 1);
-	trunk_send_answered(s, XFED_SPAN("MESSAGE"), 404);
+	answered(s, XFED_SPAN("MESSAGE"), 404);
 	assert_int_equal(h->no_tcp.wait_ms, 0);
 	assert_int_equal(trunk_send_unreached(s), XFED_REASON_SIP_REQUEST_TOO_LARGE);
 	trunk_hops_forget(s->hop->trunk);
@@ -601,9 +629,9 @@ static void a_dialog_says_nothing_of_the_hop(void **state)
 	const struct sip_message challenge = { .status = 407 };
 	const struct hop_state before = s->hop->state;
 	assert_null(s->places);
-	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 200);
-	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 503);
-	trunk_send_answered(s, XFED_SPAN("NOTIFY"), 407);
+	answered(s, XFED_SPAN("NOTIFY"), 200);
+	answered(s, XFED_SPAN("NOTIFY"), 503);
+	answered(s, XFED_SPAN("NOTIFY"), 407);
 	assert_false(trunk_send_challenged(s, &challenge));
 	assert_int_equal(s->unproved, XFED_REASON_SIP_AUTH_UNSUPPORTED); /* it asks for nothing */
 	trunk_send_timed_out(s);
@@ -658,7 +686,7 @@ static void a_silent_phone_puts_nothing_in_doubt(void **state)
 	assert_int_equal(trunk_hop_doubts(s->hop), 1);
 	trunk_send_unreached(s);
 	assert_int_equal(trunk_hop_doubts(s->hop), 1);
-	trunk_send_answered(s, XFED_SPAN("MESSAGE"), 200);
+	answered(s, XFED_SPAN("MESSAGE"), 200);
 	assert_int_equal(trunk_hop_doubts(s->hop), 2);
 }
 
@@ -667,8 +695,8 @@ static void a_silent_phone_puts_nothing_in_doubt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(a_session), TEST(asked_inside), TEST(cancelled), TEST(what_is_taken), TEST(ways),
-		TEST(a_way_is_judged_again), TEST(where_we_have_called), TEST(what_an_answer_says_of_the_hop), TEST(what_is_old_is_forgotten),
-		TEST(dialogs_over_udp_are_looked_after), TEST(a_silent_phone_puts_nothing_in_doubt), TEST(a_dialog_says_nothing_of_the_hop),
-		TEST(who_answers_by_tcp_takes_it) };
+		TEST(a_way_is_judged_again), TEST(where_we_have_called), TEST(what_a_refusal_says_is_kept), TEST(what_an_answer_says_of_the_hop),
+		TEST(what_is_old_is_forgotten), TEST(dialogs_over_udp_are_looked_after), TEST(a_silent_phone_puts_nothing_in_doubt),
+		TEST(a_dialog_says_nothing_of_the_hop), TEST(who_answers_by_tcp_takes_it) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,7 @@ static const struct imdn_row {
 		"a2", 480 },
 	{ "of two ids the first", IMDN("<message-id>a</message-id><message-id>b</message-id><recipient><status>500</status></recipient>"), "a", 500 },
 	{ "without a namespace", "<imdn><message-id>a</message-id><recipient><status>500</status></recipient></imdn>", "a", 500 },
+	{ "delivered to all", IMDN("<message-id>2</message-id>"), "2", 200 },
 	{ "no id", IMDN("<recipient><status>500</status></recipient>"), NULL, XFED_ERR_INVALID },
 	{ "an empty id", IMDN("<message-id/><recipient><status>500</status></recipient>"), NULL, XFED_ERR_INVALID },
 	{ "no status", IMDN("<message-id>a</message-id><recipient/>"), NULL, XFED_ERR_INVALID },
@@ -167,6 +168,25 @@ static void imdn_read(void **state)
 			fail_msg("%s: %d '%.*s' %d", r->name, rc, (int)d.id.len, d.id.data ? d.id.data : "", d.status);
 		}
 	}
+}
+
+/* The form of [MS-CONFIM] section 2.2.2, with a line break inside the value. */
+static const char text[] =
+	"<?xml version=\"1.0\" encoding=\"utf-8\"?><imdn xmlns=\"http://schemas.microsoft.com/rtc/2005/08/imdn\"><message-id>2</message-id>"
+	"<recipient uri=\"&lt;sip:a@x&gt;\"><status>200</status><entry><key>ms-diagnostics</key><value>1</value></entry></recipient>"
+	"<recipient uri=\"&lt;sip:b@x;gruu&gt;\"><status>408</status><entry><key>other</key><value>2</value></entry><entry>"
+	"<key>ms-diagnostics</key><value>6001;source=\"server.corp.example\";\r\n   reason=\"Request Timeout\";component=\"ImMcu\"\n</value>"
+	"</entry></recipient></imdn>";
+
+static void imdn_says_why(void **state)
+{
+	(void)state;
+	struct iw_imdn d;
+	assert_int_equal(iw_imdn_read(&arena, xfed_span_str(text), &d), XFED_OK);
+	assert_true(xfed_span_is(d.id, "2") && d.status == 408);
+	assert_true(xfed_span_is(d.diagnostics, "ms-diagnostics 6001 of server.corp.example: Request Timeout"));
+	assert_int_equal(iw_imdn_read(&arena, XFED_SPAN(SEEN), &d), XFED_OK);
+	assert_null(d.diagnostics.data);
 }
 
 /* ---- memory ---- */
@@ -195,7 +215,7 @@ static void allocations_fail(void **state)
 		xfed_arena_init(&a, 1024 * 1024);
 		xfed_mem_set_hooks(&hooks);
 		left = n;
-		read = iw_imdn_read(&a, XFED_SPAN(SEEN), &d);
+		read = iw_imdn_read(&a, xfed_span_str(text), &d);
 		xfed_arena_deinit(&a);
 		left = n;
 		said = iw_diagnostics_read(&a, XFED_SPAN("1;reason=\"dns.timeout\";source=\"a\""), &g);
@@ -216,6 +236,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(diagnostics, setup, teardown),
 		cmocka_unit_test_setup_teardown(imdn_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(imdn_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(imdn_says_why, setup, teardown),
 		cmocka_unit_test(allocations_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

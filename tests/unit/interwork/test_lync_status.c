@@ -92,7 +92,7 @@ static const struct row {
 	{ "sip.hops.exceeded", "peer" },
 	{ "sip.dialog.unknown", "peer" },
 	{ "sip.session.description", "peer" },
-	{ "sip.session.media", "peer" },
+	{ "sip.session.media", "type" },
 	{ "sip.session.content", "type" },
 	{ "sip.session.replaced", "peer" },
 	{ "sip.session.limit", "service" },
@@ -107,7 +107,7 @@ static const struct row {
 
 /* A new reason of another beginning has to be given a row. */
 static const char *const service[] = { "dns.", "net.", "tls.", "sasl.", "dialback.", "stream.", "starttls.", "channel.", "service.", "store.",
-	"config.", "presence.", "delivery.", "policy." };
+	"config.", "sandbox.", "presence.", "delivery.", "policy." };
 
 static const char *expected(const char *code)
 {
@@ -137,7 +137,7 @@ static void reasons(void **state)
 		const char *code = xfed_reason_code((enum xfed_reason)r), *text = expected(code);
 		for (int is_in_session = 0; is_in_session < 2; is_in_session++) {
 			struct iw_sip_error e, plain;
-			enum iw_lync_text got = iw_lync_status((enum xfed_reason)r, none, is_in_session, &e);
+			enum iw_lync_text got = iw_lync_status((enum xfed_reason)r, none, is_in_session ? IW_LYNC_IN_SESSION : 0, &e);
 			assert_int_equal(e.reason, r);
 			assert_non_null(e.phrase);
 			assert_int_equal(e.needs_accept, e.status == 406 || e.status == 415);
@@ -189,12 +189,12 @@ static void conditions(void **state)
 	};
 	for (size_t i = 0; i < XFED_ARRAY_LEN(cases); i++) {
 		struct iw_sip_error e;
-		iw_lync_status(XFED_REASON_XMPP_ERROR_RECEIVED, xfed_span_str(cases[i].condition), false, &e);
+		iw_lync_status(XFED_REASON_XMPP_ERROR_RECEIVED, xfed_span_str(cases[i].condition), 0, &e);
 		if (strcmp(shown_for(e.status)->text, cases[i].text) != 0) {
 			fail_msg("%s: %d", cases[i].condition, e.status);
 		}
 		/* A condition counts with no other reason. */
-		iw_lync_status(XFED_REASON_DNS_TIMEOUT, xfed_span_str(cases[i].condition), false, &e);
+		iw_lync_status(XFED_REASON_DNS_TIMEOUT, xfed_span_str(cases[i].condition), 0, &e);
 		assert_int_equal(e.status, 504);
 	}
 }
@@ -204,10 +204,24 @@ static void blocked_needs_its_warning(void **state)
 	(void)state;
 	char line[IW_WARNING_BYTES];
 	struct iw_sip_error e;
-	assert_int_equal(iw_lync_status(XFED_REASON_POLICY_KIND_FORBIDDEN, none, true, &e), IW_LYNC_BLOCKED);
+	assert_int_equal(iw_lync_status(XFED_REASON_POLICY_KIND_FORBIDDEN, none, IW_LYNC_IN_SESSION, &e), IW_LYNC_BLOCKED);
 	assert_int_equal(e.status, 606);
 	iw_warning_as(line, sizeof(line), IW_LYNC_WARNING_BLOCKED, XFED_SPAN("gw.example"), e.reason, none);
 	assert_int_equal(strncmp(line, "Warning: 309 gw.example \"policy.kind.forbidden: ", 48), 0);
+}
+
+/* A neighbour that sends us what is not ours is told so; its users, and those inside, read all else as before. */
+static void of_a_neighbour(void **state)
+{
+	(void)state;
+	struct iw_sip_error e;
+	assert_int_equal(iw_lync_status(XFED_REASON_POLICY_PARTNER_UNLISTED, none, 0, &e), IW_LYNC_SERVICE);
+	assert_int_equal(e.status, 504);
+	for (unsigned where = IW_LYNC_OF_NEIGHBOUR; where <= (IW_LYNC_OF_NEIGHBOUR | IW_LYNC_IN_SESSION); where++) {
+		assert_int_equal(iw_lync_status(XFED_REASON_POLICY_PARTNER_UNLISTED, none, where, &e), IW_LYNC_PEER);
+		assert_int_equal(e.status, 403);
+		assert_int_equal(iw_lync_status(XFED_REASON_POLICY_ACCESS_USER, none, where, &e), IW_LYNC_SERVICE);
+	}
 }
 
 int main(void)
@@ -215,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reasons),
 		cmocka_unit_test(conditions),
+		cmocka_unit_test(of_a_neighbour),
 		cmocka_unit_test(blocked_needs_its_warning),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

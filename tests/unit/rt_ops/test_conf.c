@@ -130,14 +130,13 @@ static const struct row rows[] = {
 	{ "key that is no word", E, EDGE "\"a\\nb\": 1\n",
 		"edge.yaml:11:1:?: found the unknown key \"a\\x0ab\", accepted: name | external | channel | certificates | trust | dns | "
 		"control_socket | "
-		"http | log | stop_timeout | limits\n" },
+		"http | log | sandbox | stop_timeout | limits\n" },
 	{ "duplicate key", E, EDGE "name: edge2\n", "edge.yaml:11:1:name: found a second time, the first is in line 1\n" },
 	{ "duplicate key inside", E, EDGE "log: {level: info, level: debug}\n",
 		"edge.yaml:11:20:log.level: found a second time, the first is in line 11\n" },
 	{ "list as key", E, EDGE "? [a]\n: b\n",
 		"edge.yaml:11:3: found a list as a key, accepted: name | external | channel | certificates | trust | dns | control_socket | http | "
-		"log | "
-		"stop_timeout | limits\n" },
+		"log | sandbox | stop_timeout | limits\n" },
 	{ "missing keys, and an object of them", E, "name: edge1\n",
 		"edge.yaml:1:1:channel.listen: missing, accepted: a list of IP:PORT such as [\"192.0.2.1:5269\", \"[::1]:53\"]\n"
 		"edge.yaml:1:1:channel.certificate: missing, accepted: an absolute path\n"
@@ -476,6 +475,47 @@ static struct config *gateway(const char *text)
 	return g;
 }
 
+/* Where an instance keeps its file says its name, and where its store is. */
+static void instances(void **state)
+{
+	static const struct {
+		const char *file, *role, *name; /* NULL: none */
+	} places[] = {
+		{ "/etc/xfed/gateway/south.yaml", "gateway", "south" },
+		{ "gateway/south.yaml", "gateway", "south" },
+		{ "/etc/xfed/gateway.yaml", "gateway", NULL },
+		{ "gateway.yaml", "gateway", NULL },
+		{ "/etc/xfed/gateway/south.yaml", "edge", NULL },
+		{ "/etc/xfed/edge/one.yaml", "edge", "one" },
+		{ "/etc/mygateway/south.yaml", "gateway", NULL },
+		{ "/etc/xfed/gateway/south", "gateway", NULL },
+		{ "/etc/xfed/gateway/.yaml", "gateway", NULL },
+		{ "/etc/xfed/gateway/a/b.yaml", "gateway", NULL },
+	};
+	struct rt_conf_errors errors;
+	struct config *g = NULL;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(places); i++) {
+		char out[RT_CONF_INSTANCE];
+		const char *name = rt_conf_instance(places[i].file, places[i].role, out);
+		if ((name == NULL) != (places[i].name == NULL) || (name && strcmp(name, places[i].name) != 0)) {
+			fail_msg("%s as %s: %s", places[i].file, places[i].role, name ? name : "none");
+		}
+	}
+	rt_conf_errors_init(&errors);
+	assert_int_equal(config_parse("/etc/xfed/gateway/south.yaml", XFED_SPAN(DOMAINS("  - domain: example.com\n    peers: [fe.example.com]\n") ""),
+				 &errors, &g),
+		XFED_OK);
+	assert_string_equal(g->store.sqlite, "/var/lib/xfed/south.db");
+	config_free(g);
+	assert_int_equal(
+		config_parse("/etc/xfed/gateway/south.yaml",
+			XFED_SPAN(DOMAINS("  - domain: example.com\n    peers: [fe.example.com]\n") "store: {sqlite: /srv/x.db}\n"), &errors, &g),
+		XFED_OK);
+	assert_string_equal(g->store.sqlite, "/srv/x.db");
+	config_free(g);
+	rt_conf_errors_deinit(&errors);
+}
+
 static bool may_send(const struct config_domain *d, const char *ip)
 {
 	struct rt_addr a;
@@ -687,6 +727,7 @@ int main(void)
 		cmocka_unit_test(large_file_is_refused),
 		cmocka_unit_test(all_errors_are_collected_up_to_a_bound),
 		cmocka_unit_test(values_arrive),
+		cmocka_unit_test(instances),
 		cmocka_unit_test(dialect_lync_means_sessions),
 		cmocka_unit_test(what_is_not_written_of_a_next_hop_is_left_to_the_dns),
 		cmocka_unit_test(a_reload_knows_what_changed),

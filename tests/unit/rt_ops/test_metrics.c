@@ -76,6 +76,8 @@ static void families_of_the_interface(void **state)
 		{ "xfed_handshake_seconds", "histogram", 0 },
 		{ "xfed_delivery_seconds", "histogram", 0 },
 		{ "xfed_loop_lag_seconds", "gauge", 0 },
+		{ "xfed_sandbox", "gauge", 1 },
+		{ "xfed_sandbox_denied_total", "counter", 1 },
 		{ "xfed_build_info", "gauge", 2 },
 	};
 	const struct xfed_span values[4] = { XFED_SPAN("a"), XFED_SPAN("b"), XFED_SPAN("c"), XFED_SPAN("d") };
@@ -130,7 +132,7 @@ static void values_and_escapes(void **state)
 	HAS(m, "xfed_channel_rtt_seconds{peer=\"edge1\"} 0.0125");
 	rt_metric_set(m, RT_M_CERTIFICATE_NOT_AFTER, 1893456000, RT_LABELS(XFED_SPAN("a.example"), XFED_SPAN("us")));
 	HAS(m, "xfed_certificate_not_after_timestamp_seconds{name=\"a.example\",owner=\"us\"} 1893456000");
-	HAS(m, "xfed_deliveries_unaccounted 0");
+	HAS(m, "xfed_deliveries_uncertain_total 0");
 	rt_metric_add(m, RT_M_DELIVERIES_IN_FLIGHT, 5, RT_NO_LABELS);
 	rt_metric_sub(m, RT_M_DELIVERIES_IN_FLIGHT, 2, RT_NO_LABELS);
 	HAS(m, "xfed_deliveries_in_flight 3");
@@ -157,6 +159,15 @@ static void histograms(void **state)
 	HAS(m, "xfed_handshake_seconds_bucket{le=\"+Inf\"} 4");
 	HAS(m, "xfed_handshake_seconds_sum 1003.0505");
 	HAS(m, "xfed_handshake_seconds_count 4");
+}
+
+/* An edge has no store that could be written or not. */
+static void gauges_nobody_sets_are_absent(void **state)
+{
+	assert_null(strstr(print(m), "xfed_store_writable"));
+	HAS(m, "xfed_presence_drift 0");
+	rt_metric_set(m, RT_M_STORE_WRITABLE, 0, RT_NO_LABELS);
+	HAS(m, "xfed_store_writable 0");
 }
 
 static void gauges_can_be_cleared(void **state)
@@ -243,7 +254,7 @@ static void an_edge_shows_on_its_gateway(void **state)
 	HAS(m, "xfed_dropped_total{rule=\"own\"} 5");
 	HAS(m, "xfed_handshake_seconds_bucket{edge=\"edge1\",le=\"0.5\"} 1");
 	HAS(m, "xfed_handshake_seconds_count{edge=\"edge1\"} 1");
-	HAS(m, "xfed_deliveries_in_flight{edge=\"edge1\"} 0");
+	HAS(m, "xfed_deliveries_uncertain_total{edge=\"edge1\"} 0");
 	/* One header a family, whoever has samples of it. */
 	const char *first = strstr(print(m), "# TYPE xfed_dropped_total");
 	assert_non_null(first);
@@ -331,6 +342,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(families_of_the_interface, setup, teardown),
 		cmocka_unit_test_setup_teardown(values_and_escapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(histograms, setup, teardown),
+		cmocka_unit_test_setup_teardown(gauges_nobody_sets_are_absent, setup, teardown),
 		cmocka_unit_test_setup_teardown(gauges_can_be_cleared, setup, teardown),
 		cmocka_unit_test_setup_teardown(series_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_values_are_cut_at_a_character, setup, teardown),

@@ -42,12 +42,15 @@ static const struct {
 	int status;
 	const char *config;
 	bool check_only;
+	const char *user;
 } lines[] = {
 	{ { NULL }, -1, "/default.yaml", false },
 	{ { "-c", "/a.yaml" }, -1, "/a.yaml", false },
 	{ { "--config", "/a.yaml" }, -1, "/a.yaml", false },
 	{ { "--config=/a.yaml", "--check-config" }, -1, "/a.yaml", true },
 	{ { "--check-config" }, -1, "/default.yaml", true },
+	{ { "--user", "a" }, -1, "/default.yaml", false, "a" },
+	{ { "--user" }, 2, NULL, false },
 	{ { "--version" }, 0, NULL, false },
 	{ { "--help" }, 0, NULL, false },
 	{ { "-h" }, 0, NULL, false },
@@ -75,6 +78,7 @@ static void command_lines(void **state)
 		if (status == -1) {
 			assert_string_equal(args.config, lines[i].config);
 			assert_int_equal(args.check_only, lines[i].check_only);
+			assert_true(lines[i].user ? args.user && strcmp(args.user, lines[i].user) == 0 : !args.user);
 		}
 	}
 }

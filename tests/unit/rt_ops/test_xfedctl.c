@@ -486,7 +486,27 @@ static const struct {
 	{ "a subscription that is none", { "subscription", "show", "x7" }, "{}", "",
 		"xfedctl: \"x7\": ID is the number of a subscription, as subscription list shows it\nusage: xfedctl subscription show ID\n", 2 },
 	{ "later", { "message", "find" }, "{}", "", "xfedctl: message find is not built in this version\n", 2 },
-	{ "later, one verb of a noun", { "sip", "list" }, "{}", "", "xfedctl: sip list is not built in this version\n", 2 },
+	{ "later, one verb of a noun", { "penalty", "list" }, "{}", "", "xfedctl: penalty list is not built in this version\n", 2 },
+	{ "what there is with SIP servers", { "sip", "list", "limit=3" },
+		"{\"sip\":[{\"kind\":\"connection\",\"id\":3,\"direction\":\"in\",\"transport\":\"TLS\",\"address\":\"[2001:db8::1]:5061\",\"state\":\"open\","
+		"\"neighbour\":true,\"trusted\":false,\"idle_s\":65,\"names\":[\"dns:a.example\",\"dns:b\\u001b\"]},"
+		"{\"kind\":\"session\",\"id\":9,\"user\":\"a@example.com\",\"contact\":\"b@a.example\",\"opened_by\":\"contact\",\"state\":\"open\","
+		"\"under_way\":2,\"idle_s\":1,\"call_id\":\"x1\"},"
+		"{\"kind\":\"transaction\",\"id\":7,\"direction\":\"out\",\"transport\":\"UDP\",\"address\":\"192.0.2.1:5060\",\"state\":\"trying\","
+		"\"method\":\"MESSAGE\",\"call_id\":\"x2\"}],"
+		"\"counts\":{\"connections\":1,\"sessions\":1,\"transactions\":2},\"filter\":{},\"next\":\"transaction 7\"}",
+		"in all: 1 connections, 1 sessions, 2 transactions\n"
+		"\nCONNECTION  DIRECTION  OVER  WITH                           STATE  MAY SEND  IDLE   CERTIFICATE\n"
+		"3           in         TLS   [2001:db8::1]:5061, neighbour  open   no        1m 5s  dns:a.example, dns:b?\n"
+		"\nSESSION  OPENED BY    WITH           STATE  UNDER WAY  IDLE  CALL-ID\n"
+		"9        b@a.example  a@example.com  open   2          1s    x1\n"
+		"\nTRANSACTION  DIRECTION  METHOD   STATE   WITH                CALL-ID\n"
+		"7            out        MESSAGE  trying  UDP 192.0.2.1:5060  x2\n"
+		"\nthere are more: sip list --after \"transaction 7\", or a higher limit=\n", "", 0 },
+	{ "nothing there with SIP servers", { "sip", "list", "kind=session" },
+		"{\"sip\":[],\"counts\":{\"connections\":0,\"sessions\":0,\"transactions\":0}}", "in all: 0 connections, 0 sessions, 0 transactions\n", "", 0 },
+	{ "a kind that is none", { "sip", "list", "kind=calls" }, "{}", "",
+		"xfedctl: \"kind=calls\": kind is connection, session, transaction\nusage: xfedctl sip list [kind=KIND] [limit=N] [after=WHERE]\n", 2 },
 	{ "routes", { "partner", "routes", "--for", "skype" },
 		"{\"for\":\"skype\",\"host\":\"gw1.example\",\"transport\":\"tls\",\"port\":5061,\"certificate\":{\"subject\":\"CN=gw1\",\"issuer\":\"CN=ca\","
 		"\"not_after\":1,\"names\":[\"dns:gw1.example\"]},\"sections\":[{\"title\":\"One\",\"lines\":[\"# why\",\"route[XFED] {\",\"\\ta \\\"b\\\"\"]}],"
@@ -496,8 +516,8 @@ static const struct {
 	{ "routes with a problem", { "partner", "routes", "for=lync" },
 		"{\"host\":\"gw1.example\",\"transport\":\"tcp\",\"port\":5060,\"certificate\":null,\"sections\":[],\"problems\":[\"no tls\"]}",
 		"# gateway: gw1.example, port 5060, tcp\n# PROBLEM: no tls\n", "", 1 },
-	{ "routes for what is none", { "partner", "routes", "for=asterisk" }, "{}", "",
-		"xfedctl: \"for=asterisk\": for is lync, skype, kamailio, opensips\nusage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
+	{ "routes for what is none", { "partner", "routes", "for=freeswitch" }, "{}", "",
+		"xfedctl: \"for=freeswitch\": for is lync, skype, kamailio, opensips, asterisk\nusage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
 	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
 		"usage: xfedctl partner add DOMAIN [KEY=VALUE...] [--dry-run]\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n"
 		"usage: xfedctl partner remove DOMAIN [--dry-run]\n"
@@ -521,7 +541,45 @@ static const struct {
 		"  stream list [DOMAIN]              live streams with partners\n"
 		"  stream show [EDGE/]ID             one stream, all that is known of it\n"
 		"  stream close [EDGE/]ID            close one; the next stanza opens another\n", "", 0 },
+	{ "help with a cmdlet of Lync Server", { "help", "remove-csxmppallowedpartner" }, "{}",
+		"Remove-CsXmppAllowedPartner: xfedctl does it\n  xfedctl partner remove fabrikam.example\n  Its streams are closed at once.\n", "", 0 },
+	{ "help with the noun of cmdlets", { "help", "CsXmppGatewaySettings" }, "{}",
+		"Get-CsXmppGatewaySettings: xfedctl does it\n  xfedctl config show\n  The name that Get-CsXmppGatewayConfiguration had at first.\n"
+		"Set-CsXmppGatewaySettings: a value in a file does it\n  xfedctl config set presence.refresh 8h\n"
+		"  The name that Set-CsXmppGatewayConfiguration had at first: xfedctl help\n  Set-CsXmppGatewayConfiguration has the rest.\n", "", 0 },
+	{ "a cmdlet typed as a command", { "Set-CsWatcherNodeConfiguration", "-Tests" }, "{}", "",
+		"xfedctl: there is no command \"Set-CsWatcherNodeConfiguration -Tests\"; xfedctl --help lists them\n"
+		"Set-CsWatcherNodeConfiguration: not needed\n  xfedctl test im bob@fabrikam.example --wait 60\n  As New-CsWatcherNodeConfiguration.\n", 2 },
 	{ "help with a noun nobody knows", { "help", "x\x1b" }, "{}", "", "xfedctl: there is no command \"x?\"; xfedctl --help lists them\n", 2 },
+	{ "records", { "dns", "print" },
+		"{\"records\":[{\"name\":\"_xmpp-server._tcp.a.example.\",\"type\":\"SRV\",\"data\":\"10 10 5269 e.a.example.\",\"why\":\"the way\"},"
+		"{\"name\":\"e.a.example.\",\"type\":\"A\",\"data\":\"192.0.2.1\\nx. A 192.0.2.66\",\"why\":\"hosts\"}],\"problems\":[]}",
+		"; the way\n_xmpp-server._tcp.a.example. 3600 IN SRV 10 10 5269 e.a.example.\n; hosts\ne.a.example. 3600 IN A 192.0.2.1?x. A 192.0.2.66\n", "", 0 },
+	{ "records that are not all known", { "dns", "print" }, "{\"records\":[],\"problems\":[\"no\\naddress\"]}", "; PROBLEM: no?address\n", "", 1 },
+	{ "records that differ", { "dns", "check", "server=192.0.2.53" },
+		"{\"ok\":false,\"edge\":\"edge1\",\"server\":\"192.0.2.53:53\",\"domains\":[\"a.example\"],\"steps\":[{\"step\":\"srv\",\"state\":\"problem\","
+		"\"text\":\"none\"},{\"step\":\"srv\",\"state\":\"problem\",\"text\":\"silent\",\"reason\":\"dns.timeout\",\"remedy\":\"wait\"}]}",
+		"asked by edge1 of the server 192.0.2.53:53\nPROBLEM  srv  none\nPROBLEM  srv  silent\n\nxfedctl dns print has the records that are needed\n"
+		"srv: dns.timeout: wait\n", "", 1 },
+	{ "a firewall as a table", { "firewall", "print" },
+		"{\"name\":\"gw-1\",\"role\":\"gateway\",\"user\":7,\"instance\":false,\"rows\":[{\"direction\":\"in\",\"protocol\":\"udp\",\"own\":\"192.0.2.2\","
+		"\"networks\":[\"10.0.0.0/8\"],\"peer\":\"SIP\",\"port\":5060,\"why\":\"w\"},{\"direction\":\"out\",\"protocol\":\"tcp\",\"networks\":[\"192.0.2.9\"],"
+		"\"peer\":\"192.0.2.9\",\"port\":1,\"why\":\"x\"}]}",
+		"SOURCE           DESTINATION      PROTOCOL  PORT  WHY\nSIP: 10.0.0.0/8  gw-1: 192.0.2.2  udp       5060  w\n"
+		"gw-1             192.0.2.9        tcp       1     x\n", "", 0 },
+	{ "a firewall for nftables", { "firewall", "print", "for=nftables" },
+		"{\"name\":\"gw-1\",\"role\":\"edge\",\"for\":\"nftables\",\"user\":7,\"instance\":false,\"rows\":[{\"direction\":\"in\",\"protocol\":\"tcp\","
+		"\"own\":\"192.0.2.2\",\"networks\":[\"10.0.0.0/8\",\"2001:db8::/32\",\"0/0 } accept; #\"],\"peer\":\"a\\nb\",\"port\":23456,\"why\":\"w\"},"
+		"{\"direction\":\"out\",\"protocol\":\"tcp\",\"networks\":[],\"peer\":\"partners\",\"port\":5269,\"why\":\"x\"}]}",
+		"# Loaded by nft -f; it concerns the ports of this service alone. Where another table drops what it does not know, the lines with\n"
+		"# accept have to stand there too.\ntable inet xfed_gw_1\ndelete table inet xfed_gw_1\ntable inet xfed_gw_1 {\n\tchain input {\n"
+		"\t\ttype filter hook input priority filter; policy accept;\n\t\tct state established,related accept\n\t\tiifname \"lo\" accept\n"
+		"\t\t# a?b: 10.0.0.0/8, 2001:db8::/32, 0/0 } accept; #: w\n"
+		"\t\tip daddr 192.0.2.2 ip saddr { 10.0.0.0/8 } tcp dport 23456 accept\n"
+		"\t\tip daddr 192.0.2.2 tcp dport 23456 drop\n\t}\n"
+		"\t# What the edge may connect to, and nothing else: a port of a partner's SRV record has to be added here.\n\tchain output {\n"
+		"\t\ttype filter hook output priority filter; policy accept;\n\t\tct state established,related accept\n\t\toifname \"lo\" accept\n"
+		"\t\t# partners: x\n\t\tmeta skuid 7 tcp dport 5269 accept\n\t\tmeta skuid 7 ct state new reject\n\t}\n}\n", "", 0 },
 	{ "argument too many", { "reload", "now" }, "{}", "", "xfedctl: \"now\": one word too many\nusage: xfedctl reload\n", 2 },
 };
 /* clang-format on */

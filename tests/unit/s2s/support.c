@@ -380,6 +380,7 @@ bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 		.methods = r->methods,
 		.tls_optional = r->tls_optional,
 		.is_verify = r->is_verify,
+		.is_quiet = r->is_quiet,
 		.sm_start = r->sm_start,
 		.last_number = r->sm_start,
 		.stanza_bytes = r->stanza_bytes ? r->stanza_bytes : XFED_STANZA_BYTES_DEFAULT,
@@ -400,6 +401,7 @@ bool rig_up(struct rig *r, enum xfed_s2s_direction direction)
 	r->decision = (struct xfed_s2s_decision){ .needs_tls = !r->tls_optional,
 		.methods = r->methods ? r->methods : XFED_METHOD_EXTERNAL,
 		.stanza_bytes = r->stanza_bytes,
+		.is_quiet = r->is_quiet,
 		.creds = r->creds,
 		.dialback_hash = xfed_span_str(r->hash) };
 	struct xfed_s2s_config cfg = {

@@ -47,7 +47,7 @@ struct rig {
 	char refusal[128];	   /* text of the last one refused */
 	size_t chunk;		   /* bytes offered at once; 0: all */
 	unsigned methods;	   /* set before rig_up(); 0: EXTERNAL */
-	bool tls_optional, is_verify;
+	bool tls_optional, is_verify, is_quiet;
 	uint32_t sm_start;		  /* set before rig_up() */
 	size_t stanza_bytes;		  /* the partner's limit; set before rig_up(), 0: the default */
 	uint64_t last_number;		  /* of a counted STANZA: they come without gaps */

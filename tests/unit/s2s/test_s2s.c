@@ -707,6 +707,14 @@ static void out_keepalive_and_idle(void **state)
 		{ AT, .at_ms = XFED_S2S_INACTIVITY_MS, .actions = "", .output = "</stream:stream>" });
 }
 
+/* The partner's file says keepalive: false. */
+static void out_without_keepalive(void **state)
+{
+	as.is_quiet = true;
+	RUN_OUT(OUT_READY, { AT, .at_ms = XFED_S2S_PING_MS, .actions = "", .output = NULL },
+		{ AT, .at_ms = XFED_S2S_INACTIVITY_MS, .actions = "", .output = "</stream:stream>" });
+}
+
 /* ---- dialback, initiating ---- */
 
 static void out_dialback_over_tls(void **state)
@@ -980,6 +988,7 @@ int main(void)
 		cmocka_unit_test_setup(out_stanza_received, allow_external),
 		cmocka_unit_test_setup(out_success_out_of_place, allow_external),
 		cmocka_unit_test_setup(out_keepalive_and_idle, allow_external),
+		cmocka_unit_test_setup(out_without_keepalive, allow_external),
 		cmocka_unit_test_setup(out_dialback_over_tls, allow_external),
 		cmocka_unit_test_setup(out_dialback_after_external, allow_external),
 		cmocka_unit_test_setup(out_dialback_refused, allow_external),

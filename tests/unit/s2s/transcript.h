@@ -135,7 +135,12 @@ static struct rig as = { 0 };
 
 static void run_rows(const char *name, enum xfed_s2s_direction direction, const struct row *rows, size_t count, size_t chunk)
 {
-	struct rig r = { .chunk = chunk, .methods = as.methods, .tls_optional = as.tls_optional, .is_verify = as.is_verify, .sm_start = as.sm_start };
+	struct rig r = { .chunk = chunk,
+		.methods = as.methods,
+		.tls_optional = as.tls_optional,
+		.is_verify = as.is_verify,
+		.is_quiet = as.is_quiet,
+		.sm_start = as.sm_start };
 	stub_peer = (struct stub_certificate){ true, true, "partner.example", XFED_REASON_NONE, 0 };
 	stub_handshake_fails = XFED_REASON_NONE;
 	assert_true(rig_up(&r, direction));

@@ -668,6 +668,18 @@ static void glare_and_target_refresh(void **state)
 	run_for(10);
 	assert_int_equal(answer(B, 200), XFED_OK);
 	run_for(10);
+
+	ends[B].log[0] = '\0';
+	assert_int_equal(ask_inside(A, "INVITE"), XFED_OK); /* refused by one that has no id for it; the next one runs alone again */
+	run_for(10);
+	assert_int_equal(sip_layer_respond(ends[B].layer, ends[B].txn, 488, NULL, XFED_SPAN(""), now), XFED_OK);
+	drain(&ends[B]);
+	run_for(10);
+	assert_int_equal(ask_inside(A, "INVITE"), XFED_OK);
+	run_for(10);
+	assert_int_equal(answer(B, 200), XFED_OK);
+	run_for(10);
+	assert_string_equal(ends[B].log, "INVITE, INVITE, ACK");
 	hang_up(A);
 	finish(0, 0);
 }

@@ -201,7 +201,9 @@ static void controls(void **state)
 			char line[LEN];
 			memset(line, 'a', sizeof(line));
 			line[i] = (char)c;
-			if (sip_scan_controls_fine(xfed_span_make(line, sizeof(line))) != fine) {
+			struct xfed_span s = xfed_span_make(line, sizeof(line));
+			bool is_printable = fine && c != '\r' && c != '\n';
+			if (sip_scan_controls_fine(s) != fine || sip_is_printable(s) != is_printable || sip_is_utf8(s) != (c < 0x80)) {
 				fail_msg("%u at %zu", c, i);
 			}
 		}

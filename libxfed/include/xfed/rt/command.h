@@ -19,7 +19,7 @@
  *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
  *    "edges":    [a status object as above]?,                         gateway: one for each edge, as last reported
  *    "sip":      [{"next_hop", "state": "unused"|"up"|"refuses"|"down", "since", "tried", "worked", "reason"?,
- *                  "refusals"?: {"status", "count", "first", "last"}}]?,     gateway. tried: last asked for anything; worked: last took a
+ *                  "refusals"?: {"status", "count", "first", "last", "text"?}}]?,  gateway. tried: last asked for anything; worked: last took a
  *                                                                  request; 0: never. Refusals of before `worked` are history
  *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?,   gateway: SIP peers that may not send, the last few
  *    "presence": {"watching", "watched", "contacts", "stale", "stale_by": [{"why", "count", "text"}]}?}   gateway: subscriptions; the contacts
@@ -50,9 +50,19 @@
  *   STEP = {"step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one is a problem.
  *   Steps in their order: policy, own-certificate, dns, tcp, tls, certificate, offers, method, way-back, reverse-dns, reverse; each may
  *   come several times, or not at all behind a problem.
- * partner routes {"domain"?, "for": "lync"|"skype"|"kamailio"|"opensips"}     gateway; of one partner, or of all
+ * partner routes {"domain"?, "for": "lync"|"skype"|"kamailio"|"opensips"|"asterisk"}     gateway; of one partner, or of all
  *   {"for", "host", "transport", "port", "certificate": {"subject", "issuer", "not_after", "names"} or null without tls, "domains": ours as SIP has
- *    them, "partners": theirs, "sections": [{"title", "lines": [TEXT]}]: to be pasted; comments begin with #, "problems": [TEXT]}
+ *    them, "partners": theirs, "sections": [{"title", "lines": [TEXT]}]: to be pasted; comments begin with #, of asterisk with ;, "problems": [TEXT]}
+ *
+ * dns print     {"domain"?: one of ours}     gateway
+ *   {"records": [{"name", "type": "SRV"|"A"|"AAAA"|"TLSA", "data", "why"}]: as in a zone file, "problems": [TEXT]}
+ * dns check     {"domain"?, "edge"?, "server"?: "ADDRESS[:PORT]"}     gateway; takes up to 35 s
+ *   {"ok": bool, "edge": that has asked, "server"?, "domains": [..], "steps": [STEP as of partner check]}
+ *   Steps in their order: edges, srv, address, tlsa; each may come several times.
+ *
+ * firewall print {"for"?: "table"|"nftables"}
+ *   {"name", "role", "for"?, "user": the service's user id, "instance": bool, it is one of several of this host, "rows": [{"direction": "in"|"out",
+ *    "protocol": "tcp"|"udp", "own"?: address of ours, "networks": [of the other side; none: any], "peer": in words, "port", "why"}]}
  *
  * explain ""    {"from", "to", "kind"?: "message"|"presence"|"subscription"}     gateway: every gate between two addresses, "user@domain" or
  *   "sip:user@domain"
@@ -89,6 +99,16 @@
  * subscription show   {"id"}     SUBSCRIPTION with "relation": CONTACT
  * subscription remove {"id"}     SUBSCRIPTION as it was     admin
  *
+ * sip list       {"kind"?: "connection"|"session"|"transaction", "limit"? (100), "after"?}     gateway: what there is between it and SIP servers
+ *   {"sip": [CONNECTION.., SESSION.., TRANSACTION..], "counts": {"connections", "sessions", "transactions"}, of all, "next"?, "filter"?}     pages as
+ *   of contact list, but that they go on also where the last one is gone; in the order in which they began
+ *   CONNECTION = {"kind", "id", "direction": "in"|"out", "transport": "TCP"|"TLS", "address", "state": "open"|"opening", "neighbour": bool, of
+ *                 sip.federation, "trusted": bool, may send as one of our domains, or is ours, "idle_s", "names"?: [of its certificate]}
+ *   SESSION = {"kind", "id", "user", "contact", "opened_by": "user"|"contact", "state": "inviting"|"held"|"open"|"ending", "under_way": messages
+ *              without a final response, "idle_s", "call_id"?}
+ *   TRANSACTION = {"kind", "id", "direction", "transport": also "UDP", "address", "state": "calling"|"trying"|"proceeding"|"completed"|
+ *                  "accepted"|"confirmed", "method"?, "call_id"?}
+ *
  * failures list  {"partner"?, "since"?, "limit"? (1 to 500, else 50), "before"?}     gateway
  *   {"failures": [FAILURE], "next"?}            newest first; "next" where the page is full: as "before" it gives the page behind
  * failures show  {"id"}     FAILURE, with "steps": [{"at_ms", "step", "ok": bool, "detail"?}], "facts": [{"name", "value"}],
@@ -121,6 +141,13 @@
  * change finish  {"id", "command", "file", "login"?}     as reload, when the file is in its place                            admin
  * change drop    {"id"}                        {}                                                                  admin
  *
+ * change snapshot {"command", "login"?}          {"file", "bytes", "schema"}     gateway; asked by xfedctl itself, like the next two: a copy of the store beside it. Busy: one
+ *   is being made                                                                                                admin
+ * change forget   {"command", "login"?}          {}     that copy goes                                              admin
+ * change take     {"command", "file": a hidden file beside the store, "login"?, "dry-run"?}                         admin
+ *   {"file": where it waits, "schema", "made": when it was copied, "contacts", "failures"}     failed: it is no copy that can be used, and why
+ *   What xfedctl answers to store backup: {"file", "bytes", "schema"}, to store restore as store take.
+ *
  * watched certificates  {}  {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
  *   those that are watched until they end, a partner's as it was shown last; domains: ours that partners reach us by, on an edge as pushed
  *
@@ -150,10 +177,13 @@
  * The words of arguments that are one of a few, X(id, word, ...): the check, the help, the manual page and the text of an error are made of
  * these. FIRST is for the first, NEXT for the others.
  */
-#define RT_LEVEL_WORDS(FIRST, NEXT)   FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
-#define RT_KIND_WORDS(FIRST, NEXT)    FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
-#define RT_PRODUCT_WORDS(FIRST, NEXT) FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", )
-#define RT_ROLE_WORDS(FIRST, NEXT)    FIRST(EDGE, "edge", ) NEXT(SIP, "sip", ) NEXT(PANEL, "panel", )
+#define RT_LEVEL_WORDS(FIRST, NEXT) FIRST(ERROR, "error", ) NEXT(WARNING, "warning", ) NEXT(INFO, "info", ) NEXT(DEBUG, "debug", )
+#define RT_KIND_WORDS(FIRST, NEXT)  FIRST(MESSAGE, "message", ) NEXT(PRESENCE, "presence", ) NEXT(SUBSCRIPTION, "subscription", )
+#define RT_PRODUCT_WORDS(FIRST, NEXT)                                                                                                                \
+	FIRST(LYNC, "lync", ) NEXT(SKYPE, "skype", ) NEXT(KAMAILIO, "kamailio", ) NEXT(OPENSIPS, "opensips", ) NEXT(ASTERISK, "asterisk", )
+#define RT_FORM_WORDS(FIRST, NEXT) FIRST(TABLE, "table", ) NEXT(NFTABLES, "nftables", )
+#define RT_SIP_WORDS(FIRST, NEXT)  FIRST(CONNECTION, "connection", ) NEXT(SESSION, "session", ) NEXT(TRANSACTION, "transaction", )
+#define RT_ROLE_WORDS(FIRST, NEXT) FIRST(EDGE, "edge", ) NEXT(SIP, "sip", ) NEXT(PANEL, "panel", )
 #define RT_KEY_KIND_WORDS(FIRST, NEXT)                                                                                                               \
 	FIRST(P256, "ecdsa-p256", )                                                                                                                  \
 	NEXT(P384, "ecdsa-p384", ) NEXT(RSA2048, "rsa-2048", ) NEXT(RSA3072, "rsa-3072", ) NEXT(RSA4096, "rsa-4096", ) NEXT(SAME, "same", )
@@ -169,6 +199,7 @@
 	X(ADDRESS, STRING, "an address, user@domain or sip:user@domain")                                                                             \
 	X(STREAM, STRING, "the number of a stream as stream list shows it: 7, or edge1/7")                                                           \
 	X(EDGE, STRING, "the name of an edge")                                                                                                       \
+	X(SERVER, STRING, "the address of a DNS server, perhaps with its port")                                                                      \
 	X(LEVEL, STRING, RT_WORDS(RT_LEVEL_WORDS))                                                                                                   \
 	X(FAILURE, INTEGER, "the number of a failure, as failures list shows it")                                                                    \
 	X(COUNT, INTEGER, "a number from 1")                                                                                                         \
@@ -179,7 +210,9 @@
 	X(AGO, INTEGER, "how long ago: 90s, 30m, 2h or 7d") /* sent as seconds since 1970 */                                                         \
 	X(CODE, STRING, "a reason code")                                                                                                             \
 	X(KIND, STRING, RT_WORDS(RT_KIND_WORDS))                                                                                                     \
+	X(SIP, STRING, RT_WORDS(RT_SIP_WORDS))                                                                                                       \
 	X(PRODUCT, STRING, RT_WORDS(RT_PRODUCT_WORDS))                                                                                               \
+	X(FORM, STRING, RT_WORDS(RT_FORM_WORDS))                                                                                                     \
 	X(FILE, STRING, "a file")                                                                                                                    \
 	X(RULE, STRING, "the name of an access rule")                                                                                                \
 	X(USER, STRING, "an address of a user such as alice@example.com")                                                                            \

@@ -70,6 +70,8 @@ enum rt_conf_flags {
 	RT_CONF_SECRET = 4,	/* never printed */
 	RT_CONF_KEPT = 8,	/* PATH: a file with a key or a secret, which not everybody may read */
 	RT_CONF_FILE = 16,	/* STRING: a file if it begins with a slash */
+	RT_CONF_WRITTEN = 64,	/* PATH: a file that the service itself makes and writes */
+	RT_CONF_SOCKET = 128,	/* PATH: a socket that the service makes */
 	RT_CONF_QUIET = 32,	/* one of many: not printed where it is not set */
 };
 
@@ -186,6 +188,9 @@ void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, 
  */
 void rt_conf_check_files(struct rt_conf_doc *doc);
 void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a policy directory */
+/* Every file and directory that the keys of a loaded document name. */
+typedef void rt_conf_path_fn(void *user, const char *path, bool is_kept);
+void rt_conf_each_path(const struct rt_conf_doc *doc, rt_conf_path_fn *fn, void *user);
 /* Adds an error about a file, "PATH: ...": at the key that names it, else at `key` of the document's object. */
 void rt_conf_fail_file(struct rt_conf_doc *doc, const char *key, const char *error);
 /* Whether the file itself has the key. */
@@ -223,6 +228,10 @@ const char *rt_conf_table_check(const struct rt_conf_table *table);
  * in `error` ("/etc/xfed/x.pem: Permission denied"). Only regular files are read (as systemd credentials are), so that a FIFO cannot block
  * the start.
  */
+/* config.restart.needed where the sandbox of this process keeps it from `path` (may be NULL), else `otherwise`. */
+enum xfed_reason rt_file_reason(const char *path, enum xfed_reason otherwise);
+/* Why `path` cannot be read, a phrase; for a denied access also which user, or that the sandbox denies it. */
+const char *rt_file_words(const char *path, int err, char out[104]);
 /* An errno in words; for a denied access also which user, and how to find out more. */
 const char *rt_errno_words(int err, char out[96]);
 int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[256]);
@@ -234,6 +243,7 @@ int rt_file_read(const char *path, size_t max, struct xfed_buf *buf, char error[
 int rt_conf_convert_domain(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_host(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 int rt_conf_convert_name(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
+int rt_conf_convert_ip(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted); /* in its usual form */
 int rt_conf_convert_network(struct xfed_arena *a, struct xfed_span in, struct xfed_span *out, const char **accepted);
 /* Parses the items of a row with that check, into the document's arena. OK, NOMEM. */
 int rt_conf_networks(struct rt_conf_doc *doc, const struct rt_conf_strings *texts, struct rt_network **out);

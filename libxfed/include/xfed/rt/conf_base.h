@@ -5,6 +5,7 @@
 #include "xfed/rt/conf.h"
 #include "xfed/rt/log.h"
 
+enum rt_sandbox_wish { RT_SANDBOX_ON, RT_SANDBOX_REQUIRED };
 enum rt_dnssec { RT_DNSSEC_OFF, RT_DNSSEC_TRUST_AD };
 
 struct rt_conf_base {
@@ -24,8 +25,10 @@ struct rt_conf_base {
 		bool mask_addresses;
 	} log;
 	uint32_t stop_timeout_ms;
+	enum rt_sandbox_wish sandbox;
 };
 
+extern const struct rt_conf_word rt_conf_sandbox_words[];
 extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf_log_table;
 
 /* Rows of a table whose structs begin with struct rt_conf_base; `help` is that of the name. */
@@ -40,6 +43,7 @@ extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf
 		{ .name = "control_socket",                                                                                                          \
 			.type = RT_CONF_PATH,                                                                                                        \
 			RT_CONF_BASE(control_socket),                                                                                                \
+			.flags = RT_CONF_SOCKET,                                                                                                     \
 			.help = "Where xfedctl connects; /run/xfed/NAME.sock unless set." },                                                         \
 		{ .name = "http",                                                                                                                    \
 			.type = RT_CONF_OBJECT,                                                                                                      \
@@ -47,6 +51,14 @@ extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf
 			.table = &rt_conf_http_table,                                                                                                \
 			.help = "Metrics and health over HTTP." },                                                                                   \
 		{ .name = "log", .type = RT_CONF_OBJECT, RT_CONF_BASE(log), .table = &rt_conf_log_table, .help = "The log." },                       \
+		{ .name = "sandbox",                                                                                                                 \
+			.type = RT_CONF_ENUM,                                                                                                        \
+			RT_CONF_BASE(sandbox),                                                                                                       \
+			.fallback = "on",                                                                                                            \
+			.words = rt_conf_sandbox_words,                                                                                              \
+			.help = "What the service forbids itself at its start (Landlock for files and ports, seccomp for system calls). on: a part " \
+				"that this host does not have is a problem of status, and the service goes on; required: it does not start "         \
+				"without." },                                                                                                        \
 	{                                                                                                                                            \
 		.name = "stop_timeout", .type = RT_CONF_DURATION, RT_CONF_BASE(stop_timeout_ms), .flags = RT_CONF_RELOADABLE, .min = 1000,           \
 		.max = 600000, .fallback = "30s", .help = "How long stopping may take: what is in flight is settled, then connections are closed."   \
@@ -59,6 +71,12 @@ extern const struct rt_conf_table rt_conf_dns_table, rt_conf_http_table, rt_conf
  */
 int rt_conf_open(const struct rt_conf_table *table, const char *file, const struct xfed_span *text, int (*check)(struct rt_conf_doc *doc),
 	struct rt_conf_errors *errors, struct rt_conf_base **out);
+/*
+ * The name of an instance, which the place of its file says: ".../ROLE/NAME.yaml", where units keep those of instances. NULL: it is none, as
+ * ".../ROLE.yaml". `role`: "edge", "gateway".
+ */
+#define RT_CONF_INSTANCE 65
+const char *rt_conf_instance(const char *file, const char *role, char out[RT_CONF_INSTANCE]);
 void rt_conf_close(struct rt_conf_base *base); /* NULL is fine */
 
 #endif

@@ -51,7 +51,12 @@ struct rt_daemon {
 		char error[512]; /* the first error in its files; empty: it succeeded */
 	} reload;
 	/* private: */
-	uint64_t closed_ms; /* the loop's time when it was closed */
+	struct {
+		uint64_t count;
+		int64_t last_s;
+		char call[64]; /* the last one */
+	} denied;	       /* calls that the sandbox did not let through */
+	uint64_t closed_ms;    /* the loop's time when it was closed */
 	const struct rt_daemon_user *user;
 	void *user_data;
 	struct rt_post flush;
@@ -109,6 +114,15 @@ void rt_daemon_configure(struct rt_daemon *d, const struct rt_conf_base *before,
 void rt_daemon_reloaded(struct rt_daemon *d, bool ok, const struct rt_conf_errors *errors);
 /* The problems of `status` that both services have: a failed reload, keys that need a restart. */
 void rt_daemon_problems(const struct rt_daemon *d, const struct rt_conf_doc *in_force, json_t *problems);
+
+/* ---- the sandbox (sandbox.h) ---- */
+
+/*
+ * Names what the configuration makes the service use (its files, its listening ports) and enters the sandbox. Once per process, before any
+ * thread and rt_daemon_init(); what else will be read has been named before. XFED_OK, or an error with one sentence in `error`: the process
+ * has to end.
+ */
+int rt_daemon_confine(const struct rt_conf_base *c, char error[256]);
 
 /* ---- main() ---- */
 

@@ -11,16 +11,27 @@
 #define RT_SYSTEM_CA	 "/etc/ssl/certs/ca-certificates.crt"
 
 /*
- * The command line of a daemon: [-c FILE | --config FILE] [--check-config] [--version] [--help].
+ * The command line of a daemon: [-c FILE | --config FILE] [--user NAME] [--check-config] [--version] [--help].
  *
- * `out->config` keeps what it was where none is given; it points into `argv` otherwise. -1: go on. Else the exit status, 0
+ * Each member of `out` keeps what it was where its option is not given; it points into `argv` otherwise. -1: go on. Else the exit status, 0
  * or 2, and what was asked for, or the usage, has been printed. Once per process, after rt_clean_environment().
  */
 struct rt_arguments {
 	const char *config;
+	const char *user; /* whom root becomes; NULL: not given */
 	bool check_only;
 };
 int rt_arguments_read(int argc, char **argv, const char *program, struct rt_arguments *out);
+
+/*
+ * Root only starts a service, which then is the user `a->user`, or where that is NULL the one named like the program: before it reads a
+ * file, so that it can read again at a reload what it reads at the start. It is an option and no key of the configuration because a file would be
+ * read as root to find it, and whoever may edit the file could make the service root.
+ *
+ * A check without `a->user` reads as the service would: as root where there is no such user, or where he cannot read the
+ * configuration at all, which is then being tried out by somebody. -1: continue; else the exit status, and a sentence has been printed.
+ */
+int rt_become(const struct rt_arguments *a, const char *program);
 
 /* Unsets variables that make libraries write secrets or load code. The first call in main(). */
 void rt_clean_environment(void);

@@ -13,6 +13,7 @@
 
 struct rt_resolver;
 
+#define RT_RESOLV_CONF		"/etc/resolv.conf"
 #define RT_RESOLVER_SERVERS_MAX 8
 #define RT_RESOLVER_TARGETS_MAX 16   /* SRV records used per answer */
 #define RT_RESOLVER_PENDING_MAX 4096 /* open questions */
@@ -41,6 +42,9 @@ void rt_resolver_free(struct rt_resolver *r);
  */
 bool rt_resolver_ad_is_usable(const struct rt_resolver *r);
 
+/* The servers that are asked, with their ports; returns how many. */
+size_t rt_resolver_servers(const struct rt_resolver *r, struct rt_addr out[RT_RESOLVER_SERVERS_MAX]);
+
 struct rt_resolver_stats {
 	uint64_t queries, tcp_queries, cache_hits, coalesced, timeouts, bogus_replies;
 	size_t cache_entries, pending;
@@ -61,6 +65,15 @@ typedef void (*rt_resolve_fn)(void *user, const struct xfed_dns_answer *answer, 
  */
 int rt_resolve(struct rt_resolver *r, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn fn, void *user, struct rt_resolve **out);
 void rt_resolve_cancel(struct rt_resolve *q); /* NULL is fine */
+
+/*
+ * One question to that server alone (NULL: to the configured ones, in their order), past the cache: for who wants to know what is
+ * published now. As rt_resolve(); to be cancelled before the resolver is freed.
+ */
+struct rt_resolve_at; /* invalid after its callback or its cancel */
+int rt_resolve_at(struct rt_resolver *r, const struct rt_addr *server, struct xfed_span name, enum xfed_dns_type type, rt_resolve_fn fn, void *user,
+	struct rt_resolve_at **out);
+void rt_resolve_at_cancel(struct rt_resolve_at *q); /* NULL is fine */
 
 /* ---- where to connect ---- */
 

@@ -1,0 +1,424 @@
+#include "admin/dns_records.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "xfed/rt/control.h"
+
+#define SERVICE	  "_xmpp-server._tcp."
+#define NAME_SIZE 300
+
+static const char *str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+	return s ? s : "";
+}
+
+static int num(const json_t *o, const char *key)
+{
+	return (int)json_integer_value(json_object_get(o, key));
+}
+
+static bool has(const json_t *list, const char *text)
+{
+	size_t i;
+	json_t *s;
+	json_array_foreach(list, i, s) {
+		if (strcmp(json_string_value(s), text) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- what is to be published ---- */
+
+static void add(json_t *records, const char *name, const char *type, json_t *data, const char *why)
+{
+	json_array_append_new(records, json_pack("{s:o, s:s, s:o, s:s}", "name", json_sprintf("%s.", name), "type", type, "data", data, "why", why));
+}
+
+static void add_services(json_t *records, const json_t *facts)
+{
+	size_t i, k;
+	json_t *domain, *edge;
+	json_array_foreach(json_object_get(facts, "domains"), i, domain) {
+		char name[NAME_SIZE];
+		snprintf(name, sizeof(name), SERVICE "%s", json_string_value(domain));
+		json_array_foreach(json_object_get(facts, "edges"), k, edge) {
+			add(records, name, "SRV",
+				json_sprintf("%d %d %d %s.", num(edge, "priority"), num(edge, "weight"), num(edge, "port"), str(edge, "host")),
+				"By these partners find the edges.");
+		}
+	}
+}
+
+static void add_addresses(json_t *records, json_t *problems, const json_t *edge)
+{
+	size_t i;
+	json_t *address;
+	json_array_foreach(json_object_get(edge, "addresses"), i, address) {
+		const char *text = json_string_value(address);
+		add(records, str(edge, "host"), strchr(text, ':') ? "AAAA" : "A", json_string(text), "The edges.");
+	}
+	if (i == 0) {
+		json_array_append_new(problems, json_sprintf("the edge %s has private addresses only, so that the one partners reach it at is not "
+							     "known: external.public_addresses "
+							     "in its edge.yaml, and xfedctl reload there",
+							str(edge, "name")));
+	}
+}
+
+static void add_keys(json_t *records, const json_t *edge)
+{
+	size_t i;
+	json_t *key;
+	char name[NAME_SIZE];
+	snprintf(name, sizeof(name), "_%d._tcp.%s", num(edge, "port"), str(edge, "host"));
+	json_array_foreach(json_object_get(edge, "keys"), i, key) {
+		add(records, name, "TLSA", json_sprintf("3 1 1 %s", json_string_value(key)),
+			"DANE, only where the zones are signed (DNSSEC): the keys that the edges have now. Publish a new key's record a day before "
+			"it is in use.");
+	}
+}
+
+static void add_neighbour(json_t *records, const json_t *neighbour)
+{
+	size_t i;
+	json_t *partner;
+	json_array_foreach(json_object_get(neighbour, "partners"), i, partner) {
+		const char *domain = json_string_value(partner);
+		char name[NAME_SIZE];
+		snprintf(name, sizeof(name), "_sipfederationtls._tcp.%s", domain);
+		if (domain[0] != '*') {
+			add(records, name, "SRV", json_sprintf("0 0 %d %s.", num(neighbour, "port"), str(neighbour, "host")),
+				"For an Edge of Lync or Skype for Business that looks partners up: by the partner, or in a zone of yours that this "
+				"Edge asks. Not where "
+				"it is told by New-CsAllowedDomain.");
+		}
+	}
+}
+
+json_t *dns_records(const json_t *facts)
+{
+	size_t i;
+	json_t *edge, *records = json_array(), *problems = json_array();
+	add_services(records, facts);
+	json_array_foreach(json_object_get(facts, "edges"), i, edge) {
+		add_addresses(records, problems, edge);
+	}
+	json_array_foreach(json_object_get(facts, "edges"), i, edge) {
+		add_keys(records, edge);
+	}
+	add_neighbour(records, json_object_get(facts, "neighbour"));
+	return json_pack("{s:o, s:o}", "records", records, "problems", problems);
+}
+
+/* ---- what is published ---- */
+
+static const json_t *answer(const json_t *answers, const char *type, const char *name)
+{
+	char key[NAME_SIZE + 8];
+	snprintf(key, sizeof(key), "%s %s", type, name);
+	return json_object_get(answers, key);
+}
+
+static const json_t *found(const json_t *answers, const char *type, const char *name)
+{
+	return json_object_get(answer(answers, type, name), "records");
+}
+
+struct srv {
+	unsigned priority, weight, port;
+	char target[256]; /* without the final dot; "": the service is not offered */
+};
+
+static bool read_srv(const char *text, struct srv *out)
+{
+	if (sscanf(text, "%u %u %u %255s", &out->priority, &out->weight, &out->port, out->target) != 4) {
+		return false;
+	}
+	size_t len = strlen(out->target);
+	out->target[len > 0 ? len - 1 : 0] = '\0';
+	return true;
+}
+
+static void ask(json_t *list, json_t *seen, const json_t *answers, const char *type, const char *name)
+{
+	char key[NAME_SIZE + 8];
+	snprintf(key, sizeof(key), "%s %s", type, name);
+	if (!json_object_get(answers, key) && !json_object_get(seen, key)) {
+		json_object_set_new(seen, key, json_true());
+		json_array_append_new(list, json_string(key));
+	}
+}
+
+json_t *dns_questions(const json_t *facts, const json_t *answers)
+{
+	size_t i, k;
+	json_t *domain, *record, *list = json_array(), *seen = json_object();
+	json_array_foreach(json_object_get(facts, "domains"), i, domain) {
+		char name[NAME_SIZE];
+		snprintf(name, sizeof(name), SERVICE "%s", json_string_value(domain));
+		ask(list, seen, answers, "SRV", name);
+		json_array_foreach(found(answers, "SRV", name), k, record) {
+			struct srv srv;
+			if (read_srv(json_string_value(record), &srv) && srv.target[0]) {
+				ask(list, seen, answers, "A", srv.target);
+				ask(list, seen, answers, "AAAA", srv.target);
+				snprintf(name, sizeof(name), "_%u._tcp.%s", srv.port, srv.target);
+				ask(list, seen, answers, "TLSA", name);
+				snprintf(name, sizeof(name), SERVICE "%s", json_string_value(domain));
+			}
+		}
+	}
+	json_decref(seen);
+	return list;
+}
+
+/* ---- the differences ---- */
+
+struct judging {
+	const json_t *facts, *answers;
+	json_t *steps;
+	json_t *judged; /* targets, with their ports: each is judged once */
+};
+
+static void step(struct judging *j, const char *name, const char *state, enum xfed_reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+static void step(struct judging *j, const char *name, const char *state, enum xfed_reason reason, const char *fmt, ...)
+{
+	char text[1400];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	rt_control_add_step(j->steps, name, state, reason, text);
+}
+
+#define SRV_STEP     "srv"
+#define ADDRESS_STEP "address"
+#define TLSA_STEP    "tlsa"
+
+/* Whether there is an answer to judge: else why there is none has become a step. `*is_none`: there is no such record. */
+static bool was_answered(struct judging *j, const char *name, const char *type, const char *of, bool *is_none)
+{
+	const char *status = str(answer(j->answers, type, of), "status");
+	*is_none = strcmp(status, "none") == 0;
+	if (strcmp(status, "silent") == 0) {
+		step(j, name, "problem", XFED_REASON_DNS_TIMEOUT, "%s %s: no answer", of, type);
+	} else if (strcmp(status, "failed") == 0) {
+		step(j, name, "problem", XFED_REASON_DNS_BOGUS, "%s %s: the server answers with a failure", of, type);
+	} else if (strcmp(status, "unasked") == 0) {
+		step(j, name, "problem", XFED_REASON_DNS_TIMEOUT, "%s %s: not asked, as the other answers took all the time", of, type);
+	} else {
+		return true;
+	}
+	return false;
+}
+
+static bool leads_to(const struct judging *j, const json_t *edge, const struct srv *srv)
+{
+	static const char *const types[] = { "A", "AAAA" };
+	for (size_t t = 0; t < XFED_ARRAY_LEN(types); t++) {
+		size_t i;
+		json_t *address;
+		json_array_foreach(found(j->answers, types[t], srv->target), i, address) {
+			if (has(json_object_get(edge, "addresses"), json_string_value(address))) {
+				return true;
+			}
+		}
+	}
+	return json_is_true(json_object_get(edge, "is_named")) && strcmp(str(edge, "host"), srv->target) == 0;
+}
+
+static const json_t *edge_of(const struct judging *j, const struct srv *srv)
+{
+	size_t i;
+	json_t *edge;
+	json_array_foreach(json_object_get(j->facts, "edges"), i, edge) {
+		if (leads_to(j, edge, srv)) {
+			return edge;
+		}
+	}
+	return NULL;
+}
+
+/* An edge whose public address is not known. */
+static const json_t *unknown_edge(const struct judging *j)
+{
+	size_t i;
+	json_t *edge;
+	json_array_foreach(json_object_get(j->facts, "edges"), i, edge) {
+		if (json_array_size(json_object_get(edge, "addresses")) == 0 && !json_is_true(json_object_get(edge, "is_named"))) {
+			return edge;
+		}
+	}
+	return NULL;
+}
+
+static void judge_place(struct judging *j, const char *name, const char *record, const struct srv *srv, const json_t *edge)
+{
+	bool is_alone = json_array_size(json_object_get(j->facts, "edges")) == 1;
+	if ((int)srv->port != num(edge, "port")) {
+		step(j, SRV_STEP, "problem", XFED_REASON_NONE, "%s SRV %s: the edge %s listens on port %d", name, record, str(edge, "name"),
+			num(edge, "port"));
+	} else if ((int)srv->priority != num(edge, "priority") || (int)srv->weight != num(edge, "weight")) {
+		step(j, SRV_STEP, is_alone ? "note" : "problem", XFED_REASON_NONE, "%s SRV %s: priority and weight of the edge %s are %d %d%s", name,
+			record, str(edge, "name"), num(edge, "priority"), num(edge, "weight"),
+			is_alone ? ", which is the same where there is one edge" : "");
+	} else if (json_is_true(json_object_get(edge, "is_named")) && strcmp(srv->target, str(edge, "host")) != 0) {
+		step(j, SRV_STEP, "note", XFED_REASON_NONE, "%s SRV %s: the edge %s by another name than %s", name, record, str(edge, "name"),
+			str(edge, "host"));
+	} else {
+		step(j, SRV_STEP, "ok", XFED_REASON_NONE, "%s SRV %s: the edge %s", name, record, str(edge, "name"));
+	}
+}
+
+static void judge_strange(struct judging *j, const char *name, const char *record, const struct srv *srv)
+{
+	const json_t *unknown = unknown_edge(j);
+	bool has_address = json_array_size(found(j->answers, "A", srv->target)) + json_array_size(found(j->answers, "AAAA", srv->target)) > 0;
+	if (unknown && has_address) {
+		step(j, SRV_STEP, "note", XFED_REASON_NONE,
+			"%s SRV %s: whether that is the edge %s is not known: external.public_addresses in its edge.yaml tells", name, record,
+			str(unknown, "name"));
+	} else if (has_address) {
+		step(j, SRV_STEP, "problem", XFED_REASON_NONE, "%s SRV %s: that is no edge of this gateway", name, record);
+	}
+}
+
+static void judge_addresses(struct judging *j, const struct srv *srv, const json_t *edge)
+{
+	static const char *const types[] = { "A", "AAAA" };
+	size_t i, count = 0, known = json_array_size(json_object_get(edge, "addresses"));
+	json_t *address;
+	bool is_none;
+	for (size_t t = 0; t < XFED_ARRAY_LEN(types); t++) {
+		if (!was_answered(j, ADDRESS_STEP, types[t], srv->target, &is_none)) {
+			count++; /* told */
+		}
+		json_array_foreach(found(j->answers, types[t], srv->target), i, address) {
+			const char *text = json_string_value(address);
+			bool is_good = known == 0 || has(json_object_get(edge, "addresses"), text);
+			count++;
+			step(j, ADDRESS_STEP, is_good ? "ok" : "problem", XFED_REASON_NONE, "%s %s %s%s%s", srv->target, types[t], text,
+				is_good ? "" : ": no address of the edge ", is_good ? "" : str(edge, "name"));
+		}
+	}
+	if (count == 0) {
+		step(j, ADDRESS_STEP, "problem", XFED_REASON_NONE, "%s has no address", srv->target);
+		return;
+	}
+	json_array_foreach(json_object_get(edge, "addresses"), i, address) {
+		const char *text = json_string_value(address);
+		if (!has(found(j->answers, strchr(text, ':') ? "AAAA" : "A", srv->target), text)) {
+			step(j, ADDRESS_STEP, "problem", XFED_REASON_NONE, "%s does not have %s, an address of the edge %s", srv->target, text,
+				str(edge, "name"));
+		}
+	}
+}
+
+static void judge_keys(struct judging *j, const struct srv *srv, const json_t *edge)
+{
+	char name[NAME_SIZE];
+	size_t i;
+	json_t *record, *key;
+	bool is_none;
+	snprintf(name, sizeof(name), "_%u._tcp.%s", srv->port, srv->target);
+	const json_t *published = found(j->answers, "TLSA", name);
+	if (!was_answered(j, TLSA_STEP, "TLSA", name, &is_none)) {
+		return;
+	}
+	if (json_array_size(published) == 0) {
+		step(j, TLSA_STEP, "note", XFED_REASON_NONE, "%s has no TLSA record: nothing depends on one", name);
+		return;
+	}
+	json_array_foreach(json_object_get(edge, "keys"), i, key) {
+		char text[128];
+		snprintf(text, sizeof(text), "3 1 1 %.100s", json_string_value(key));
+		bool is_there = has(published, text);
+		step(j, TLSA_STEP, is_there ? "ok" : "problem", XFED_REASON_NONE,
+			is_there ? "%s TLSA %s" : "%s has no TLSA %s, a key of the edge %s: partners who use DANE refuse it", name, text,
+			str(edge, "name"));
+	}
+	json_array_foreach(published, i, record) {
+		const char *text = json_string_value(record);
+		if (strncmp(text, "3 1 1 ", 6) != 0 || !has(json_object_get(edge, "keys"), text + 6)) {
+			step(j, TLSA_STEP, "note", XFED_REASON_NONE, "%s TLSA %.150s: no key that is in use now", name, text);
+		}
+	}
+}
+
+static void judge_target(struct judging *j, const struct srv *srv, const json_t *edge)
+{
+	char key[NAME_SIZE];
+	snprintf(key, sizeof(key), "%s:%u", srv->target, srv->port);
+	if (!json_object_get(j->judged, key)) {
+		json_object_set_new(j->judged, key, json_true());
+		judge_addresses(j, srv, edge);
+		if (edge) {
+			judge_keys(j, srv, edge);
+		}
+	}
+}
+
+static void judge_unled(struct judging *j, const char *name, const json_t *led)
+{
+	size_t i;
+	json_t *edge;
+	json_array_foreach(json_object_get(j->facts, "edges"), i, edge) {
+		bool is_unknown = json_array_size(json_object_get(edge, "addresses")) == 0 && !json_is_true(json_object_get(edge, "is_named"));
+		if (!is_unknown && !json_object_get(led, str(edge, "name"))) {
+			step(j, SRV_STEP, "problem", XFED_REASON_NONE, "%s: no SRV record leads to the edge %s; to be added: %d %d %d %s.", name,
+				str(edge, "name"), num(edge, "priority"), num(edge, "weight"), num(edge, "port"), str(edge, "host"));
+		}
+	}
+}
+
+static void judge_domain(struct judging *j, const char *domain)
+{
+	char name[NAME_SIZE];
+	size_t i;
+	json_t *record, *led = json_object();
+	bool is_none;
+	snprintf(name, sizeof(name), SERVICE "%s", domain);
+	if (was_answered(j, SRV_STEP, "SRV", name, &is_none)) {
+		json_array_foreach(found(j->answers, "SRV", name), i, record) {
+			struct srv srv = { 0 };
+			const char *text = json_string_value(record);
+			const json_t *edge = read_srv(text, &srv) && srv.target[0] ? edge_of(j, &srv) : NULL;
+			if (edge) {
+				json_object_set_new(led, str(edge, "name"), json_true());
+				judge_place(j, name, text, &srv, edge);
+			} else if (srv.target[0]) {
+				judge_strange(j, name, text, &srv);
+			} else {
+				step(j, SRV_STEP, "problem", XFED_REASON_NONE, "%s SRV %s: it says that %s has no XMPP", name, text, domain);
+			}
+			if (srv.target[0]) {
+				judge_target(j, &srv, edge);
+			}
+		}
+		if (is_none) {
+			step(j, SRV_STEP, "problem", XFED_REASON_NONE, "%s has no SRV record: xfedctl dns print %s has those that are needed", name,
+				domain);
+		} else {
+			judge_unled(j, name, led);
+		}
+	}
+	json_decref(led);
+}
+
+json_t *dns_differences(const json_t *facts, const json_t *answers)
+{
+	struct judging j = { facts, answers, json_array(), json_object() };
+	size_t i;
+	json_t *domain;
+	json_array_foreach(json_object_get(facts, "domains"), i, domain) {
+		judge_domain(&j, json_string_value(domain));
+	}
+	json_decref(j.judged);
+	return j.steps;
+}

@@ -1,0 +1,175 @@
+"""xfedctl config export and import: what is configured on a host, in one file and back."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from harness.installation import write
+from harness.proc import clean_environment
+
+
+@pytest.fixture
+def host(install, started, tools, certs):
+    """An installation whose certificates are among its files, and whose configurations are told apart by --config."""
+    inst = install("host")
+    os.makedirs(inst.dir + "/tls")
+    for config, keys in ((inst.edge_config, ("channel",)), (inst.gateway_config, ("channel", "sip"))):
+        for key in keys:
+            for what in ("certificate", "key", "ca"):
+                path = "%s/tls/%s-%s.pem" % (inst.dir, key, what)
+                shutil.copy(config[key][what], path)
+                os.chmod(path, 0o600 if what == "key" else 0o644)
+                config[key][what] = path
+    inst.edge_config["channel"].update(certificate=certs.chain("edge-int"), key=certs.key("edge-int"))
+    inst.gateway_config["dialback"] = {"secret_file": inst.dir + "/dialback.secret"}
+    write(inst.dir + "/dialback.secret", "0123456789abcdef0123456789abcdef\n")
+    os.chmod(inst.dir + "/dialback.secret", 0o600)
+    write(inst.dir + "/users", "alice@corp.example\n# a comment\n")
+    write(inst.dir + "/access.d/some.yaml", "name: some\nscope: user\nallowed: true\ngranted_to_file: %s/users\n" % inst.dir)
+    inst.write_configs()
+    inst.list_partner("partner.example")
+    with open(inst.partner_path("odd.example"), "w", encoding="utf-8", newline="") as f:  # what YAML would change in a plain text
+        f.write("# caf\u00e9 \U0001f600\r\ndomain: odd.example   \r\n\r\n")
+    try:
+        yield started(inst)
+    finally:
+        inst.stop()
+
+
+def ctl(inst, tools, *words):
+    done = subprocess.run([tools["xfedctl"], *words, "--config", inst.gateway.config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=120, env=clean_environment(), check=False)
+    return done.returncode, done.stdout
+
+
+def tree(inst):
+    """Every file below it that is no socket, log or store, with its text and mode."""
+    found = {}
+    for folder, _, names in os.walk(inst.dir):
+        for name in names:
+            path = os.path.join(folder, name)
+            if re.search(r"\.(yaml|pem|secret)$|/users$", path) and os.path.isfile(path):
+                with open(path, "rb") as f:
+                    found[path] = (f.read(), os.stat(path).st_mode)
+    return found
+
+
+@pytest.fixture
+def exported(host, tools):
+    file = host.dir + "/export.xfed"
+    status, text = ctl(host, tools, "config", "export", file)
+    assert status == 0 and re.search(r"^\d+ files are in %s$" % re.escape(file), text, re.M), text
+    return file
+
+
+def test_what_is_in_it(host, exported):
+    with open(exported, encoding="utf-8") as f:
+        text = f.read()
+    assert os.stat(exported).st_mode & 0o777 == 0o600
+    for path in (host.gateway.config, host.partner_path("partner.example"), host.partner_path("odd.example"), host.dir + "/access.d/some.yaml",
+                 host.dir + "/users", host.dir + "/tls/sip-certificate.pem"):
+        assert '  - path: "%s"\n' % path in text, path
+    for path in (host.dir + "/tls/sip-key.pem", host.dir + "/dialback.secret", host.dir + "/gateway.db"):
+        assert "#   %s\n" % path in text and 'path: "%s"' % path not in text, path
+    assert "PRIVATE KEY" not in text and "0123456789abcdef" not in text
+    assert "    text: |\n      {\n" in text, "as people read it"
+
+
+def test_nothing_to_change(host, tools, exported):
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 0 and text == "all is so already\n", text
+
+
+def test_there_and_back(host, tools, exported):
+    before = tree(host)
+    host.list_partner("new.example")
+    host.list_partner("partner.example", description="changed")
+    os.unlink(host.partner_path("odd.example"))
+    write(host.dir + "/users", "bob@corp.example\n")
+    os.unlink(host.dir + "/tls/sip-certificate.pem")
+    changed = tree(host)
+    status, text = ctl(host, tools, "config", "import", exported, "--dry-run")
+    assert status == 0 and "nothing was changed (--dry-run)" in text, text
+    for word in ("new.example", '- "description": "changed"', "odd.example", "+ alice@corp.example", "sip-certificate.pem"):
+        assert word in text.replace('-  "', '- "').replace("+alice", "+ alice").replace('- \"', '- "'), (word, text)
+    assert tree(host) == changed
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 0 and "gw1 has them in force" in text, text
+    after = tree(host)
+    assert {p: t for p, (t, _) in after.items()} == {p: t for p, (t, _) in before.items()}
+    assert {p["domain"] for p in host.gateway.control("partner", "list")["partners"]} == {"partner.example", "odd.example"}
+
+
+def change(exported, old, new):
+    with open(exported, encoding="utf-8") as f:
+        text = f.read()
+    assert old in text
+    with open(exported, "w", encoding="utf-8") as f:
+        f.write(text.replace(old, new))
+
+
+@pytest.mark.parametrize("old, new, said", [
+    ("xfed_export: 1", "xfed_export: 2", "newer version"),
+    ("xfed_export: 1\n", "", "all keys that config export writes"),
+    ("files:\n", "files: {\n", "is no file of config export: line"),
+    ("partners.d/partner.example.yaml", "../../etc/cron.d/x.yaml", "an absolute path"),
+    ("partners.d/partner.example.yaml", "partners.d/other.example.yaml", "partner.example"),
+    ('"partner_type": "federated"', '"partner_type": "friend"', "partner_type: found \"friend\""),
+    ('"name": "gw1"', '"nam": "gw1"', "nam: found the unknown key"),
+    ("scope: user", "scope: galaxy", "scope: found \"galaxy\""),
+    ('"domain": "partner.example"', '"additional_domains": ["odd.example"], "domain": "partner.example"', "odd.example"),
+], ids=["newer", "no-version", "no-yaml", "path", "name", "partner", "gateway", "rule", "twice"])
+def test_what_is_refused(host, tools, exported, old, new, said):
+    change(exported, old, new)
+    host.list_partner("here.example")
+    before = tree(host)
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 1 and said in text and len(text.splitlines()) == 1, text
+    assert "does not take" not in text, "no service had to see it: " + text
+    assert tree(host) == before
+
+
+def test_elsewhere(host, tools, exported):
+    """A file cannot say that it writes beside the folder that is meant."""
+    with open(exported, "a", encoding="utf-8") as f:
+        f.write('  - path: "/etc/xfed-test-elsewhere"\n    text: "x"\n')
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 1 and "/etc/xfed-test-elsewhere, which is not below" in text, text
+    assert not os.path.exists("/etc/xfed-test-elsewhere")
+
+
+def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
+    """What only the service sees: a certificate that does not go with its key."""
+    with open(host.certs.chain("corp2"), encoding="ascii") as f:
+        other = f.read()
+    with open(host.dir + "/tls/sip-certificate.pem", encoding="ascii") as f:
+        ours = f.read()
+    change(exported, "".join("      %s\n" % line for line in ours.splitlines()), "".join("      %s\n" % line for line in other.splitlines()))
+    before = tree(host)
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 1 and "gw1 does not take the files, and all is as it was" in text, text
+    assert tree(host) == before
+    assert not [p for p in host.gateway.control("status")["problems"] if p["reason"] == "config.reload.failed"], host.gateway.control("status")["problems"]
+
+
+def test_without_a_service(host, tools, exported):
+    host.stop()
+    os.unlink(host.gateway.config)
+    shutil.rmtree(host.partners)
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 0 and "gw1 does not run" in text, text
+    assert os.path.exists(host.partner_path("odd.example"))
+    status, text = ctl(host, tools, "config", "export", exported)
+    assert status == 0, "one of before is replaced: " + text
+    host.start()
+
+
+def test_options(host, tools, exported):
+    status, text = host.gateway.ctl(tools, "config", "import", exported, check=False)
+    assert status == 2 and "--config" in text, text
+    status, text = ctl(host, tools, "config", "import", host.dir + "/none")
+    assert status == 1 and "No such file" in text, text
+    status, text = ctl(host, tools, "config", "export", host.dir + "/none/x")
+    assert status == 1 and "No such file" in text, text

@@ -1,0 +1,213 @@
+"""xfedctl store backup and restore: a copy of a store that is written to, and a start with it."""
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import threading
+
+import pytest
+
+from harness.proc import wait_until
+from harness.store import stored
+
+
+@pytest.fixture
+def own(install, started):
+    inst = install("kept")
+    inst.list_partner("partner.example")
+    try:
+        yield started(inst)
+    finally:
+        inst.stop()
+
+
+def ctl(inst, tools, *words):
+    return inst.gateway.ctl(tools, *words, check=False)
+
+
+def rows(path, sql="SELECT local, remote FROM contact ORDER BY local"):
+    with sqlite3.connect("file:%s?mode=ro" % path, uri=True) as db:
+        return db.execute(sql).fetchall()
+
+
+def approve(inst, name):
+    inst.gateway.control("contact", "approve", user="alice@corp.example", contact=name + "@public.example")
+    wait_until(name + " in the store", lambda: stored(inst, "SELECT 1 FROM contact WHERE remote = ?", name + "@public.example"), 20)
+
+
+@pytest.fixture
+def public(own):
+    own.list_partner("public.example", partner_type="public-unverified")
+    own.reload()
+    return own
+
+
+def beside(inst):
+    return sorted(n for n in os.listdir(inst.dir) if "gateway.db" in n or n.startswith(".xfedctl"))
+
+
+def test_there_and_back(public, tools):
+    own = public
+    approve(own, "before")
+    file = own.dir + "/copy.db"
+    status, text = ctl(own, tools, "store", "backup", file)
+    assert status == 0 and "schema 6" in text, text
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+    assert rows(file) == [("alice@corp.example", "before@public.example")]
+    assert not [n for n in beside(own) if n.endswith(".backup") or n.startswith(".xfedctl")], beside(own)
+    approve(own, "since")
+    revision = own.gateway.control("status")["policy"]
+    status, text = ctl(own, tools, "store", "restore", file, "--dry-run")
+    assert status == 0 and "1 contacts" in text and "nothing was changed" in text, text
+    assert not os.path.exists(own.dir + "/gateway.db.restore")
+    status, text = ctl(own, tools, "store", "restore", file)
+    assert status == 0 and own.dir + "/gateway.db.restore" in text and "systemctl restart" in text, text
+    assert {c["contact"] for c in own.gateway.control("contact", "list")["contacts"]} == {"before@public.example", "since@public.example"}
+    own.gateway.stop()
+    own.gateway.start().wait_ready()
+    own.gateway.process.wait_line("event=store.restored", 20)
+    assert [c["contact"] for c in own.gateway.control("contact", "list")["contacts"]] == ["before@public.example"]
+    after = own.gateway.control("status")["policy"]
+    assert after["epoch"] > revision["epoch"], (revision, after)
+    wait_until("the same policy on the edge", lambda: own.edge.control("status").get("policy", {}).get("epoch") == after["epoch"], 20)
+    assert len(rows(own.dir + "/gateway.db.before-restore")) == 2
+    assert not os.path.exists(own.dir + "/gateway.db.restore")
+    own.gateway.stop()
+    assert rows(own.dir + "/gateway.db", "SELECT count(*) FROM sqlite_schema WHERE name = 'backup'") == [(0,)]
+    own.gateway.start().wait_ready()
+
+
+def test_while_it_is_written_to(public, tools):
+    """Every copy has what had been committed when it began, and nothing of half a change."""
+    own = public
+    stop, made = threading.Event(), []
+
+    def write():
+        while not stop.is_set():
+            name = "c%d" % len(made)
+            own.gateway.control("contact", "approve", user="alice@corp.example", contact=name + "@public.example")
+            made.append(name)
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for n in range(3):
+            wait_until("more contacts", lambda: len(made) > 40 * (n + 1), 60)
+            before = list(made)
+            file = "%s/copy%d.db" % (own.dir, n)
+            assert ctl(own, tools, "store", "backup", file)[0] == 0
+            have = {remote.split("@")[0] for _, remote in rows(file)}
+            assert set(before[:-1]) <= have, set(before) - have
+            assert ctl(own, tools, "store", "restore", file, "--dry-run")[0] == 0
+    finally:
+        stop.set()
+        thread.join()
+
+
+def change_a_row(path):
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE policy SET counter = counter + 1")
+
+
+def newer(path):
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
+def no_seal(path):
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE backup")
+
+
+def trigger(path):
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TRIGGER t AFTER INSERT ON contact BEGIN DELETE FROM contact; END")
+
+
+def torn(path):
+    with open(path, "r+b") as f:
+        f.seek(4096)
+        f.write(b"\xff" * 2048)
+
+
+def other_file(path):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("name: gw1\n" * 100)
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (change_a_row, "its hash does not fit"), (newer, r"gw1: made by a newer version \(schema 99, this one knows 6\)"), (no_seal, "was not made by xfedctl store backup"),
+    (trigger, "no store of a gateway"), (torn, "damaged|malformed|hash"), (other_file, "not a database"), (os.unlink, "No such file"),
+    (lambda p: (os.unlink(p), os.mkfifo(p)), "is no file"), (lambda p: os.truncate(p, 0), "no store of a gateway"),
+], ids=["row", "newer", "unsealed", "trigger", "torn", "text", "absent", "fifo", "empty"])
+def test_what_is_not_restored(own, tools, spoil, said):
+    file = own.dir + "/copy.db"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    before = beside(own)
+    spoil(file)
+    status, text = ctl(own, tools, "store", "restore", file)
+    assert status == 1 and re.search(said, text) and len(text.splitlines()) == 1, text
+    assert beside(own) == before
+
+
+def test_what_is_not_backed_up(own, tools):
+    file = own.dir + "/copy.db"
+    for path, said in ((own.dir + "/none/copy.db", "No such file"), ("/proc/copy.db", "nothing can be written there"), (own.dir + "/gateway.yaml", "is there already, and is something else")):
+        status, text = ctl(own, tools, "store", "backup", path)
+        assert status == 1 and said in text and len(text.splitlines()) == 1, text
+    os.symlink(own.dir + "/gateway.yaml", own.dir + "/link.db")
+    assert ctl(own, tools, "store", "backup", own.dir + "/link.db")[0] == 1
+    assert ctl(own, tools, "store", "backup", file)[0] == 0 and ctl(own, tools, "store", "backup", file)[0] == 0, "a copy of before is replaced"
+    os.unlink(file)
+    own.gateway.stop()
+    status, text = ctl(own, tools, "store", "backup", file)
+    assert status == 1 and "the service does not run" in text and not os.path.exists(file), text
+    own.gateway.start().wait_ready()
+
+
+def test_a_store_of_a_newer_version(own, tools):
+    """As after a downgrade: one sentence that says what to do; so does a restore that was put there by hand."""
+    own.gateway.stop()
+    shutil.copy(own.dir + "/gateway.db", own.dir + "/gateway.db.kept")
+    newer(own.dir + "/gateway.db")
+    own.gateway.start()
+    own.gateway.process.wait_line(r"made by a newer version \(schema 99, this one knows 6\): install that again, or restore a backup of before the upgrade", 20)
+    wait_until("the end", lambda: not own.gateway.process.is_running, 20)
+    own.gateway.process = None
+    os.replace(own.dir + "/gateway.db.kept", own.dir + "/gateway.db")
+    own.gateway.start().wait_ready()
+
+
+def test_a_damaged_store_is_replaced(public, tools):
+    own = public
+    approve(own, "kept")
+    file = own.dir + "/copy.db"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    own.gateway.stop()
+    other_file(own.dir + "/gateway.db")
+    status, text = ctl(own, tools, "store", "restore", file)
+    assert status == 1 and "the service does not run" in text, text
+    status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    assert status == 0 and own.dir + "/gateway.db.restore" in text, text
+    own.gateway.start().wait_ready()
+    status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    assert status == 1 and "gw1 runs" in text, text
+    assert [c["contact"] for c in own.gateway.control("contact", "list")["contacts"]] == ["kept@public.example"]
+
+
+def test_a_bad_copy_stops_the_start_and_changes_nothing(own, tools):
+    file = own.dir + "/copy.db"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    change_a_row(file)
+    own.gateway.stop()
+    with open(own.dir + "/gateway.db", "rb") as f:
+        before = f.read()
+    assert ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)[0] == 0
+    own.gateway.start()
+    own.gateway.process.wait_line(r"gateway\.db\.restore: it has been changed since it was made: its hash does not fit", 20)
+    wait_until("the end", lambda: not own.gateway.process.is_running, 20)
+    own.gateway.process = None
+    with open(own.dir + "/gateway.db", "rb") as f:
+        assert f.read() == before
+    os.unlink(own.dir + "/gateway.db.restore")
+    own.gateway.start().wait_ready()
