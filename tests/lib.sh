@@ -144,13 +144,14 @@ meson_tests() { # BUILD LABEL ARGUMENTS...; `timeouts`: how much longer than it 
 	)
 }
 
-pytest_tests() { # SUITE [OPTION...]
+pytest_tests() { # SUITE [OPTION...]; `paths`: files of it, all unless set
 	local suite=$1 xml=$top/build/$1.xml
 	shift
 	rm -f "$xml"
 	# Debian's python and no other: the users of the interop suite need Debian's slixmpp.
+	# shellcheck disable=SC2086
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -o console_output_style=classic -v --tb=short -rs --maxfail=20 --junitxml="$xml" "$@" \
-		"tests/$suite" < /dev/null 2>&1
+		${paths:-tests/$suite} < /dev/null 2>&1
 	# shellcheck disable=SC2046
 	count $(/usr/bin/python3 - "$xml" <<- 'END'
 		import sys

@@ -219,7 +219,9 @@ static int choose_place(struct import *m)
 	if (rc == XFED_ERR_INVALID) {
 		snprintf(r->error, sizeof(r->error), "the certificate has names that nobody may have");
 	}
-	return rc == XFED_OK ? cert_pair_choose(r, cert_role_of(r), names, list_names(m->facts, names, XFED_ARRAY_LEN(names)), &m->place) : rc;
+	enum cert_role role = CERT_ROLE_EDGE;
+	rc = rc == XFED_OK ? cert_role_of(r, &role) : rc;
+	return rc == XFED_OK ? cert_pair_choose(r, role, names, list_names(m->facts, names, XFED_ARRAY_LEN(names)), &m->place) : rc;
 }
 
 static int find_place(struct import *m)

@@ -12,14 +12,20 @@ const char *cert_role_word(enum cert_role role)
 	return words[role];
 }
 
-enum cert_role cert_role_of(const struct cert_run *r)
+int cert_role_of(struct cert_run *r, enum cert_role *out)
 {
 	const char *word = cert_run_arg(r, "for");
-	enum cert_role role = r->hosts.count > 0 && r->hosts.items[0].edge ? CERT_ROLE_EDGE : CERT_ROLE_SIP;
+	*out = r->hosts.items[0].edge ? CERT_ROLE_EDGE : CERT_ROLE_SIP;
 	for (int i = CERT_ROLE_EDGE; word && i <= CERT_ROLE_PANEL; i++) {
-		role = strcmp(word, cert_role_word((enum cert_role)i)) == 0 ? (enum cert_role)i : role;
+		*out = strcmp(word, cert_role_word((enum cert_role)i)) == 0 ? (enum cert_role)i : *out;
 	}
-	return role;
+	for (size_t i = 1; !word && i < r->hosts.count; i++) {
+		if ((r->hosts.items[i].edge != NULL) != (r->hosts.items[0].edge != NULL)) {
+			snprintf(r->error, sizeof(r->error), "an edge and a gateway are configured here: --for edge, --for sip or --for panel");
+			return XFED_ERR_INVALID;
+		}
+	}
+	return XFED_OK;
 }
 
 const char *cert_pair_pending(const struct cert_pair *p, char out[PATH_MAX + 8])

@@ -7,8 +7,8 @@
 
 #define CERT_PENDING ".new" /* behind the path of a key: one that was requested for, and waits for its certificate */
 
-/* "edge", "sip", "panel"; the default is that of the service which is configured here. */
-enum cert_role cert_role_of(const struct cert_run *r);
+/* What `for` says; the default is that of the service which is configured here. INVALID with one sentence: both are, and it was not said. */
+int cert_role_of(struct cert_run *r, enum cert_role *out);
 const char *cert_role_word(enum cert_role role);
 
 /* The leaf of a PEM file. OK; NOT_FOUND: no file; INVALID with one sentence; NOMEM. */

@@ -248,8 +248,9 @@ static enum ctl_exit request(struct cert_run *r)
 		.xmppaddr = json_object_get(r->args, "xmppaddr") };
 	struct cert_subject s;
 	struct cert_place place;
-	enum cert_role role = cert_role_of(r);
-	int rc = find_subject(r, &s);
+	enum cert_role role;
+	int rc = cert_role_of(r, &role);
+	rc = rc == XFED_OK ? find_subject(r, &s) : rc;
 	rc = rc == XFED_OK ? find_names(r, role, &n) : rc;
 	rc = rc == XFED_OK ? cert_pair_choose(r, role, n.ascii, n.count, &place) : rc;
 	if (rc == XFED_OK) {

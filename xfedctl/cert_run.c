@@ -95,7 +95,7 @@ enum ctl_exit cert_run_commit(struct cert_run *r, const struct cert_host *h)
 	}
 	switch (cert_host_reload(h, why)) {
 	case CERT_SERVICE_FINE:
-		cert_run_add(r->done, "%s has them in use: no stream and no link was closed", cert_host_service(h));
+		cert_run_add(r->done, "%s has them in use", cert_host_service(h));
 		break;
 	case CERT_SERVICE_DOWN:
 		cert_run_add(r->notes, "%s does not run: it takes them when it starts", cert_host_service(h));

@@ -79,6 +79,7 @@ int channel_new(struct core *core, const struct edge_config *config, struct xfed
 		.down_since_s = core_wall_s(core),
 		.certs_due_s = INT64_MAX,
 	};
+	(void)rt_cert_is_replaced(c->shown, creds);
 	/* Gateways often share one network, so a network may have all the places. */
 	struct rt_source_limits places = rt_source_slots(XFED_CHANNEL_UNAUTH_MAX, XFED_SHARE_ADDRESS_PERCENT, 100);
 	rt_sources_limit(&c->strangers, &places);
@@ -118,6 +119,9 @@ void channel_configure(struct channel *c, const struct edge_config *config, stru
 	c->creds = creds;
 	c->config = config;
 	channel_judge_certs(c);
+	if (rt_cert_is_replaced(c->shown, creds)) {
+		channel_close_links(c, XFED_REASON_CHANNEL_RENEWED, "the edge has a new certificate");
+	}
 }
 
 /* ---- turns and time ---- */

@@ -41,11 +41,13 @@ struct channel {
 	int64_t down_since_s;
 	struct channel_refused refused[2]; /* the last connections refused, of strangers and of gateways; not those that merely went away */
 	int64_t certs_due_s;		   /* when the first certificate of a live link has to be judged again */
+	char shown[RT_CERT_HASH];	   /* the certificate that gateways are shown */
 };
 
 /* links.c */
 extern const struct proto_link_user channel_link_user;
 void channel_judge_certs(struct channel *c);
+void channel_close_links(struct channel *c, enum xfed_reason reason, const char *text); /* those that are up */
 
 /* policy.c */
 void channel_take_policy(struct channel_link *l, const Xfed__Frame *f);

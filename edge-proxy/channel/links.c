@@ -32,6 +32,17 @@ void channel_judge_certs(struct channel *c)
 	}
 }
 
+/* A link keeps the certificates it was made with: the other end would go on judging the old one. Gateways dial again at once. */
+void channel_close_links(struct channel *c, enum xfed_reason reason, const char *text)
+{
+	struct channel_link *l, *next;
+	DL_FOREACH_SAFE(c->list, l, next) {
+		if (l->is_up) {
+			proto_link_close(l->link, reason, text);
+		}
+	}
+}
+
 /* ---- up and down ---- */
 
 static void on_configure(void *owner, struct proto_session_config *cfg)

@@ -108,6 +108,7 @@ int channel_new(
 	c->user = user;
 	c->user_data = user_data;
 	c->certs_due_s = INT64_MAX;
+	(void)rt_cert_is_replaced(c->shown, policy_channel_creds(policy));
 	struct proto_exchange_config x = { .tell_good_ms = XFED_CHANNEL_SETTLED_MS };
 	int rc = proto_exchange_new(&x, &exchange_user, c, &c->exchange);
 	rc = rc == XFED_OK ? routes_new(&c->routes) : rc;
@@ -147,9 +148,22 @@ static void judge_certs(struct channel *c)
 	}
 }
 
+/* A link keeps the certificates it was made with: the edge would go on judging the old one. */
+static void link_anew(struct channel *c)
+{
+	for (size_t i = 0; i < c->edge_count; i++) {
+		if (c->edges[i].is_up) {
+			proto_link_close(c->edges[i].link, XFED_REASON_CHANNEL_RENEWED, "the gateway has a new certificate");
+		}
+	}
+}
+
 void channel_policy_swapped(struct channel *c, bool is_new)
 {
 	judge_certs(c);
+	if (rt_cert_is_replaced(c->shown, policy_channel_creds(c->policy))) {
+		link_anew(c);
+	}
 	for (size_t i = 0; i < c->edge_count; i++) {
 		/* also where the snapshot is not new: a transfer that is running reads from the memory of the old one */
 		if (c->edges[i].is_up && (is_new || c->edges[i].transfer_open)) {

@@ -56,6 +56,7 @@ struct channel {
 	struct channel_request *requests;
 	uint64_t last_request, counters_due_ms;
 	int64_t certs_due_s;
+	char shown[RT_CERT_HASH]; /* the certificate that edges are shown */
 };
 
 static inline uint64_t channel_now(const struct channel *c)

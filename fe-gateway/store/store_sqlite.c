@@ -166,7 +166,10 @@ int file_migrate(struct file *f, const struct xfed_env *env, char error[256])
 /* A write transaction takes the lock, which exclusive mode keeps until the file is closed. No temporary files: the sandbox has no place for them. */
 static int set_up(struct file *f, const struct xfed_env *env, char error[256])
 {
-	int rc = file_run(f, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; BEGIN EXCLUSIVE", error);
+	int rc = file_run(f,
+		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; BEGIN "
+		"EXCLUSIVE",
+		error);
 	rc = rc == XFED_OK ? file_migrate(f, env, error) : rc;
 	return rc == XFED_OK ? file_run(f, "COMMIT", error) : rc;
 }

@@ -35,6 +35,15 @@ const char *rt_cert_owner_word(enum rt_cert_owner owner)
 	return words[owner];
 }
 
+bool rt_cert_is_replaced(char shown[RT_CERT_HASH], const struct xfed_tls_creds *creds)
+{
+	const struct xfed_cert *cert = creds ? xfed_tls_creds_cert(creds, 0) : NULL;
+	const char *hash = cert ? xfed_cert_facts(cert)->sha256_hex : "";
+	bool is_other = shown[0] != '\0' && strcmp(shown, hash) != 0;
+	snprintf(shown, RT_CERT_HASH, "%s", hash);
+	return is_other;
+}
+
 int rt_certs_new(struct rt_certs **out)
 {
 	*out = xfed_calloc(1, sizeof(**out));

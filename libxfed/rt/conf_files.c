@@ -145,45 +145,26 @@ void rt_conf_check_files(struct rt_conf_doc *doc)
 
 /* ---- all that is named ---- */
 
-static void each_of(const struct rt_conf_row *row, const void *field, rt_conf_path_fn *fn, void *user)
-{
-	struct rt_conf_strings list = { 0 };
-	const char *path = NULL;
-	if (row->type == RT_CONF_PATHS) {
-		memcpy(&list, field, sizeof(list));
-	} else {
-		memcpy(&path, field, sizeof(path));
-	}
-	if (path && path[0] == '/') {
-		fn(user, path, row->flags & RT_CONF_KEPT);
-	}
-	for (size_t i = 0; i < list.count; i++) {
-		fn(user, list.items[i], row->flags & RT_CONF_KEPT);
-	}
-}
+struct path_visitor {
+	rt_conf_path_fn *fn;
+	void *user;
+};
 
-static void each_in(const struct rt_conf_table *t, const void *object, rt_conf_path_fn *fn, void *user)
+static bool each_path(void *user, const struct rt_conf_row *row, const void *field, const void *object, const char *key)
 {
-	for (size_t i = 0; i < t->row_count; i++) {
-		const struct rt_conf_row *row = &t->rows[i];
-		const void *field = conf_field_const(row, object);
-		struct conf_list list = { 0 };
-		if (row->type == RT_CONF_PATH || row->type == RT_CONF_PATHS || (row->flags & RT_CONF_FILE)) {
-			each_of(row, field, fn, user);
-		} else if (row->type == RT_CONF_OBJECT) {
-			each_in(row->table, field, fn, user);
-		} else if (row->type == RT_CONF_OBJECTS) {
-			memcpy(&list, field, sizeof(list));
-		}
-		for (size_t k = 0; k < list.count; k++) {
-			each_in(row->table, (const char *)list.items + k * row->table->struct_size, fn, user);
-		}
+	const struct path_visitor *v = user;
+	const char *const *paths;
+	size_t count = conf_paths(row, field, &paths);
+	for (size_t i = 0; i < count; i++) {
+		v->fn(v->user, paths[i], row->flags & RT_CONF_KEPT);
 	}
+	return false;
 }
 
 void rt_conf_each_path(const struct rt_conf_doc *doc, rt_conf_path_fn *fn, void *user)
 {
-	each_in(doc->table, doc->object, fn, user);
+	struct path_visitor v = { fn, user };
+	conf_each(doc->table, doc->object, &(struct conf_visitor){ each_path, &v });
 }
 
 /* ---- errors about a file ---- */

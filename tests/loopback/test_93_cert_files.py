@@ -446,3 +446,50 @@ def test_a_change_does_not_end_before_the_edges_have_joined(gateway):
     status, out = gateway.ctl("channel-renew", "--new-ca")
     assert status == 1 and "a change is under way already" in out, out
     assert gateway.everything() == before
+
+
+# ---- where everything lies where it is looked for ----
+
+@pytest.fixture
+def machine(tools, certs):
+    """run(WORDS...): xfedctl where /etc is of the test: an edge, a gateway, an instance of another, and the users of both services."""
+    directory = tempfile.mkdtemp(prefix="xfc-")
+    etc = directory + "/etc"
+    os.makedirs(etc + "/xfed/gateway")
+    for name in ("passwd", "group"):
+        shutil.copy("/etc/" + name, etc)
+    with open(etc + "/passwd", "a", encoding="utf-8") as f:
+        f.write("xfed-edge:x:47110:47110::/:/bin/false\nxfed-gateway:x:47111:47111::/:/bin/false\n")
+    for kind, more in (("edge", {}), ("gateway", {})):
+        with open(CertHost(directory + "/as", tools, kind, **more).config, encoding="utf-8") as f:
+            text = f.read().replace(directory + "/as", "/etc/xfed").replace("/tls/", "/tls-%s/" % kind)
+        with open("%s/xfed/%s.yaml" % (etc, kind), "w", encoding="utf-8") as f:
+            f.write(text)
+    with open(etc + "/xfed/gateway/other.yaml", "w", encoding="utf-8") as f:
+        f.write(text.replace('"name": "gw1"', '"name": "gw2"').replace("/tls-gateway/", "/tls2/"))
+
+    def run(*words, expected=0):
+        done = subprocess.run(["unshare", "-m", "sh", "-c", "mount --bind %s /etc && cd %s && exec \"$@\"" % (etc, directory), "sh", tools["xfedctl"], *words],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        assert done.returncode == expected, done.stdout
+        return done.stdout
+    run.etc, run.dir = etc, directory
+    yield run
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to other users")
+def test_keys_belong_to_the_users_of_the_services(machine):
+    """Without a word about files: names, owners and modes come out right; of several services one is chosen."""
+    assert "choose one with --name: gw1 gw2" in machine("cert", "channel-init", expected=2)
+    machine("--name", "gw1", "cert", "channel-init")
+    machine("cert", "channel-join", "edge1.bundle")
+    assert "--for edge, --for sip or --for panel" in machine("cert", "request", expected=1)
+    machine("cert", "request", "--for", "edge")
+    machine("--name", "gw2", "cert", "request", "--for", "sip")
+    for name, uid, mode in (("tls-edge/channel.key", 47110, 0o600), ("tls-edge/corp.example.key.new", 47110, 0o600), ("tls-gateway/channel.key", 47111, 0o600),
+                            ("tls2/sip.key.new", 47111, 0o600),
+                            ("tls-edge/channel.pem", 0, 0o644), ("channel-ca/ca.key", 0, 0o600)):
+        st = os.stat("%s/xfed/%s" % (machine.etc, name))
+        assert (st.st_uid, stat.S_IMODE(st.st_mode)) == (uid, mode), name
+    assert "gw1 channel" in machine("cert", "show", expected=1)

@@ -201,8 +201,12 @@ def test_the_channel_is_renewed(inst, peer, flow):
     before = streams(inst, p)
     traffic = Traffic(inst, p, flow)
     try:
-        gateway(inst, "channel-renew", "output=" + inst.dir)
-        edge(inst, "channel-join", inst.dir + "/edge1.bundle")
+        # Each end sees the new one of the other: the link is made anew.
+        for renewed in (lambda: gateway(inst, "channel-renew", "output=" + inst.dir), lambda: edge(inst, "channel-join", inst.dir + "/edge1.bundle")):
+            mark = inst.gateway.process.mark()
+            renewed()
+            inst.gateway.process.wait_line("event=channel.down peer=edge1 .*reason=channel.renewed", 20, mark)
+            inst.gateway.process.wait_line("event=channel.up peer=edge1", 20, mark)
         old = serial(inst.tls + "/edge1.pem")
         out = gateway(inst, "channel-renew", "--new-ca", "output=" + inst.dir)
         assert "trusts both" in out

@@ -133,11 +133,12 @@ def test_what_is_refused(host, tools, exported, old, new, said):
 
 def test_elsewhere(host, tools, exported):
     """A file cannot say that it writes beside the folder that is meant."""
+    other = os.path.dirname(host.dir) + "/elsewhere"
     with open(exported, "a", encoding="utf-8") as f:
-        f.write('  - path: "/etc/xfed-test-elsewhere"\n    text: "x"\n')
+        f.write('  - path: "%s"\n    text: "x"\n' % other)
     status, text = ctl(host, tools, "config", "import", exported)
-    assert status == 1 and "/etc/xfed-test-elsewhere, which is not below" in text, text
-    assert not os.path.exists("/etc/xfed-test-elsewhere")
+    assert status == 1 and "%s, which is not below %s" % (other, host.dir) in text, text
+    assert not os.path.exists(other)
 
 
 def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):

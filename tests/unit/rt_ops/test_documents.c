@@ -81,8 +81,6 @@ static bool is_planned(const char *noun, const char *verb)
 	} later[] = {
 #define LATER(noun, verbs) { noun, verbs },
 #include "xfed/rt/commands.def"
-		{ "store", " backup restore " },
-		{ "config", " export import " },
 	};
 	char word[64];
 	snprintf(word, sizeof(word), " %.60s ", verb);

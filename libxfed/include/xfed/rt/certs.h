@@ -7,6 +7,7 @@
 #define XFED_RT_CERTS_H
 
 #include "xfed/cert.h"
+#include "xfed/tls.h"
 
 /* X(id, word): whose it is, as in the metric. */
 #define RT_CERT_OWNERS(X)                                                                                                                            \
@@ -20,6 +21,13 @@ enum rt_cert_owner {
 #undef RT_CERT_ENUM
 };
 const char *rt_cert_owner_word(enum rt_cert_owner owner);
+
+/*
+ * True where the first of these certificates is another one than at the last call, whose hash `shown` has; at the first call, with "" there, it is
+ * only noted.
+ */
+#define RT_CERT_HASH 65
+bool rt_cert_is_replaced(char shown[RT_CERT_HASH], const struct xfed_tls_creds *creds);
 
 struct rt_certs;
 int rt_certs_new(struct rt_certs **out); /* OK, NOMEM */
