@@ -558,7 +558,7 @@ def test_a_command_is_served_where_the_table_says(xfed, noun, verb, served, who)
     """Asked with an argument that no command has, so that nothing happens."""
     for daemon, is_gateway in ((xfed.gateway, True), (xfed.edge, False)):
         error = daemon.ask(noun, verb, bogus=1)["error"]
-        if is_gateway or served == "BOTH":
+        if is_gateway or served in ("BOTH", "INSIDE"):
             assert error == {"code": "bad-request", "text": "%s has no argument bogus" % " ".join((noun, verb)).strip()}
         else:
             assert error["code"] == "unknown-command", error
