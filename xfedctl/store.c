@@ -51,6 +51,19 @@ static int open_source(const struct ctl_options *o, int dir, const char *name, c
 	return fd;
 }
 
+/* What is no database at all is not brought: a gateway that does not run cannot say so. */
+static int open_copy(const struct ctl_options *o, const char *file)
+{
+	char head[sizeof(MARK)]; /* with the zero at its end */
+	int fd = open_source(o, AT_FDCWD, file, file, 0);
+	if (fd >= 0 && (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, MARK, sizeof(head)) != 0)) {
+		refuse(o, "%s: it is not a database: what can be restored is made by xfedctl store backup", file);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 static json_t *words(struct change *c)
 {
 	char name[64];
@@ -155,7 +168,7 @@ static enum ctl_exit give_away(const struct ctl_options *o, const struct place *
 /* The copy under its hidden name, still open; -1: why not has been told. */
 static int bring(const struct ctl_options *o, const char *file, struct place *to)
 {
-	int in = open_source(o, AT_FDCWD, file, file, 0);
+	int in = open_copy(o, file);
 	int out = in >= 0 ? place_begin(to) : -1;
 	enum ctl_exit rc = out >= 0 ? copy_bytes(o, in, file, out, to) : CTL_PROBLEM;
 	rc = rc == CTL_FINE ? give_away(o, to, out) : rc;
