@@ -2,9 +2,11 @@
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -254,6 +256,38 @@ def test_a_damaged_store_is_replaced(public, tools):
     status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
     assert status == 1 and "gw1 runs" in text, text
     assert [c["contact"] for c in own.gateway.control("contact", "list")["contacts"]] == ["kept@public.example"]
+
+
+def test_a_gateway_that_does_not_answer_runs(own, tools):
+    """Too busy, or not for whoever asks: its store is not to be replaced behind its back."""
+    file = own.dir + "/copy.db"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    own.gateway.stop()
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as pool:
+        if os.path.exists(own.gateway.socket):
+            os.unlink(own.gateway.socket)
+        listener.bind(own.gateway.socket)
+        listener.listen(1)
+        pool.submit(lambda: listener.accept()[0].close())
+        status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    os.unlink(own.gateway.socket)
+    assert status == 1 and "gw1 runs" in text and not os.path.exists(own.dir + "/gateway.db.restore"), text
+    status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    assert status == 0 and text.strip().endswith("systemctl start xfed-gateway"), text
+
+
+def test_the_unit_of_an_instance(own, tools):
+    file, config = own.dir + "/copy.db", own.dir + "/gateway/two.yaml"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    os.mkdir(own.dir + "/gateway")
+    shutil.copy(own.gateway.config, config)
+    own.gateway.stop()
+    status, text = ctl(own, tools, "store", "restore", file, "--config", config)
+    assert status == 0 and text.strip().endswith("systemctl start xfed-gateway@two"), text
+    own.gateway.config = config
+    own.gateway.start().wait_ready()
+    status, text = ctl(own, tools, "store", "restore", file)
+    assert status == 0 and "systemctl restart xfed-gateway@two. " in text, text
 
 
 def test_a_bad_copy_stops_the_start_and_changes_nothing(own, tools):
