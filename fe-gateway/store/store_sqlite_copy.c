@@ -348,6 +348,11 @@ static int swap(const char *path, const char *restore, char error[256])
 {
 	static const char *const tails[] = { "", "-journal" };
 	char from[STORE_PATH_BYTES + 16], to[STORE_PATH_BYTES + 32];
+	/* A journal of an earlier time belongs to no store that is put aside now. Without a store, this goes on with what an earlier start began. */
+	snprintf(to, sizeof(to), "%s.before-restore-journal", path);
+	if (access(path, F_OK) == 0 && unlink(to) != 0 && errno != ENOENT) {
+		return system_fail(to, "cannot be removed", error);
+	}
 	for (size_t i = 0; i < XFED_ARRAY_LEN(tails); i++) {
 		snprintf(from, sizeof(from), "%s%s", path, tails[i]);
 		snprintf(to, sizeof(to), "%s.before-restore%s", path, tails[i]);

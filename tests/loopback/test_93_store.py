@@ -258,6 +258,23 @@ def test_a_damaged_store_is_replaced(public, tools):
     assert [c["contact"] for c in own.gateway.control("contact", "list")["contacts"]] == ["kept@public.example"]
 
 
+def test_a_journal_of_an_earlier_restore(own, tools):
+    """SQLite would play it back into the store that is put aside now."""
+    file, journal = own.dir + "/copy.db", own.dir + "/gateway.db.before-restore-journal"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    other_file(journal)
+    assert ctl(own, tools, "store", "restore", file)[0] == 0
+    own.gateway.stop()
+    own.gateway.start().wait_ready()
+    assert os.path.exists(own.dir + "/gateway.db.before-restore") and not os.path.exists(journal)
+    shutil.copy(own.dir + "/copy.db", own.dir + "/gateway.db.restore")
+    own.gateway.stop()
+    os.replace(own.dir + "/gateway.db", own.dir + "/gateway.db.before-restore")
+    other_file(journal)
+    own.gateway.start().wait_ready()
+    assert os.path.exists(journal), "a start that goes on with one that ended keeps what that put aside"
+
+
 def test_a_gateway_that_does_not_answer_runs(own, tools):
     """Too busy, or not for whoever asks: its store is not to be replaced behind its back."""
     file = own.dir + "/copy.db"
