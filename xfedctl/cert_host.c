@@ -269,7 +269,7 @@ void cert_hosts_close(struct cert_hosts *h)
 
 /* ---- the service ---- */
 
-static bool is_running(const struct cert_host *h)
+bool cert_host_is_running(const struct cert_host *h)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", h->base->control_socket);
@@ -299,7 +299,7 @@ json_t *cert_host_ask(const struct cert_host *h, const char *noun, const char *v
 
 enum cert_service cert_host_reload(const struct cert_host *h, char error[CERT_ERROR])
 {
-	if (!is_running(h)) {
+	if (!cert_host_is_running(h)) {
 		return CERT_SERVICE_DOWN;
 	}
 	json_t *result = cert_host_ask(h, "reload", "", error);
@@ -343,7 +343,7 @@ json_t *cert_host_domains(const struct cert_host *h)
 		}
 		return list;
 	}
-	json_t *result = is_running(h) ? cert_host_ask(h, "watched", "certificates", error) : NULL;
+	json_t *result = cert_host_is_running(h) ? cert_host_ask(h, "watched", "certificates", error) : NULL;
 	json_t *list = json_incref(json_object_get(result, "domains"));
 	json_decref(result);
 	if (json_array_size(list) > 0) {

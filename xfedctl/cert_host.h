@@ -56,6 +56,8 @@ int cert_file_read(const char *path, struct xfed_buf *text, char error[CERT_ERRO
 
 /* ---- the service ---- */
 
+/* Only where there is no socket, or nobody at it, it is not: one that is too busy to answer, or that refuses us, runs. */
+bool cert_host_is_running(const struct cert_host *h);
 /* What it answers to a command without arguments: a new reference; NULL with one sentence. */
 json_t *cert_host_ask(const struct cert_host *h, const char *noun, const char *verb, char error[CERT_ERROR]);
 

@@ -12,7 +12,8 @@
 #include "change.h"
 #include "place.h"
 
-#define MARK "SQLite format 3" /* how such a file begins */
+#define MARK	   "SQLite format 3" /* how such a file begins */
+#define UNIT_BYTES (RT_CONF_INSTANCE + 16)
 
 static enum ctl_exit refuse(const struct ctl_options *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static enum ctl_exit refuse(const struct ctl_options *o, const char *fmt, ...)
@@ -49,6 +50,28 @@ static int open_source(const struct ctl_options *o, int dir, const char *name, c
 		fd = -1;
 	}
 	return fd;
+}
+
+/* What is no database at all is not brought: a gateway that does not run cannot say so. */
+static int open_copy(const struct ctl_options *o, const char *file)
+{
+	char head[sizeof(MARK)]; /* with the zero at its end */
+	int fd = open_source(o, AT_FDCWD, file, file, 0);
+	if (fd >= 0 && (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, MARK, sizeof(head)) != 0)) {
+		refuse(o, "%s: it is not a database: what can be restored is made by xfedctl store backup", file);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* What systemctl calls the gateway of that file. */
+static const char *unit_of(const char *config, char out[UNIT_BYTES])
+{
+	char name[RT_CONF_INSTANCE];
+	bool is_instance = rt_conf_instance(config, "gateway", name) != NULL;
+	snprintf(out, UNIT_BYTES, "xfed-gateway%s%s", is_instance ? "@" : "", is_instance ? name : "");
+	return out;
 }
 
 static json_t *words(struct change *c)
@@ -155,7 +178,7 @@ static enum ctl_exit give_away(const struct ctl_options *o, const struct place *
 /* The copy under its hidden name, still open; -1: why not has been told. */
 static int bring(const struct ctl_options *o, const char *file, struct place *to)
 {
-	int in = open_source(o, AT_FDCWD, file, file, 0);
+	int in = open_copy(o, file);
 	int out = in >= 0 ? place_begin(to) : -1;
 	enum ctl_exit rc = out >= 0 ? copy_bytes(o, in, file, out, to) : CTL_PROBLEM;
 	rc = rc == CTL_FINE ? give_away(o, to, out) : rc;
@@ -182,14 +205,15 @@ static void print_restore(const json_t *j)
 	}
 	printf("it waits in ");
 	ctl_text(stdout, ctl_str(j, "file"));
-	printf(" for the gateway's next start: systemctl restart xfed-gateway. Until then the store is used as it is; remove that file, and nothing "
-	       "is restored.\n");
+	printf(" for the gateway's next start: systemctl restart %s. Until then the store is used as it is; remove that file, and nothing "
+	       "is restored.\n",
+		ctl_str(j, "unit"));
 }
 
 static enum ctl_exit restore(struct change *c, const char *file)
 {
 	struct place to;
-	char staged[PATH_MAX + NAME_MAX];
+	char staged[PATH_MAX + NAME_MAX], unit[UNIT_BYTES];
 	json_t *taken = NULL;
 	enum ctl_exit rc = place_open(c->options, c->config->store.sqlite, &to);
 	int fd = rc == CTL_FINE ? bring(c->options, file, &to) : -1;
@@ -213,6 +237,7 @@ static enum ctl_exit restore(struct change *c, const char *file)
 		if (c->is_dry_run) {
 			json_object_set_new(taken, "dry_run", json_true());
 		}
+		json_object_set_new(taken, "unit", json_string(unit_of(c->config_path, unit)));
 		rc = tell(c, taken, print_restore);
 	}
 	json_decref(taken);
@@ -225,11 +250,8 @@ static enum ctl_exit restore(struct change *c, const char *file)
 static enum ctl_exit wait_there(const struct ctl_options *o, const struct cert_host *h, const char *file)
 {
 	struct place to;
-	char path[PATH_MAX], words[256];
-	json_t *answer = NULL;
-	bool is_running = ctl_ask(h->base->control_socket, "config", "check", NULL, NULL, &answer, words) == XFED_OK;
-	json_decref(answer);
-	if (is_running) {
+	char path[PATH_MAX], unit[UNIT_BYTES];
+	if (cert_host_is_running(h)) {
 		return refuse(o, "%s runs: without --config it checks the copy itself", h->base->name);
 	}
 	snprintf(path, sizeof(path), "%.4000s.restore", h->gateway->store.sqlite);
@@ -249,7 +271,7 @@ static enum ctl_exit wait_there(const struct ctl_options *o, const struct cert_h
 	} else if (rc == CTL_FINE) {
 		printf("it waits in ");
 		ctl_text(stdout, path);
-		printf(" for the gateway's next start, which checks it first: systemctl start xfed-gateway\n");
+		printf(" for the gateway's next start, which checks it first: systemctl start %s\n", unit_of(h->path, unit));
 	}
 	return rc;
 }

@@ -171,7 +171,8 @@ static int set_up(struct file *f, const struct xfed_env *env, char error[256])
 		"EXCLUSIVE",
 		error);
 	rc = rc == XFED_OK ? file_migrate(f, env, error) : rc;
-	return rc == XFED_OK ? file_run(f, "COMMIT", error) : rc;
+	/* A restored copy had another application_id until it was here: see READY. */
+	return rc == XFED_OK ? file_run(f, "PRAGMA application_id = 0; COMMIT", error) : rc;
 }
 
 static void close_file(void *db)

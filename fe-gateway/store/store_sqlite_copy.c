@@ -19,6 +19,7 @@
 
 #define PAGES_A_STEP 256
 #define HASH_BYTES   32
+#define READY	     0x78666564 /* the application_id of a copy that only has to be put in the store's place; a store has 0 */
 
 static int system_fail(const char *path, const char *what, char error[256])
 {
@@ -232,7 +233,8 @@ static int check_seal(struct file *f, int64_t *made_s, char error[256])
 	return rc;
 }
 
-static int judge(struct file *f, struct store_summary *out, char error[256])
+/* All but the seal. */
+static int judge_store(struct file *f, struct store_summary *out, char error[256])
 {
 	int rc = file_version(f, &out->schema, error);
 	if (rc != XFED_OK) {
@@ -249,7 +251,13 @@ static int judge(struct file *f, struct store_summary *out, char error[256])
 		number_of(f, "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')") != 0) {
 		return refuse(f, error, "it is no store of a gateway");
 	}
-	rc = check_seal(f, &out->made_s, error);
+	return XFED_OK;
+}
+
+static int judge(struct file *f, struct store_summary *out, char error[256])
+{
+	int rc = judge_store(f, out, error);
+	rc = rc == XFED_OK ? check_seal(f, &out->made_s, error) : rc;
 	int64_t contacts = number_of(f, "SELECT count(*) FROM contact"), failures = number_of(f, "SELECT count(*) FROM failure");
 	out->contacts = contacts > 0 ? (uint64_t)contacts : 0; /* older schemas have none */
 	out->failures = failures > 0 ? (uint64_t)failures : 0;
@@ -284,16 +292,25 @@ static int make_ready(struct file *f, const struct xfed_env *env, char error[256
 	rc = rc == XFED_OK ? file_migrate(f, env, error) : rc;
 	sqlite3_stmt *st = rc == XFED_OK ? file_prepare(f, "UPDATE policy SET epoch = max(epoch + 1, ?1) WHERE one = 1") : NULL;
 	rc = rc == XFED_OK ? file_finish(f, st, st && sqlite3_bind_int64(st, 1, (sqlite3_int64)file_new_epoch(env)) == SQLITE_OK, error) : rc;
-	return rc == XFED_OK ? file_run(f, "DROP TABLE backup; COMMIT", error) : rc;
+	char sql[96];
+	snprintf(sql, sizeof(sql), "DROP TABLE backup; PRAGMA application_id = %d; COMMIT", READY);
+	return rc == XFED_OK ? file_run(f, sql, error) : rc;
 }
 
-/* One that has no seal any more was made ready before the last start ended. */
+/* The last start ended after it had made it ready. What cannot be read is not. */
+static bool is_ready(struct file *f)
+{
+	return number_of(f, "PRAGMA application_id") == READY && number_of(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'backup'") == 0;
+}
+
 static int prepare_restore(const char *restore, const struct xfed_env *env, char error[256])
 {
 	struct file f;
 	struct store_summary summary;
 	int rc = open_at(&f, restore, SQLITE_OPEN_READWRITE, error);
-	if (rc == XFED_OK && number_of(&f, "SELECT count(*) FROM backup") == 1) {
+	if (rc == XFED_OK && is_ready(&f)) {
+		rc = judge_store(&f, &summary, error);
+	} else if (rc == XFED_OK) {
 		rc = judge(&f, &summary, error);
 		rc = rc == XFED_OK ? make_ready(&f, env, error) : rc;
 	}
@@ -331,6 +348,11 @@ static int swap(const char *path, const char *restore, char error[256])
 {
 	static const char *const tails[] = { "", "-journal" };
 	char from[STORE_PATH_BYTES + 16], to[STORE_PATH_BYTES + 32];
+	/* A journal of an earlier time belongs to no store that is put aside now. Without a store, this goes on with what an earlier start began. */
+	snprintf(to, sizeof(to), "%s.before-restore-journal", path);
+	if (access(path, F_OK) == 0 && unlink(to) != 0 && errno != ENOENT) {
+		return system_fail(to, "cannot be removed", error);
+	}
 	for (size_t i = 0; i < XFED_ARRAY_LEN(tails); i++) {
 		snprintf(from, sizeof(from), "%s%s", path, tails[i]);
 		snprintf(to, sizeof(to), "%s.before-restore%s", path, tails[i]);

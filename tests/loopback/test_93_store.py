@@ -2,9 +2,11 @@
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -104,6 +106,18 @@ def test_while_it_is_written_to(public, tools):
         thread.join()
 
 
+def content(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def refused_start(inst, said):
+    inst.gateway.start()
+    inst.gateway.process.wait_line(r"gateway\.db\.restore: .*(%s)" % said, 20)
+    wait_until("the end", lambda: not inst.gateway.process.is_running, 20)
+    inst.gateway.process = None
+
+
 def change_a_row(path):
     with sqlite3.connect(path) as db:
         db.execute("UPDATE policy SET counter = counter + 1")
@@ -135,11 +149,14 @@ def other_file(path):
         f.write("name: gw1\n" * 100)
 
 
-@pytest.mark.parametrize("spoil, said", [
+spoilt = pytest.mark.parametrize("spoil, said", [
     (change_a_row, "its hash does not fit"), (newer, r"gw1: made by a newer version \(schema 99, this one knows 6\)"), (no_seal, "was not made by xfedctl store backup"),
     (trigger, "no store of a gateway"), (torn, "damaged|malformed|hash"), (other_file, "not a database"), (os.unlink, "No such file"),
-    (lambda p: (os.unlink(p), os.mkfifo(p)), "is no file"), (lambda p: os.truncate(p, 0), "no store of a gateway"),
+    (lambda p: (os.unlink(p), os.mkfifo(p)), "is no file"), (lambda p: os.truncate(p, 0), "not a database"),
 ], ids=["row", "newer", "unsealed", "trigger", "torn", "text", "absent", "fifo", "empty"])
+
+
+@spoilt
 def test_what_is_not_restored(own, tools, spoil, said):
     file = own.dir + "/copy.db"
     assert ctl(own, tools, "store", "backup", file)[0] == 0
@@ -148,6 +165,52 @@ def test_what_is_not_restored(own, tools, spoil, said):
     status, text = ctl(own, tools, "store", "restore", file)
     assert status == 1 and re.search(said, text) and len(text.splitlines()) == 1, text
     assert beside(own) == before
+
+
+@spoilt
+def test_what_is_not_restored_by_a_start(own, tools, spoil, said):
+    """Told by xfedctl, or by the start: the store stays, and a start without such a copy goes on with it."""
+    file = own.dir + "/copy.db"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    own.gateway.stop()
+    spoil(file)
+    before = beside(own), content(own.dir + "/gateway.db")
+    status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    if status == 0:
+        refused_start(own, said.removeprefix("gw1: "))
+        os.unlink(own.dir + "/gateway.db.restore")
+    else:
+        assert status == 1 and re.search(said, text) and len(text.splitlines()) == 1, text
+    assert (beside(own), content(own.dir + "/gateway.db")) == before
+    own.gateway.start().wait_ready()
+
+
+@pytest.mark.parametrize("put, said", [
+    (lambda own: other_file(own.dir + "/gateway.db.restore"), "not a database"),
+    (lambda own: open(own.dir + "/gateway.db.restore", "w", encoding="utf-8").close(), "no store of a gateway"),
+    (lambda own: shutil.copy(own.dir + "/gateway.db", own.dir + "/gateway.db.restore"), "was not made by xfedctl store backup"),
+], ids=["text", "empty", "store"])
+def test_what_was_put_there_by_hand(own, put, said):
+    own.gateway.stop()
+    before = content(own.dir + "/gateway.db")
+    put(own)
+    refused_start(own, said)
+    assert content(own.dir + "/gateway.db") == before and not os.path.exists(own.dir + "/gateway.db.before-restore")
+
+
+def test_a_start_that_ended_before_the_copy_was_in_place(public, tools):
+    own = public
+    approve(own, "kept")
+    file = own.dir + "/gateway.db.restore"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    approve(own, "since")
+    own.gateway.stop()
+    with sqlite3.connect(file) as db:
+        db.executescript("DROP TABLE backup; PRAGMA application_id = %d" % 0x78666564)
+    own.gateway.start().wait_ready()
+    assert [c["contact"] for c in own.gateway.control("contact", "list")["contacts"]] == ["kept@public.example"]
+    own.gateway.stop()
+    assert rows(own.dir + "/gateway.db", "PRAGMA application_id") == [(0,)]
 
 
 def test_what_is_not_backed_up(own, tools):
@@ -193,6 +256,55 @@ def test_a_damaged_store_is_replaced(public, tools):
     status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
     assert status == 1 and "gw1 runs" in text, text
     assert [c["contact"] for c in own.gateway.control("contact", "list")["contacts"]] == ["kept@public.example"]
+
+
+def test_a_journal_of_an_earlier_restore(own, tools):
+    """SQLite would play it back into the store that is put aside now."""
+    file, journal = own.dir + "/copy.db", own.dir + "/gateway.db.before-restore-journal"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    other_file(journal)
+    assert ctl(own, tools, "store", "restore", file)[0] == 0
+    own.gateway.stop()
+    own.gateway.start().wait_ready()
+    assert os.path.exists(own.dir + "/gateway.db.before-restore") and not os.path.exists(journal)
+    shutil.copy(own.dir + "/copy.db", own.dir + "/gateway.db.restore")
+    own.gateway.stop()
+    os.replace(own.dir + "/gateway.db", own.dir + "/gateway.db.before-restore")
+    other_file(journal)
+    own.gateway.start().wait_ready()
+    assert os.path.exists(journal), "a start that goes on with one that ended keeps what that put aside"
+
+
+def test_a_gateway_that_does_not_answer_runs(own, tools):
+    """Too busy, or not for whoever asks: its store is not to be replaced behind its back."""
+    file = own.dir + "/copy.db"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    own.gateway.stop()
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as pool:
+        if os.path.exists(own.gateway.socket):
+            os.unlink(own.gateway.socket)
+        listener.bind(own.gateway.socket)
+        listener.listen(1)
+        pool.submit(lambda: listener.accept()[0].close())
+        status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    os.unlink(own.gateway.socket)
+    assert status == 1 and "gw1 runs" in text and not os.path.exists(own.dir + "/gateway.db.restore"), text
+    status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
+    assert status == 0 and text.strip().endswith("systemctl start xfed-gateway"), text
+
+
+def test_the_unit_of_an_instance(own, tools):
+    file, config = own.dir + "/copy.db", own.dir + "/gateway/two.yaml"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    os.mkdir(own.dir + "/gateway")
+    shutil.copy(own.gateway.config, config)
+    own.gateway.stop()
+    status, text = ctl(own, tools, "store", "restore", file, "--config", config)
+    assert status == 0 and text.strip().endswith("systemctl start xfed-gateway@two"), text
+    own.gateway.config = config
+    own.gateway.start().wait_ready()
+    status, text = ctl(own, tools, "store", "restore", file)
+    assert status == 0 and "systemctl restart xfed-gateway@two. " in text, text
 
 
 def test_a_bad_copy_stops_the_start_and_changes_nothing(own, tools):

@@ -146,7 +146,8 @@
  * change forget   {"command", "login"?}          {}     that copy goes                                              admin
  * change take     {"command", "file": a hidden file beside the store, "login"?, "dry-run"?}                         admin
  *   {"file": where it waits, "schema", "made": when it was copied, "contacts", "failures"}     failed: it is no copy that can be used, and why
- *   What xfedctl answers to store backup: {"file", "bytes", "schema"}, to store restore as store take.
+ *   What xfedctl answers to store backup: {"file", "bytes", "schema"}, to store restore as change take,
+ *   and "unit": what systemctl calls that gateway.
  *
  * watched certificates  {}  {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
  *   those that are watched until they end, a partner's as it was shown last; domains: ours that partners reach us by, on an edge as pushed
