@@ -260,3 +260,11 @@ def test_options(host, tools, exported):
     assert status == 1 and "No such file" in text, text
     status, text = ctl(host, tools, "config", "export", host.dir + "/none/x")
     assert status == 1 and "No such file" in text, text
+
+
+def test_no_regular_file(host, tools):
+    """The sentence is told, and no memory that nobody wrote."""
+    os.makedirs(host.partner_path("folder.example"))
+    status, text = host.gateway.ctl(tools, "partner", "add", "folder.example", "--dry-run", check=False)
+    assert status == 1 and "%s: is no regular file" % host.partner_path("folder.example") in text, text
+    os.rmdir(host.partner_path("folder.example"))
