@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <libgen.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "xfed/mem.h"
 
 #define CONFIG_DIR   "/etc/xfed"
@@ -119,20 +119,6 @@ static int list_pairs(struct cert_host *h)
 	return XFED_OK;
 }
 
-/* An instance's file lies one folder deeper than what belongs to the host. */
-static void find_dir(struct cert_host *h)
-{
-	char copy[PATH_MAX], name[PATH_MAX];
-	snprintf(copy, sizeof(copy), "%s", h->path);
-	snprintf(h->dir, sizeof(h->dir), "%s", dirname(copy));
-	snprintf(copy, sizeof(copy), "%s", h->dir);
-	snprintf(name, sizeof(name), "%s", basename(copy));
-	if (strcmp(name, "edge") == 0 || strcmp(name, "gateway") == 0) {
-		snprintf(copy, sizeof(copy), "%s", h->dir);
-		snprintf(h->dir, sizeof(h->dir), "%s", dirname(copy));
-	}
-}
-
 const char *cert_host_service(const struct cert_host *h)
 {
 	return h->edge ? "xfed-edge" : "xfed-gateway";
@@ -157,9 +143,7 @@ static int host_open(struct cert_host *h, const char *path, char error[CERT_ERRO
 {
 	struct xfed_buf text;
 	*h = (struct cert_host){ 0 };
-	if (!realpath(path, h->path)) { /* what it names may be anywhere, but its folder is where it really lies */
-		snprintf(h->path, sizeof(h->path), "%s", path);
-	}
+	folder_of(path, h->path, h->dir); /* what it names may be anywhere, but its folder is where it really lies */
 	int rc = check_owner(h->path, error);
 	if (rc != XFED_OK) {
 		return rc;
@@ -169,7 +153,6 @@ static int host_open(struct cert_host *h, const char *path, char error[CERT_ERRO
 	xfed_buf_deinit(&text);
 	rc = rc == XFED_OK ? list_pairs(h) : rc;
 	if (rc == XFED_OK) {
-		find_dir(h);
 		find_user(h);
 	} else {
 		host_close(h);

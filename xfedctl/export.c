@@ -10,6 +10,7 @@
 #include "cert_run.h"
 #include "export_file.h"
 #include "fe-gateway/policy/access_file.h"
+#include "folder.h"
 #include "place.h"
 #include "xfed/mem.h"
 
@@ -22,12 +23,6 @@ struct exporting {
 	json_t *left_out; /* paths: keys, and what lies elsewhere */
 	enum ctl_exit rc;
 };
-
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-	return strncmp(path, dir, len) == 0 && path[len] == '/';
-}
 
 static void leave_out(struct exporting *x, const char *path)
 {
@@ -62,23 +57,27 @@ static void add_text(struct exporting *x, const char *path)
 }
 
 /* A file that the configuration names. What does not exist is left to whoever checks it. */
-static void add_named(void *user, const char *path, bool is_kept)
+static void add_named(void *user, const char *named, bool is_kept)
 {
 	struct exporting *x = user;
 	struct stat st;
+	char path[PATH_MAX];
+	folder_tidy(named, path);
 	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
 		return;
 	}
-	if (is_kept || !is_below(path, x->host->dir)) {
+	if (is_kept || !folder_really_has(x->host->dir, path)) {
 		leave_out(x, path);
 	} else {
 		add_text(x, path);
 	}
 }
 
-static void add_dir(struct exporting *x, const char *dir)
+static void add_dir(struct exporting *x, const char *named)
 {
 	struct dirent **list = NULL;
+	char dir[PATH_MAX];
+	folder_tidy(named, dir);
 	int count = scandir(dir, &list, NULL, alphasort);
 	if (count < 0 && errno != ENOENT) {
 		x->rc = cert_run_fail(x->run, "%s: %s", dir, strerror(errno));
@@ -87,7 +86,7 @@ static void add_dir(struct exporting *x, const char *dir)
 		char path[PATH_MAX];
 		bool is_one = fnmatch("*.yaml", list[i]->d_name, FNM_PERIOD) == 0;
 		if (is_one && snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name) < (int)sizeof(path)) {
-			if (is_below(path, x->host->dir)) {
+			if (folder_really_has(x->host->dir, path)) {
 				add_text(x, path);
 			} else {
 				leave_out(x, path);
@@ -168,27 +167,30 @@ static enum ctl_exit write_file(const struct exporting *x, const char *path, str
 	return rc;
 }
 
-static enum ctl_exit export(struct exporting *x, const char *path) {
-	struct xfed_buf head, out; json_t *what = json_pack("{s:[], s:O}", "services", "files", x->files);
-	for (size_t i = 0; i < x->run->hosts.count && x->rc == CTL_FINE; i++){
-		add_host(x, &x->run->hosts.items[i], json_object_get(what, "services")); }
-xfed_buf_init(&head, EXPORT_BYTES);
-xfed_buf_init(&out, EXPORT_BYTES);
-int rc = x->rc == CTL_FINE ? print_head(x, &head) : XFED_ERR_INVALID;
-rc = rc == XFED_OK ? export_print(what, xfed_buf_span(&head), &out) : rc;
-if (rc == XFED_OK) {
-	x->rc = write_file(x, path, xfed_buf_span(&out));
-} else if (x->rc == CTL_FINE) {
-	x->rc = rc == XFED_ERR_LIMIT ? cert_run_fail(x->run, "all files together are larger than 64 MiB") : cert_run_refuse(x->run, rc);
-}
-if (x->rc == CTL_FINE) {
-	cert_run_add(x->run->done, "%zu files are in %s", json_array_size(x->files), path);
-	x->rc = cert_run_tell(x->run);
-}
-xfed_buf_deinit(&head);
-xfed_buf_deinit(&out);
-json_decref(what);
-return x->rc;
+static enum ctl_exit export_all(struct exporting *x, const char *path)
+{
+	struct xfed_buf head, out;
+	json_t *what = json_pack("{s:[], s:O}", "services", "files", x->files);
+	for (size_t i = 0; i < x->run->hosts.count && x->rc == CTL_FINE; i++) {
+		add_host(x, &x->run->hosts.items[i], json_object_get(what, "services"));
+	}
+	xfed_buf_init(&head, EXPORT_BYTES);
+	xfed_buf_init(&out, EXPORT_BYTES);
+	int rc = x->rc == CTL_FINE ? print_head(x, &head) : XFED_ERR_INVALID;
+	rc = rc == XFED_OK ? export_print(what, xfed_buf_span(&head), &out) : rc;
+	if (rc == XFED_OK) {
+		x->rc = write_file(x, path, xfed_buf_span(&out));
+	} else if (x->rc == CTL_FINE) {
+		x->rc = rc == XFED_ERR_LIMIT ? cert_run_fail(x->run, "all files together are larger than 64 MiB") : cert_run_refuse(x->run, rc);
+	}
+	if (x->rc == CTL_FINE) {
+		cert_run_add(x->run->done, "%zu files are in %s", json_array_size(x->files), path);
+		x->rc = cert_run_tell(x->run);
+	}
+	xfed_buf_deinit(&head);
+	xfed_buf_deinit(&out);
+	json_decref(what);
+	return x->rc;
 }
 
 enum ctl_exit ctl_do_config_export(const json_t *args, const struct ctl_options *options)
@@ -197,7 +199,7 @@ enum ctl_exit ctl_do_config_export(const json_t *args, const struct ctl_options 
 	enum ctl_exit rc = cert_run_open(&r, CERT_OF_ANY, args, options);
 	if (rc == CTL_FINE) {
 		struct exporting x = { .run = &r, .files = json_array(), .seen = json_object(), .left_out = json_array(), .rc = CTL_FINE };
-		rc = export(&x, cert_run_arg(&r, "file"));
+		rc = export_all(&x, cert_run_arg(&r, "file"));
 		json_decref(x.files);
 		json_decref(x.seen);
 		json_decref(x.left_out);

@@ -14,6 +14,7 @@
 #include "export_file.h"
 #include "fe-gateway/policy/access_file.h"
 #include "fe-gateway/policy/partner_file.h"
+#include "folder.h"
 #include "xfed/mem.h"
 #include "xfed/policy.h"
 
@@ -29,6 +30,8 @@ struct coming {
 struct importing {
 	struct cert_run *run;
 	json_t *what, *by_path; /* the file; texts by path */
+	char dir[PATH_MAX];	/* the folder of what is configured here: nothing elsewhere is written or removed */
+	json_t *looked_at;	/* directories whose files are compared already: services may share one */
 	struct coming *services;
 	size_t count;
 	char stage[64]; /* a directory with what has to be read as files; "": none yet */
@@ -43,27 +46,18 @@ static struct xfed_span text_of(const struct importing *m, const char *path)
 	return xfed_span_make(json_string_value(j), json_string_length(j));
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-	return strncmp(path, dir, len) == 0 && path[len] == '/';
-}
-
 /* ---- where it may write ---- */
 
 static enum ctl_exit check_places(struct importing *m)
 {
 	const char *config = cert_run_arg(m->run, "config");
-	char dir[PATH_MAX] = CONFIG_DIR, copy[PATH_MAX];
+	char file[PATH_MAX];
 	size_t i;
 	json_t *path, *item;
-	if (config) {
-		snprintf(copy, sizeof(copy), "%s", config);
-		snprintf(dir, sizeof(dir), "%s", dirname(copy));
-	}
+	folder_of(config ? config : CONFIG_DIR "/gateway.yaml", file, m->dir);
 	json_array_foreach(json_object_get(m->what, "services"), i, path) {
 		const char *service = json_string_value(path);
-		if (config && strcmp(service, config) != 0) {
+		if (config && strcmp(service, file) != 0) {
 			return cert_run_fail(m->run, "it has %s, which is not the file that --config means", service);
 		}
 		if (!json_object_get(m->by_path, service)) {
@@ -74,9 +68,9 @@ static enum ctl_exit check_places(struct importing *m)
 		return cert_run_fail(m->run, "it has no service");
 	}
 	json_array_foreach(json_object_get(m->what, "files"), i, item) {
-		const char *file = ctl_str(item, "path");
-		if (!is_below(file, dir)) {
-			return cert_run_fail(m->run, "it has %s, which is not below %s", file, dir);
+		const char *coming = ctl_str(item, "path");
+		if (!folder_has(m->dir, coming)) {
+			return cert_run_fail(m->run, "it has %s, which is not below %s", coming, m->dir);
 		}
 	}
 	return CTL_FINE;
@@ -105,10 +99,12 @@ static bool has_yaml_name(const char *path)
 }
 
 /* Directly in it, as services read their directories. */
-static bool is_in(const char *path, const char *dir)
+static bool is_in(const char *path, const char *named)
 {
+	char dir[PATH_MAX];
 	const char *slash = strrchr(path, '/');
-	return (size_t)(slash - path) == strlen(dir) && is_below(path, dir) && has_yaml_name(path);
+	folder_tidy(named, dir);
+	return (size_t)(slash - path) == strlen(dir) && folder_has(dir, path) && has_yaml_name(path);
 }
 
 /* Writes a text into the stage, as what others read by its path. */
@@ -331,9 +327,19 @@ static enum ctl_exit plan_file(struct importing *m, const char *path)
 }
 
 /* Partners and rules that are here and do not come. */
-static enum ctl_exit plan_removals(struct importing *m, const char *dir)
+static enum ctl_exit plan_removals(struct importing *m, const char *named)
 {
 	struct dirent **list = NULL;
+	char dir[PATH_MAX], real[PATH_MAX];
+	folder_tidy(named, dir);
+	if (!realpath(dir, real) || json_object_get(m->looked_at, real)) {
+		return CTL_FINE;
+	}
+	json_object_set_new(m->looked_at, real, json_true());
+	if (!folder_really_has(m->dir, dir)) { /* which config export leaves out, too */
+		cert_run_add(m->run->notes, "what is in %s stays as it is: it is not below %s", dir, m->dir);
+		return CTL_FINE;
+	}
 	int count = scandir(dir, &list, NULL, alphasort), rc = XFED_OK;
 	for (int i = 0; i < count; i++) {
 		char path[PATH_MAX];
@@ -497,6 +503,7 @@ static void importing_close(struct importing *m)
 	json_decref(m->what);
 	json_decref(m->by_path);
 	json_decref(m->changes);
+	json_decref(m->looked_at);
 	if (m->errors) {
 		rt_conf_errors_deinit(m->errors);
 	}
@@ -516,7 +523,9 @@ static void raise_files(void)
 enum ctl_exit ctl_do_config_import(const json_t *args, const struct ctl_options *options)
 {
 	struct cert_run r = { .options = options, .args = args, .done = json_array(), .notes = json_array(), .next = json_array() };
-	struct importing m = { .run = &r, .by_path = json_object(), .changes = json_array(), .errors = xfed_calloc(1, sizeof(*m.errors)) };
+	struct importing m = {
+		.run = &r, .by_path = json_object(), .changes = json_array(), .looked_at = json_object(), .errors = xfed_calloc(1, sizeof(*m.errors))
+	};
 	enum ctl_exit rc = m.errors ? CTL_FINE : cert_run_refuse(&r, XFED_ERR_NOMEM);
 	cert_plan_init(&r.plan, geteuid(), getegid());
 	raise_files();

@@ -46,8 +46,8 @@ static int find(struct save *s, const char *file, char error[SAVE_ERROR])
 static int read_text(const struct save *s, struct stat *st, struct xfed_buf *text, char error[SAVE_ERROR])
 {
 	int fd = openat(s->dir, s->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) {
-		int rc = fd >= 0 && errno == 0 ? XFED_ERR_INVALID : fail(error, s->path, "cannot be read");
+	if (fd < 0 || fstat(fd, st) != 0) {
+		int rc = fail(error, s->path, "cannot be read");
 		if (fd >= 0) {
 			close(fd);
 		}
@@ -55,6 +55,11 @@ static int read_text(const struct save *s, struct stat *st, struct xfed_buf *tex
 	}
 	ssize_t n = 1;
 	int rc = XFED_OK;
+	if (!S_ISREG(st->st_mode)) {
+		snprintf(error, SAVE_ERROR, "%.300s: is no regular file", s->path);
+		close(fd);
+		return XFED_ERR_INVALID;
+	}
 	while (n > 0 && rc == XFED_OK) {
 		char chunk[16384];
 		n = read(fd, chunk, sizeof(chunk));
@@ -79,7 +84,6 @@ int save_open(struct save *s, const char *file, size_t max, struct xfed_buf *tex
 	if (rc == XFED_OK && s->is_new) {
 		return XFED_ERR_NOT_FOUND;
 	}
-	errno = 0;
 	return rc == XFED_OK ? read_text(s, &s->was, text, error) : rc;
 }
 

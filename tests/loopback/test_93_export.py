@@ -1,4 +1,5 @@
 """xfedctl config export and import: what is configured on a host, in one file and back."""
+import json
 import os
 import re
 import shutil
@@ -141,6 +142,91 @@ def test_elsewhere(host, tools, exported):
     assert not os.path.exists(other)
 
 
+@pytest.mark.parametrize("place", ["%(dir)s-elsewhere.d", "%(dir)s/tls/../../%(other)s", "%(dir)s/a-link"], ids=["beside", "dots", "link"])
+def test_partners_elsewhere_stay(host, tools, place):
+    """What export leaves out because it lies elsewhere, import does not take away."""
+    other = host.dir + "-elsewhere.d"
+    shutil.copytree(host.partners, other)
+    os.symlink(other, host.dir + "/a-link")
+    host.gateway_config["partners_dir"] = place % {"dir": host.dir, "other": os.path.basename(other)}
+    host.write_configs()
+    file = host.dir + "/export.xfed"
+    status, text = ctl(host, tools, "config", "export", file)
+    assert status == 0, text
+    status, text = ctl(host, tools, "config", "import", file)
+    assert status == 0 and "all is so already" in text and "stays as it is: it is not below %s" % host.dir in text, text
+    assert sorted(os.listdir(other)) == ["odd.example.yaml", "partner.example.yaml"]
+
+
+@pytest.mark.parametrize("key", ["partners_dir", "access_dir"])
+def test_a_file_that_says_partners_lie_elsewhere(host, tools, exported, key):
+    other = host.dir + "-elsewhere.d"
+    shutil.copytree(host.gateway_config[key], other)
+    change(exported, '"%s": "%s"' % (key, host.gateway_config[key]), '"%s": "%s"' % (key, other))
+    before = sorted(os.listdir(other))
+    host.stop()
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 0 and "what is in %s stays as it is" % other in text, text
+    assert before and sorted(os.listdir(other)) == before
+
+
+def test_a_path_that_is_not_tidy(host, tools):
+    for key in ("partners_dir", "access_dir"):
+        host.gateway_config[key] = "%s/./%s//" % (host.dir, os.path.basename(host.gateway_config[key]))
+    host.write_configs()
+    file = host.dir + "/export.xfed"
+    assert ctl(host, tools, "config", "export", file)[0] == 0
+    before = tree(host)
+    status, text = ctl(host, tools, "config", "import", file)
+    assert status == 0 and text == "all is so already\n", text
+    host.list_partner("new.example")
+    status, text = ctl(host, tools, "config", "import", file)
+    assert status == 0 and "gw1 has them in force" in text, text
+    assert tree(host) == before
+
+
+def at_etc(host, tools, *words, cwd="/"):
+    """As if the folder `etc` beside the installation were this machine's /etc."""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc && cd "$1" && shift && exec "$@"', host.dir + "-etc", cwd,
+                           tools["xfedctl"], *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+                          env=clean_environment(), check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def two(host):
+    """Two gateways that share their partners, in /etc/xfed; neither runs."""
+    top = host.dir + "-etc/xfed"
+    shutil.copytree(host.partners, top + "/partners.d")
+    os.makedirs(top + "/gateway")
+    for path, name in (("/gateway.yaml", "gw1"), ("/gateway/two.yaml", "gw2")):
+        config = dict(host.gateway_config, name=name, partners_dir="/etc/xfed/partners.d", access_dir="/etc/xfed/access.d",
+                      control_socket="%s/%s-down.sock" % (host.dir, name))
+        write(top + path, json.dumps(config))
+    return top
+
+
+def test_two_gateways_share_their_partners(host, tools, two):
+    file = host.dir + "/two.xfed"
+    status, text = at_etc(host, tools, "config", "export", file)
+    assert status == 0, text
+    shutil.copy(two + "/partners.d/partner.example.yaml", two + "/partners.d/gone.yaml")
+    status, text = at_etc(host, tools, "config", "import", file)
+    assert status == 0 and text.count("/etc/xfed/partners.d/gone.yaml\n") == 1, text
+    assert sorted(os.listdir(two + "/partners.d")) == ["odd.example.yaml", "partner.example.yaml"]
+
+
+@pytest.mark.parametrize("config", ["/etc/xfed/gateway/two.yaml", "two.yaml", "../gateway/two.yaml", "/etc/xfed/a-link.yaml"])
+def test_config_of_an_instance(host, tools, two, config):
+    """However --config names the file: what is exported by it is imported by it, with what belongs to the host."""
+    file = host.dir + "/two.xfed"
+    os.symlink("gateway/two.yaml", two + "/a-link.yaml")
+    for verb in ("export", "import"):
+        status, text = at_etc(host, tools, "config", verb, file, "--config", config, cwd="/etc/xfed/gateway")
+        assert status == 0, text
+    assert text == "all is so already\n", text
+
+
 def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
     """What only the service sees: a certificate that does not go with its key."""
     with open(host.certs.chain("corp2"), encoding="ascii") as f:
@@ -174,3 +260,11 @@ def test_options(host, tools, exported):
     assert status == 1 and "No such file" in text, text
     status, text = ctl(host, tools, "config", "export", host.dir + "/none/x")
     assert status == 1 and "No such file" in text, text
+
+
+def test_no_regular_file(host, tools):
+    """The sentence is told, and no memory that nobody wrote."""
+    os.makedirs(host.partner_path("folder.example"))
+    status, text = host.gateway.ctl(tools, "partner", "add", "folder.example", "--dry-run", check=False)
+    assert status == 1 and "%s: is no regular file" % host.partner_path("folder.example") in text, text
+    os.rmdir(host.partner_path("folder.example"))
