@@ -329,6 +329,27 @@ def test_a_name_that_sip_needs(gateway, certs):
     gateway.fine("import", "--for", "sip", leaf(certs, "c-sip", "host:gw1.int.example"))
 
 
+def nobody():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def test_a_key_that_may_not_be_read_is_told(host, certs):
+    """Not that the certificate belongs to no key of this host, for that is not known."""
+    if os.getuid() != 0:
+        pytest.skip("becomes somebody else")
+    openssl("pkey", "-in", certs.dir + "/corp.pem", "-out", host.put("tls/corp.example.key", os.devnull))
+    os.chmod(host.tls + "/corp.example.key", 0o600)
+    openssl("x509", "-in", certs.dir + "/corp.pem", "-out", host.put("alone.pem", os.devnull))
+    os.chmod(host.dir + "/alone.pem", 0o644)
+    program = host.put("xfedctl", host.tools["xfedctl"])
+    os.chmod(program, 0o755)
+    host.tools = dict(host.tools, xfedctl=program)
+    status, out = host.ctl("import", "alone.pem", preexec_fn=nobody)
+    assert status == 1 and "/tls/corp.example.key: Permission denied for the user nobody" in out and "no key of this host" not in out, out
+
+
 def nothing_fits():
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
@@ -355,7 +376,7 @@ def test_nobody_may_not(host, gateway, certs, words):
     host.tools = dict(host.tools, xfedctl=program)
     words = [w.replace("CORP", host.put("corp.pem", certs.dir + "/corp.pem")) for w in words]
     before = host.everything()
-    status, out = host.ctl(*words, preexec_fn=lambda: (os.setgroups([]), os.setgid(65534), os.setuid(65534)))
+    status, out = host.ctl(*words, preexec_fn=nobody)
     assert status == 1 and "ermission denied" in out, out
     assert host.everything() == before
 
