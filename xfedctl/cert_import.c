@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "cert_bundle.h"
 #include "cert_pair.h"
 #include "xfed/mem.h"
 #include "xfed/rt/process.h"
@@ -83,6 +84,10 @@ static int add_bytes(struct import *m, const char *path, struct xfed_span bytes)
 {
 	char words[CERT_ERROR], pass[CERT_PASS_BYTES] = "";
 	struct cert_run *r = m->r;
+	if (cert_bundle_is(bytes)) { /* its certificate is no one partners are shown */
+		snprintf(r->error, sizeof(r->error), "%.300s: that is a bundle of the channel: xfedctl cert channel-join", path);
+		return XFED_ERR_INVALID;
+	}
 	int rc = cert_pile_add(&m->pile, bytes, NULL, words);
 	if (rc == XFED_ERR_AGAIN) {
 		rc = ask_pass(r, path, pass);

@@ -436,6 +436,8 @@ def test_one_more_edge_and_a_further_gateway(gateway, host, tools):
     status, out = host.ctl("channel-join", "edge2.bundle")
     assert status == 1 and "the bundle is for edge edge2" in out and "is edge1: make them one" in out, out
     assert host.everything() == before
+    status, out = host.ctl("import", "edge2.bundle")
+    assert status == 1 and "edge2.bundle: that is a bundle of the channel: xfedctl cert channel-join" in out and host.everything() == before, out
     status, out = host.ctl("channel-join", gateway.dir + "/gw2.int.example.bundle")
     assert status == 1 and "is for gateway gw2.int.example, and" in out and host.everything() == before
     status, out = gateway.ctl("channel-join", "gw1.int.example")
