@@ -429,7 +429,12 @@ def test_one_more_edge_and_a_further_gateway(gateway, host, tools):
     gateway.fine("channel-init", "output=" + gateway.dir)
     gateway.write(edges=[{"name": "edge1", "address": "edge1.int.example:23456"}, {"name": "edge2", "address": "10.0.0.2:23456", "tls_name": "e2.int.example"}])
     gateway.fine("channel-join", "edge2", "output=" + gateway.dir)
-    out = gateway.fine("channel-join", "gw2.int.example", "output=" + gateway.dir)
+    before = gateway.everything()
+    status, out = gateway.ctl("channel-join", "gw2.int.example", "output=" + gateway.dir)
+    assert status == 1 and "gw2.int.example is none of edges[] in" in out and "--gateway" in out and gateway.everything() == before, out
+    status, out = gateway.ctl("channel-join", "edge2", "--gateway", "output=" + gateway.dir)
+    assert status == 1 and "edge2 is one of edges[] in" in out and gateway.everything() == before, out
+    out = gateway.fine("channel-join", "gw2.int.example", "--gateway", "output=" + gateway.dir)
     assert "a further gateway" in out
     host.put("edge2.bundle", gateway.dir + "/edge2.bundle")
     before = host.everything()
@@ -442,6 +447,19 @@ def test_one_more_edge_and_a_further_gateway(gateway, host, tools):
     assert status == 1 and "is for gateway gw2.int.example, and" in out and host.everything() == before
     status, out = gateway.ctl("channel-join", "gw1.int.example")
     assert status == 1 and "is this gateway" in out
+
+
+def test_what_edges_says_wins(gateway, host):
+    """One that was first given a bundle as a gateway, and then became an edge, is allowed as a gateway no more."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    gateway.fine("channel-join", "edge2", "--gateway", "output=" + gateway.dir)
+    with open(gateway.dir + "/edge2.bundle", encoding="ascii") as f:
+        assert "for: gateway edge2" in f.read()
+    gateway.write(edges=[{"name": "edge1", "address": "edge1.int.example:23456"}, {"name": "edge2", "address": "e2.int.example:23456"}])
+    gateway.fine("channel-join", "edge2", "output=" + gateway.dir)
+    with open(gateway.dir + "/edge2.bundle", encoding="ascii") as f:
+        text = f.read()
+    assert "for: edge edge2" in text and [line for line in text.splitlines() if line.startswith("gateway: ") and "edge2" in line] == []
 
 
 def test_an_edge_keeps_the_gateways_it_has(host, gateway):
