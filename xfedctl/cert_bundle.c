@@ -88,9 +88,15 @@ static int take_line(struct cert_bundle *b, struct xfed_span line)
 	return xfed_span_is(key, "domain") ? add_domain(b, line) : XFED_OK;
 }
 
+bool cert_bundle_is(struct xfed_span text)
+{
+	return xfed_span_is(xfed_span_cut(&text, '\n'), "xfed channel bundle");
+}
+
 static int take_lines(struct cert_bundle *b, struct xfed_span text)
 {
-	int rc = xfed_span_is(xfed_span_cut(&text, '\n'), "xfed channel bundle") ? XFED_OK : XFED_ERR_INVALID;
+	int rc = cert_bundle_is(text) ? XFED_OK : XFED_ERR_INVALID;
+	(void)xfed_span_cut(&text, '\n');
 	while (rc == XFED_OK && text.len > 0) {
 		rc = take_line(b, xfed_span_cut(&text, '\n'));
 	}

@@ -36,6 +36,8 @@ struct cert_bundle {
 int cert_bundle_parse(struct xfed_span text, struct cert_bundle *out, char error[CERT_ERROR]);
 void cert_bundle_close(struct cert_bundle *b); /* zeroed is fine */
 
+bool cert_bundle_is(struct xfed_span text); /* by its first line */
+
 /* "edge edge1 edge1.int.example.com": a line of the file that lists the members, and what stands behind "for:" and "gateway:". */
 int cert_member_parse(struct xfed_span line, bool has_kind, struct cert_member *out); /* OK, INVALID */
 int cert_member_print(const struct cert_member *m, bool has_kind, struct xfed_buf *out);

@@ -52,8 +52,8 @@ static int take_members(struct cert_ca *ca, const struct config *c)
 	for (size_t i = 0; rc == XFED_OK && i < c->edges.count; i++) {
 		struct cert_member m = edge_of(&c->edges.items[i]);
 		struct cert_member *known = (struct cert_member *)cert_ca_member(ca, m.names[0]);
-		if (known && known->is_edge) {
-			*known = m; /* its host may have another name now */
+		if (known && known != &ca->members[0]) {
+			*known = m; /* its host may have another name now; or it was thought to be a gateway, and edges[] says what it is */
 		} else if (!known) {
 			rc = cert_ca_add_member(ca, &m);
 		}
@@ -180,13 +180,20 @@ static enum ctl_exit one_more(struct cert_run *r, struct cert_ca *ca, const char
 	if (rc == XFED_OK && m == &ca->members[0]) {
 		return cert_run_fail(r, "%s is this gateway, which has its certificate: cert channel-renew makes it a new one", name);
 	}
+	bool is_gateway = json_object_get(r->args, "gateway") != NULL;
+	if (rc == XFED_OK && is_gateway && m && m->is_edge) {
+		return cert_run_fail(r, "%s is one of edges[] in %s, and no gateway", name, r->hosts.items[0].path);
+	}
+	if (rc == XFED_OK && !is_gateway && !m) {
+		return cert_run_fail(r, "%s is none of edges[] in %s: add the edge there first; or, if it is a further gateway: --gateway", name,
+			r->hosts.items[0].path);
+	}
 	if (rc == XFED_OK && !m) {
 		struct cert_member gateway = { .is_edge = false };
 		add_name(&gateway, name);
 		rc = cert_ca_add_member(ca, &gateway);
 		m = rc == XFED_OK ? &ca->members[ca->member_count - 1] : NULL;
-		cert_run_add(r->notes, "%s is none of edges[] in %s, so it is a further gateway: each edge needs it in channel.allow", name,
-			r->hosts.items[0].path);
+		cert_run_add(r->notes, "%s is a further gateway: each edge needs it in channel.allow", name);
 	}
 	rc = rc == XFED_OK ? cert_ca_save(ca, &r->plan, r->error) : rc;
 	/* During a change edges get what the next one signs, as everybody trusts both. */

@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "cert_bundle.h"
 #include "cert_pair.h"
 #include "xfed/mem.h"
 #include "xfed/rt/process.h"
@@ -21,6 +22,7 @@ struct import {
 	size_t leaf, key; /* in the pile; key: OF_FILES */
 	struct cert_chain chain;
 	struct xfed_cert *facts;
+	char unread[CERT_ERROR]; /* why a key of this host could not be looked at; "": all could */
 };
 
 /* ---- pass phrases ---- */
@@ -82,6 +84,10 @@ static int add_bytes(struct import *m, const char *path, struct xfed_span bytes)
 {
 	char words[CERT_ERROR], pass[CERT_PASS_BYTES] = "";
 	struct cert_run *r = m->r;
+	if (cert_bundle_is(bytes)) { /* its certificate is no one partners are shown */
+		snprintf(r->error, sizeof(r->error), "%.300s: that is a bundle of the channel: xfedctl cert channel-join", path);
+		return XFED_ERR_INVALID;
+	}
 	int rc = cert_pile_add(&m->pile, bytes, NULL, words);
 	if (rc == XFED_ERR_AGAIN) {
 		rc = ask_pass(r, path, pass);
@@ -136,14 +142,18 @@ static bool find_leaf(const struct cert_pile *p, const struct cert_id *key, size
 }
 
 /* A certificate of the pile that a key file of ours belongs to. */
-static bool fits_file(const struct import *m, const char *path, size_t *leaf)
+static bool fits_file(struct import *m, const char *path, size_t *leaf)
 {
 	struct cert_pile p = { .crt_count = 0 };
 	struct xfed_buf text;
 	struct cert_id key;
 	char words[CERT_ERROR];
-	bool fits = cert_file_read(path, &text, words) == XFED_OK && cert_pile_add(&p, xfed_buf_span(&text), NULL, words) == XFED_OK &&
-		    p.key_count == 1 && cert_id_of_key(p.keys[0], &key) == XFED_OK && find_leaf(&m->pile, &key, leaf);
+	int rc = cert_file_read(path, &text, words);
+	if (rc != XFED_OK && rc != XFED_ERR_NOT_FOUND && !m->unread[0]) {
+		snprintf(m->unread, sizeof(m->unread), "%s", words);
+	}
+	bool fits = rc == XFED_OK && cert_pile_add(&p, xfed_buf_span(&text), NULL, words) == XFED_OK && p.key_count == 1 &&
+		    cert_id_of_key(p.keys[0], &key) == XFED_OK && find_leaf(&m->pile, &key, leaf);
 	cert_pile_deinit(&p);
 	xfed_buf_wipe(&text);
 	return fits;
@@ -209,9 +219,11 @@ static int choose_place(struct import *m)
 	if (m->key == m->pile.key_count) {
 		snprintf(r->error, sizeof(r->error), "%s",
 			m->key > 0 ? "the key is not that of any certificate in the files"
-				   : "no key of this host belongs to it: it was asked for on another host, or with another key. Where the key is in "
-				     "a file of its own, "
-				     "give that too");
+			: m->unread[0]
+				? m->unread
+				: "no key of this host belongs to it: it was asked for on another host, or with another key. Where the key is in "
+				  "a file of its own, "
+				  "give that too");
 		return XFED_ERR_INVALID;
 	}
 	m->source = OF_FILES;

@@ -131,7 +131,7 @@ static int incomplete(const struct cert_chain *c, char error[CERT_ERROR])
 	return XFED_ERR_INVALID;
 }
 
-static int told(unsigned status, gnutls_x509_crt_t leaf, char error[CERT_ERROR])
+static int told(int ret, unsigned status, gnutls_x509_crt_t leaf, char error[CERT_ERROR])
 {
 	gnutls_datum_t text = { NULL, 0 };
 	char name[256];
@@ -141,7 +141,10 @@ static int told(unsigned status, gnutls_x509_crt_t leaf, char error[CERT_ERROR])
 	while (len > 0 && text.data[len - 1] == ' ') {
 		len--;
 	}
-	snprintf(error, CERT_ERROR, "%s, or its chain, is not good: %.*s", name, (int)len, text.data ? (const char *)text.data : "");
+	/* Without a status it could not be judged at all: the text of none would be that all is well. */
+	bool is_judged = status != 0;
+	const char *words = is_judged && text.data ? (const char *)text.data : gnutls_strerror(ret);
+	snprintf(error, CERT_ERROR, "%s, or its chain, is not good: %.*s", name, is_judged && text.data ? (int)len : (int)strlen(words), words);
 	gnutls_free(text.data);
 	return XFED_ERR_INVALID;
 }
@@ -199,7 +202,7 @@ static int verify(const struct cert_chain *c, gnutls_x509_crt_t root, char error
 		gnutls_x509_crt_deinit(copy);
 	}
 	cert_trust_deinit(&one);
-	return ret == GNUTLS_E_MEMORY_ERROR ? XFED_ERR_NOMEM : ret < 0 || status != 0 ? told(status, c->crts[0], error) : XFED_OK;
+	return ret == GNUTLS_E_MEMORY_ERROR ? XFED_ERR_NOMEM : ret < 0 || status != 0 ? told(ret, status, c->crts[0], error) : XFED_OK;
 }
 
 int cert_chain_find(

@@ -1,14 +1,22 @@
 /* firewall print: the rows as a table, or as a table of nftables that can be loaded as it is. */
 #include "ctl.h"
 
-static const char *networks_of(const json_t *row, char out[1024])
+#define NETWORKS_TEXT 1024
+
+/* Of more than there is room for, whole ones and a sign that there are others. */
+static const char *networks_of(const json_t *row, char out[NETWORKS_TEXT])
 {
+	static const char more[] = ", ...";
 	size_t i, n = 0;
 	json_t *s;
 	out[0] = '\0';
 	json_array_foreach(json_object_get(row, "networks"), i, s) {
-		int len = n < 1024 ? snprintf(out + n, 1024 - n, "%s%s", i > 0 ? ", " : "", json_string_value(s)) : 0;
-		n += len > 0 ? (size_t)len : 0;
+		const char *text = json_string_value(s), *comma = n > 0 ? ", " : "";
+		if (text && n + strlen(comma) + strlen(text) + sizeof(more) > NETWORKS_TEXT) {
+			snprintf(out + n, NETWORKS_TEXT - n, "%s", n > 0 ? more : "...");
+			break;
+		}
+		n += text ? (size_t)snprintf(out + n, NETWORKS_TEXT - n, "%s%s", comma, text) : 0;
 	}
 	return out;
 }
@@ -16,7 +24,7 @@ static const char *networks_of(const json_t *row, char out[1024])
 /* "gateways that are linked now: 10.2.0.9" */
 static const char *peer_of(const json_t *row, char out[1400])
 {
-	char networks[1024];
+	char networks[NETWORKS_TEXT];
 	networks_of(row, networks);
 	bool is_same = strcmp(networks, ctl_str(row, "peer")) == 0;
 	snprintf(out, 1400, "%s%s%s", ctl_str(row, "peer"), *networks && !is_same ? ": " : "", is_same ? "" : networks);
@@ -66,20 +74,21 @@ static bool is_v6(const char *network)
 	return strchr(network, ':') != NULL;
 }
 
-/* The networks of one family; "": none. */
-static const char *set_of(const json_t *row, bool v6, char out[4096])
+/* Prints the networks of one family, each whole, however many they are. `out` NULL: only counts them. */
+static size_t print_set(const json_t *row, bool v6, FILE *out)
 {
-	size_t i, n = 0;
+	size_t i, count = 0;
 	json_t *s;
-	out[0] = '\0';
 	json_array_foreach(json_object_get(row, "networks"), i, s) {
 		const char *text = json_string_value(s);
-		if (text && is_harmless(text) && is_v6(text) == v6 && n < 4096) {
-			int len = snprintf(out + n, 4096 - n, "%s%s", n > 0 ? ", " : "", text);
-			n += len > 0 ? (size_t)len : 0;
+		if (text && is_harmless(text) && is_v6(text) == v6) {
+			if (out) {
+				fprintf(out, "%s%s", count > 0 ? ", " : "", text);
+			}
+			count++;
 		}
 	}
-	return out;
+	return count;
 }
 
 static void print_match(const json_t *result, const json_t *row, FILE *out)
@@ -100,7 +109,7 @@ static const char *protocol_of(const json_t *row)
 
 static void print_rule(const json_t *result, const json_t *row, FILE *out)
 {
-	char peer[1400], set[4096];
+	char peer[1400];
 	const char *own = ctl_str(row, "own");
 	bool is_any = json_array_size(json_object_get(row, "networks")) == 0;
 	fprintf(out, "\t\t# ");
@@ -110,10 +119,11 @@ static void print_rule(const json_t *result, const json_t *row, FILE *out)
 	fprintf(out, "\n");
 	for (int v6 = 0; v6 < 2 && !is_any; v6++) {
 		bool is_reachable = !own[0] || is_v6(own) == (v6 != 0); /* nft refuses a rule of both families */
-		if (is_reachable && set_of(row, v6, set)[0]) {
+		if (is_reachable && print_set(row, v6, NULL) > 0) {
 			print_match(result, row, out);
-			fprintf(out, "%s %s { %s } %s dport %lld accept\n", v6 ? "ip6" : "ip", is_out(row) ? "daddr" : "saddr", set, protocol_of(row),
-				(long long)ctl_int(row, "port"));
+			fprintf(out, "%s %s { ", v6 ? "ip6" : "ip", is_out(row) ? "daddr" : "saddr");
+			print_set(row, v6, out);
+			fprintf(out, " } %s dport %lld accept\n", protocol_of(row), (long long)ctl_int(row, "port"));
 		}
 	}
 	if (is_any) {

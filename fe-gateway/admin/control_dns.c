@@ -54,12 +54,6 @@ static void name_edge(struct dns_job *k, json_t *edge)
 	}
 }
 
-static bool is_whole(const json_t *edge)
-{
-	return json_is_string(json_object_get(edge, "name")) && json_is_array(json_object_get(edge, "addresses")) &&
-	       json_is_array(json_object_get(edge, "keys")) && json_is_integer(json_object_get(edge, "port"));
-}
-
 static json_t *ascii(const char *domain)
 {
 	struct xfed_arena a;
@@ -136,13 +130,24 @@ static void end_check(struct dns_job *k)
 	job_free(k);
 }
 
+/* What is kept of it: nothing that has not been checked. */
+static json_t *answer_of(const struct dns_ask *q, bool ok, json_t *answer)
+{
+	char type[8], words[DNS_SAID_WORDS];
+	snprintf(type, sizeof(type), "%.*s", (int)strcspn(q->key, " "), q->key);
+	if (!ok) {
+		return json_pack("{s:s, s:[]}", "status", "silent", "records");
+	}
+	return dns_answer_valid(answer, type, words) ? json_incref(answer)
+						     : json_pack("{s:s, s:s, s:[]}", "status", "invalid", "text", words, "records");
+}
+
 static void on_answered(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct dns_ask *q = user;
 	struct dns_job *k = q->job;
 	(void)l;
-	bool is_one = ok && json_is_string(json_object_get(answer, "status")) && json_is_array(json_object_get(answer, "records"));
-	json_object_set_new(k->answers, q->key, is_one ? json_incref(answer) : json_pack("{s:s, s:[]}", "status", "silent", "records"));
+	json_object_set_new(k->answers, q->key, answer_of(q, ok, answer));
 	xfed_free(q);
 	k->pending--;
 	k->is_lost = k->is_lost || !answer;
@@ -237,11 +242,13 @@ static void facts_done(struct dns_job *k)
 static void on_facts(void *user, const struct channel_edge *l, bool ok, json_t *answer)
 {
 	struct dns_job *k = user;
-	char key[24];
+	char key[24], wrong[DNS_SAID_WORDS];
 	const char *words = json_string_value(json_object_get(answer, "text"));
-	if (ok && is_whole(answer)) {
+	if (ok && dns_facts_valid(answer, wrong)) {
 		snprintf(key, sizeof(key), "%zu", l->number);
 		json_object_set(k->by_edge, key, answer);
+	} else if (ok) {
+		json_array_append_new(k->problems, json_sprintf("the answer of the edge %s is not valid: %s", l->name, wrong));
 	} else {
 		json_array_append_new(
 			k->problems, json_sprintf("the edge %s %s%.200s", l->name, words ? "says: " : "has not answered", words ? words : ""));

@@ -43,9 +43,14 @@ static void add_sip(json_t *rows, const struct config *c)
 {
 	for (size_t i = 0; i < c->sip.listen.count; i++) {
 		const struct rt_conf_address *a = &c->sip.listen.items[i];
+		json_t *networks = senders(c, a->transport);
+		if (a->transport != RT_TRANSPORT_TLS && json_array_size(networks) == 0) {
+			json_decref(networks); /* nobody may send there: a row without networks would let everybody in */
+			continue;
+		}
 		rt_firewall_add(rows, &(struct rt_firewall_row){ .protocol = a->transport == RT_TRANSPORT_UDP ? "udp" : "tcp",
 					      .own = a->host,
-					      .networks = senders(c, a->transport),
+					      .networks = networks,
 					      .peer = a->transport == RT_TRANSPORT_TLS ? "SIP servers, by their certificates" : "SIP servers",
 					      .port = a->port,
 					      .why = "SIP requests of our users" });
@@ -60,7 +65,7 @@ static void add_federation(json_t *rows, const struct config *c)
 			add_networks(edges, &c->domains.items[i].peer_addresses);
 		}
 	}
-	for (size_t i = 0; i < c->sip.federation.listen.count; i++) {
+	for (size_t i = 0; i < c->sip.federation.listen.count && json_array_size(edges) > 0; i++) {
 		rt_firewall_add(rows, &(struct rt_firewall_row){ .protocol = "tcp",
 					      .own = c->sip.federation.listen.items[i].host,
 					      .networks = json_incref(edges),

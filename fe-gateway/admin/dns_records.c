@@ -1,9 +1,13 @@
 #include "admin/dns_records.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "xfed/base.h"
 #include "xfed/rt/control.h"
 
 #define SERVICE	  "_xmpp-server._tcp."
@@ -30,6 +34,134 @@ static bool has(const json_t *list, const char *text)
 		}
 	}
 	return false;
+}
+
+/* ---- what an edge may say ---- */
+
+#define HEX_DIGITS   "0123456789abcdefABCDEF"
+#define SHA256_CHARS 64
+
+static bool is_address(const char *s)
+{
+	struct in6_addr any;
+	return inet_pton(AF_INET, s, &any) == 1 || inet_pton(AF_INET6, s, &any) == 1;
+}
+
+static bool is_v4(const char *s)
+{
+	return is_address(s) && !strchr(s, ':');
+}
+
+static bool is_v6(const char *s)
+{
+	return is_address(s) && strchr(s, ':');
+}
+
+static bool is_key(const char *s)
+{
+	return strlen(s) == SHA256_CHARS && strspn(s, HEX_DIGITS) == SHA256_CHARS;
+}
+
+static bool is_host(const char *s)
+{
+	size_t len = 0;
+	while (isalnum((unsigned char)s[len]) || (s[len] && strchr("-._", s[len]))) {
+		len++;
+	}
+	return len > 0 && len <= 253 && !s[len];
+}
+
+/* Takes "65535 " off the front. */
+static bool skip_number(const char **s, long max)
+{
+	size_t len = strspn(*s, "0123456789");
+	bool is_number = len > 0 && len <= 5 && (*s)[len] == ' ' && strtol(*s, NULL, 10) <= max;
+	*s += is_number ? len + 1 : 0;
+	return is_number;
+}
+
+/* The target is what somebody has published, in any printable characters; it ends with a dot. */
+static bool is_srv(const char *s)
+{
+	size_t len = 0;
+	if (!skip_number(&s, UINT16_MAX) || !skip_number(&s, UINT16_MAX) || !skip_number(&s, UINT16_MAX)) {
+		return false;
+	}
+	while (isgraph((unsigned char)s[len])) {
+		len++;
+	}
+	return len > 0 && len <= 254 && !s[len] && s[len - 1] == '.';
+}
+
+static bool is_tlsa(const char *s)
+{
+	if (!skip_number(&s, UINT8_MAX) || !skip_number(&s, UINT8_MAX) || !skip_number(&s, UINT8_MAX)) {
+		return false;
+	}
+	return strcmp(s, "(long)") == 0 || (s[0] && !s[strspn(s, HEX_DIGITS)]);
+}
+
+static bool are_all(const json_t *said, const char *key, bool (*is_one)(const char *), const char *what, char words[DNS_SAID_WORDS])
+{
+	const json_t *list = json_object_get(said, key);
+	if (!json_is_array(list)) {
+		snprintf(words, DNS_SAID_WORDS, "%s is no list", key);
+		return false;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		if (!text || !is_one(text)) {
+			snprintf(words, DNS_SAID_WORDS, "%s[%zu] is no %s", key, i, what);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool dns_facts_valid(const json_t *said, char words[DNS_SAID_WORDS])
+{
+	static const char *const numbers[] = { "port", "priority", "weight" };
+	const json_t *name = json_object_get(said, "name"), *host = json_object_get(said, "host");
+	if (!json_is_string(name) || !is_host(json_string_value(name))) {
+		snprintf(words, DNS_SAID_WORDS, "name is no name of an edge");
+		return false;
+	}
+	if (host && (!json_is_string(host) || !is_host(json_string_value(host)))) {
+		snprintf(words, DNS_SAID_WORDS, "host is no host name");
+		return false;
+	}
+	for (size_t i = 0; i < XFED_ARRAY_LEN(numbers); i++) {
+		const json_t *n = json_object_get(said, numbers[i]);
+		if (!json_is_integer(n) || json_integer_value(n) < (i == 0) || json_integer_value(n) > UINT16_MAX) {
+			snprintf(words, DNS_SAID_WORDS, "%s is no number of that kind", numbers[i]);
+			return false;
+		}
+	}
+	return are_all(said, "addresses", is_address, "IP address", words) && are_all(said, "keys", is_key, "SHA-256 hash of a key", words);
+}
+
+bool dns_answer_valid(const json_t *said, const char *type, char words[DNS_SAID_WORDS])
+{
+	static const char *const statuses[] = { "ok", "none", "failed", "silent" };
+	static const struct {
+		const char *type;
+		bool (*is_one)(const char *);
+	} types[] = { { "A", is_v4 }, { "AAAA", is_v6 }, { "SRV", is_srv }, { "TLSA", is_tlsa } };
+	char what[32];
+	bool is_status = false;
+	size_t t = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(statuses); i++) {
+		is_status = is_status || strcmp(str(said, "status"), statuses[i]) == 0;
+	}
+	while (t < XFED_ARRAY_LEN(types) && strcmp(types[t].type, type) != 0) {
+		t++;
+	}
+	if (!is_status || t == XFED_ARRAY_LEN(types)) {
+		snprintf(words, DNS_SAID_WORDS, "status is none of an answer");
+		return false;
+	}
+	snprintf(what, sizeof(what), "record of type %s", type);
+	return are_all(said, "records", types[t].is_one, what, words);
 }
 
 /* ---- what is to be published ---- */
@@ -210,6 +342,9 @@ static bool was_answered(struct judging *j, const char *name, const char *type, 
 		step(j, name, "problem", XFED_REASON_DNS_TIMEOUT, "%s %s: no answer", of, type);
 	} else if (strcmp(status, "failed") == 0) {
 		step(j, name, "problem", XFED_REASON_DNS_BOGUS, "%s %s: the server answers with a failure", of, type);
+	} else if (strcmp(status, "invalid") == 0) {
+		step(j, name, "problem", XFED_REASON_NONE, "%s %s: the edge's answer is not valid: %s", of, type,
+			str(answer(j->answers, type, of), "text"));
 	} else if (strcmp(status, "unasked") == 0) {
 		step(j, name, "problem", XFED_REASON_DNS_TIMEOUT, "%s %s: not asked, as the other answers took all the time", of, type);
 	} else {

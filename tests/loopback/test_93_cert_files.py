@@ -329,6 +329,27 @@ def test_a_name_that_sip_needs(gateway, certs):
     gateway.fine("import", "--for", "sip", leaf(certs, "c-sip", "host:gw1.int.example"))
 
 
+def nobody():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def test_a_key_that_may_not_be_read_is_told(host, certs):
+    """Not that the certificate belongs to no key of this host, for that is not known."""
+    if os.getuid() != 0:
+        pytest.skip("becomes somebody else")
+    openssl("pkey", "-in", certs.dir + "/corp.pem", "-out", host.put("tls/corp.example.key", os.devnull))
+    os.chmod(host.tls + "/corp.example.key", 0o600)
+    openssl("x509", "-in", certs.dir + "/corp.pem", "-out", host.put("alone.pem", os.devnull))
+    os.chmod(host.dir + "/alone.pem", 0o644)
+    program = host.put("xfedctl", host.tools["xfedctl"])
+    os.chmod(program, 0o755)
+    host.tools = dict(host.tools, xfedctl=program)
+    status, out = host.ctl("import", "alone.pem", preexec_fn=nobody)
+    assert status == 1 and "/tls/corp.example.key: Permission denied for the user nobody" in out and "no key of this host" not in out, out
+
+
 def nothing_fits():
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
@@ -355,7 +376,7 @@ def test_nobody_may_not(host, gateway, certs, words):
     host.tools = dict(host.tools, xfedctl=program)
     words = [w.replace("CORP", host.put("corp.pem", certs.dir + "/corp.pem")) for w in words]
     before = host.everything()
-    status, out = host.ctl(*words, preexec_fn=lambda: (os.setgroups([]), os.setgid(65534), os.setuid(65534)))
+    status, out = host.ctl(*words, preexec_fn=nobody)
     assert status == 1 and "ermission denied" in out, out
     assert host.everything() == before
 
@@ -408,17 +429,37 @@ def test_one_more_edge_and_a_further_gateway(gateway, host, tools):
     gateway.fine("channel-init", "output=" + gateway.dir)
     gateway.write(edges=[{"name": "edge1", "address": "edge1.int.example:23456"}, {"name": "edge2", "address": "10.0.0.2:23456", "tls_name": "e2.int.example"}])
     gateway.fine("channel-join", "edge2", "output=" + gateway.dir)
-    out = gateway.fine("channel-join", "gw2.int.example", "output=" + gateway.dir)
+    before = gateway.everything()
+    status, out = gateway.ctl("channel-join", "gw2.int.example", "output=" + gateway.dir)
+    assert status == 1 and "gw2.int.example is none of edges[] in" in out and "--gateway" in out and gateway.everything() == before, out
+    status, out = gateway.ctl("channel-join", "edge2", "--gateway", "output=" + gateway.dir)
+    assert status == 1 and "edge2 is one of edges[] in" in out and gateway.everything() == before, out
+    out = gateway.fine("channel-join", "gw2.int.example", "--gateway", "output=" + gateway.dir)
     assert "a further gateway" in out
     host.put("edge2.bundle", gateway.dir + "/edge2.bundle")
     before = host.everything()
     status, out = host.ctl("channel-join", "edge2.bundle")
     assert status == 1 and "the bundle is for edge edge2" in out and "is edge1: make them one" in out, out
     assert host.everything() == before
+    status, out = host.ctl("import", "edge2.bundle")
+    assert status == 1 and "edge2.bundle: that is a bundle of the channel: xfedctl cert channel-join" in out and host.everything() == before, out
     status, out = host.ctl("channel-join", gateway.dir + "/gw2.int.example.bundle")
     assert status == 1 and "is for gateway gw2.int.example, and" in out and host.everything() == before
     status, out = gateway.ctl("channel-join", "gw1.int.example")
     assert status == 1 and "is this gateway" in out
+
+
+def test_what_edges_says_wins(gateway, host):
+    """One that was first given a bundle as a gateway, and then became an edge, is allowed as a gateway no more."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    gateway.fine("channel-join", "edge2", "--gateway", "output=" + gateway.dir)
+    with open(gateway.dir + "/edge2.bundle", encoding="ascii") as f:
+        assert "for: gateway edge2" in f.read()
+    gateway.write(edges=[{"name": "edge1", "address": "edge1.int.example:23456"}, {"name": "edge2", "address": "e2.int.example:23456"}])
+    gateway.fine("channel-join", "edge2", "output=" + gateway.dir)
+    with open(gateway.dir + "/edge2.bundle", encoding="ascii") as f:
+        text = f.read()
+    assert "for: edge edge2" in text and [line for line in text.splitlines() if line.startswith("gateway: ") and "edge2" in line] == []
 
 
 def test_an_edge_keeps_the_gateways_it_has(host, gateway):

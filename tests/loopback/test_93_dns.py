@@ -156,6 +156,27 @@ def test_firewall_table(world, tools):
     assert re.search(r"^SIP servers, by their certificates +gw1: 127\.0\.0\.1 +tcp +%d " % world.sips[1], text, re.M), text
 
 
+def test_no_rule_where_nobody_may_send(world, tools):
+    """A row without networks would let everybody in."""
+    def shown():
+        status, text = world.gateway.ctl(tools, "firewall", "print", check=False)
+        assert status == 0, text
+        return re.search(r" udp +%d " % world.sip[1], text)
+
+    assert shown()
+    domain = world.gateway_config["domains"][1]
+    domain["udp_trusted"] = False
+    try:
+        world.write_configs_of_gateway()
+        world.reload(60)
+        assert not shown()
+    finally:
+        domain["udp_trusted"] = True
+        world.write_configs_of_gateway()
+        world.reload(60)
+    assert shown()
+
+
 @pytest.mark.skipif(not shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin"), reason="no nftables")
 @pytest.mark.parametrize("role", ["edge", "gateway"])
 def test_nftables_takes_it(world, tools, role, directory):

@@ -115,6 +115,8 @@ static const struct {
 	{ "the server fails", FACTS(EDGE1), NOT(SRV, "failed"), "problem srv failure\n" },
 	{ "silence", FACTS(EDGE1), NOT(SRV, "silent"), "problem srv no answer\n" },
 	{ "no time", FACTS(EDGE1), NOT(SRV, "unasked"), "problem srv not asked\n" },
+	{ "an answer that is not valid", FACTS(EDGE1), "'" SRV "': {'status': 'invalid', 'text': 'records[0] is no record', 'records': []}",
+		"problem srv answer is not valid: records[0] is no record\n" },
 	{ "no XMPP here", FACTS(EDGE1), OK(SRV, "'0 0 0 .'"), "problem srv has no XMPP\nproblem srv leads to the edge edge1\n" },
 	{ "another name of the same edge", FACTS(EDGE1),
 		OK(SRV, "'10 10 5269 xmpp.example.com.'") OK("A xmpp.example.com", "'192.0.2.1'") OK("AAAA xmpp.example.com", "'2001:db8::1'")
@@ -195,8 +197,119 @@ static void told(void **state)
 	}
 }
 
+/* ---- what an edge says is checked before anything is made of it ---- */
+
+#define KEY	"'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'"
+#define V4	"'192.0.2.1'"
+#define V6	"'2001:db8::1'"
+#define NUMBERS "'port': 5269, 'priority': 0, 'weight': 65535"
+#define NAMED	"'name': 'edge1', "
+#define LISTS	", 'addresses': [" V4 ", " V6 "], 'keys': [" KEY "]"
+
+static const char *const wrong_facts[] = {
+	"[]",
+	"{" NUMBERS LISTS "}",
+	"{'name': 1, " NUMBERS LISTS "}",
+	"{'name': '', " NUMBERS LISTS "}",
+	"{'name': 'edge one', " NUMBERS LISTS "}",
+	"{" NAMED "'host': 1, " NUMBERS LISTS "}",
+	"{" NAMED "'host': null, " NUMBERS LISTS "}",
+	"{" NAMED "'host': 'a.example.\\n', " NUMBERS LISTS "}",
+	"{" NAMED "'priority': 0, 'weight': 0" LISTS "}",
+	"{" NAMED "'port': '5269', 'priority': 0, 'weight': 0" LISTS "}",
+	"{" NAMED "'port': 0, 'priority': 0, 'weight': 0" LISTS "}",
+	"{" NAMED "'port': 65536, 'priority': 0, 'weight': 0" LISTS "}",
+	"{" NAMED "'port': 5269, 'priority': -1, 'weight': 0" LISTS "}",
+	"{" NAMED "'port': 5269, 'priority': 0, 'weight': 1.5" LISTS "}",
+	"{" NAMED NUMBERS ", 'keys': []}",
+	"{" NAMED NUMBERS ", 'addresses': {}, 'keys': []}",
+	"{" NAMED NUMBERS ", 'addresses': [1], 'keys': []}",
+	"{" NAMED NUMBERS ", 'addresses': [" V4 ", null], 'keys': []}",
+	"{" NAMED NUMBERS ", 'addresses': [[" V4 "]], 'keys': []}",
+	"{" NAMED NUMBERS ", 'addresses': ['edge1.example.com'], 'keys': []}",
+	"{" NAMED NUMBERS ", 'addresses': ['192.0.2.0/24'], 'keys': []}",
+	"{" NAMED NUMBERS ", 'addresses': []}",
+	"{" NAMED NUMBERS ", 'addresses': [], 'keys': " KEY "}",
+	"{" NAMED NUMBERS ", 'addresses': [], 'keys': [1]}",
+	"{" NAMED NUMBERS ", 'addresses': [], 'keys': [" KEY ", {}]}",
+	"{" NAMED NUMBERS ", 'addresses': [], 'keys': ['aa11']}",
+	"{" NAMED NUMBERS ", 'addresses': [], 'keys': ['zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff']}",
+};
+
+static const struct {
+	const char *type, *record;
+} right_records[] = { { "A", V4 }, { "AAAA", V6 }, { "SRV", "'0 65535 5269 edge_1.example.com.'" }, { "SRV", "'0 0 0 .'" },
+	{ "TLSA", "'3 1 1 aa11'" }, { "TLSA", "'255 255 255 (long)'" } },
+  wrong_records[] = { { "A", V6 }, { "A", "''" }, { "AAAA", V4 }, { "AAAA", "'::1%lo'" }, { "SRV", "'0 0 5269'" }, { "SRV", "'0 0 65536 a.'" },
+	  { "SRV", "'0 0 -1 a.'" }, { "SRV", "'0 0 5269 a'" }, { "SRV", "'0 0 5269 '" }, { "SRV", "'0 0 5269 a b.'" },
+	  { "SRV", "'0 0 99999999999 a.'" }, { "TLSA", "'3 1 1'" }, { "TLSA", "'3 1 1 '" }, { "TLSA", "'3 1 256 aa'" }, { "TLSA", "'3 1 1 xy'" } };
+
+static void facts_checked(void **state)
+{
+	char words[DNS_SAID_WORDS];
+	json_t *good = json("{" NAMED NUMBERS LISTS "}");
+	assert_true(dns_facts_valid(good, words));
+	json_decref(good);
+	good = json("{" NAMED "'host': 'im.example.net', " NUMBERS ", 'addresses': [], 'keys': []}");
+	assert_true(dns_facts_valid(good, words));
+	json_decref(good);
+	assert_false(dns_facts_valid(NULL, words));
+	for (size_t i = 0; i < XFED_ARRAY_LEN(wrong_facts); i++) {
+		json_t *said = json(wrong_facts[i]);
+		words[0] = '\0';
+		if (dns_facts_valid(said, words) || !words[0]) {
+			fail_msg("%s is taken", wrong_facts[i]);
+		}
+		json_decref(said);
+	}
+}
+
+static bool is_taken(const char *type, const char *status, const char *records)
+{
+	char text[300], words[DNS_SAID_WORDS] = "";
+	snprintf(text, sizeof(text), "{'status': %s, 'records': %s}", status, records);
+	json_t *said = json(text);
+	bool is_valid = dns_answer_valid(said, type, words);
+	assert_true(is_valid || words[0]);
+	json_decref(said);
+	return is_valid;
+}
+
+static void answers_checked(void **state)
+{
+	static const char *const types[] = { "A", "AAAA", "SRV", "TLSA" }, *const statuses[] = { "'none'", "'failed'", "'silent'" },
+				 *const kinds[] = { "1", "1.5", "null", "true", "[]", "{}", "'words'" };
+	char list[200], words[DNS_SAID_WORDS];
+	for (size_t t = 0; t < XFED_ARRAY_LEN(types); t++) {
+		assert_false(dns_answer_valid(NULL, types[t], words));
+		for (size_t i = 0; i < XFED_ARRAY_LEN(statuses); i++) {
+			assert_true(is_taken(types[t], statuses[i], "[]"));
+		}
+		for (size_t i = 0; i < XFED_ARRAY_LEN(kinds); i++) {
+			assert_false(is_taken(types[t], kinds[i], "[]"));
+			snprintf(list, sizeof(list), "[%s]", kinds[i]);
+			assert_false(is_taken(types[t], "'ok'", list));
+			assert_true(strcmp(kinds[i], "[]") == 0 || !is_taken(types[t], "'ok'", kinds[i]));
+		}
+	}
+	for (size_t i = 0; i < XFED_ARRAY_LEN(right_records); i++) {
+		snprintf(list, sizeof(list), "[%s]", right_records[i].record);
+		assert_true(is_taken(right_records[i].type, "'ok'", list));
+		snprintf(list, sizeof(list), "[%s, 1]", right_records[i].record);
+		assert_false(is_taken(right_records[i].type, "'ok'", list));
+	}
+	for (size_t i = 0; i < XFED_ARRAY_LEN(wrong_records); i++) {
+		snprintf(list, sizeof(list), "[%s]", wrong_records[i].record);
+		if (is_taken(wrong_records[i].type, "'ok'", list)) {
+			fail_msg("%s %s is taken", wrong_records[i].type, wrong_records[i].record);
+		}
+	}
+	assert_false(is_taken("MX", "'ok'", "[]"));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(needed), cmocka_unit_test(asked), cmocka_unit_test(told) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(needed), cmocka_unit_test(asked), cmocka_unit_test(told),
+		cmocka_unit_test(facts_checked), cmocka_unit_test(answers_checked) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,7 +61,7 @@ static const struct {
 	{ "cert show [config=FILE]", RT_COMMAND_OF_XFEDCTL, false },
 	{ "cert check [config=FILE]", RT_COMMAND_OF_XFEDCTL, false },
 	{ "cert channel-init [--replace] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
-	{ "cert channel-join BUNDLE [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
+	{ "cert channel-join BUNDLE [--gateway] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-renew [--new-ca] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "sip list [kind=KIND] [limit=N] [after=WHERE]", RT_COMMAND_OF_GATEWAY, false },
 	{ "config show", RT_COMMAND_OF_BOTH, false },

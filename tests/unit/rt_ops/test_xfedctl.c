@@ -659,10 +659,44 @@ static void files_are_checked_without_a_service(void **state)
 	assert_string_equal(r.out, "/nonexistent/edge.yaml: cannot be read: No such file or directory\n1 error, nothing takes effect\n");
 }
 
+#define NETWORKS 600
+
+/* A set is printed whole, or a rule would let in the half of an address; the words beside it end at a whole one. */
+static void many_networks(void **state)
+{
+	static const char *const nft[] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", path, "firewall", "print", "for=nftables", NULL };
+	static const char *const table[] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", path, "firewall", "print", NULL };
+	static char text[32768], set[16384];
+	static struct result r;
+	size_t n = 0, listed = 0;
+	char list[NETWORKS * 22] = "";
+	for (int i = 0; i < NETWORKS; i++) {
+		n += (size_t)snprintf(set + n, sizeof(set) - n, "%s10.%d.%d.0/24", i > 0 ? ", " : "", i / 256, i % 256);
+		listed += (size_t)snprintf(list + listed, sizeof(list) - listed, "%s\"10.%d.%d.0/24\"", i > 0 ? "," : "", i / 256, i % 256);
+	}
+	static const char *const forms[] = { "", "\"for\":\"nftables\"," };
+	for (size_t f = 0; f < XFED_ARRAY_LEN(forms); f++) {
+		snprintf(text, sizeof(text),
+			"{\"name\":\"gw\",\"role\":\"gateway\",%s\"user\":7,\"instance\":false,\"rows\":[{\"direction\":\"in\",\"protocol\":\"tcp\","
+			"\"networks\":[%s],\"peer\":\"SIP\",\"port\":5060,\"why\":\"w\"}]}",
+			forms[f], list);
+		canned = text;
+		run(f > 0 ? nft : table, &r);
+		assert_int_equal(r.status, 0);
+		const char *words = strstr(r.out, "SIP: 10.0.0.0/24, ");
+		const char *end = words ? strstr(words, "/24, ...") : NULL;
+		assert_non_null(end);
+		assert_true(end - words < 1400);
+		snprintf(text, sizeof(text), "ip saddr { %s } tcp dport 5060 accept\n", set);
+		assert_true(f == 0 || strstr(r.out, text));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(since, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_are_checked_without_a_service, setup, teardown),
