@@ -216,7 +216,7 @@ def test_a_text_that_reaches_nobody(world, person, bob, to, shown):
 def test_a_text_that_is_too_large(open_session, bob):
     anna, large, text = open_session("client"), "L" * 100000, words("small")
     anna.say(uri(bob), large)
-    assert OFFLINE in anna.wait_error(large[:100])["text"]
+    assert TYPE in anna.wait_error(large[:100])["text"]
     anna.say(uri(bob), text)
     bob.wait_body(text)
 
