@@ -14,9 +14,11 @@
 #define TIMEOUT_S	60
 #define TIMEOUT_WHOLE_S 3600 /* for what reads a whole store, which may be large */
 
-static bool is_of_whole_store(const char *noun, const char *verb)
+time_t ctl_patience_s(const char *noun, const char *verb, const json_t *args)
 {
-	return strcmp(noun, "change") == 0 && (strcmp(verb, "snapshot") == 0 || strcmp(verb, "take") == 0);
+	bool is_whole = strcmp(noun, "change") == 0 && (strcmp(verb, "snapshot") == 0 || strcmp(verb, "take") == 0);
+	/* What the command is told to wait for comes before its answer. */
+	return (is_whole ? TIMEOUT_WHOLE_S : TIMEOUT_S) + (time_t)json_integer_value(json_object_get(args, "wait"));
 }
 
 static int dial(const char *path, time_t timeout_s, char error[256])
@@ -144,9 +146,7 @@ int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, 
 		return XFED_ERR_NOMEM;
 	}
 	memcpy(line + strlen(line), "\n", 2);
-	/* What the command is told to wait for comes before its answer. */
-	int fd = dial(path, (is_of_whole_store(noun, verb) ? TIMEOUT_WHOLE_S : TIMEOUT_S) + (time_t)json_integer_value(json_object_get(args, "wait")),
-		error);
+	int fd = dial(path, ctl_patience_s(noun, verb, args), error);
 	int rc = fd >= 0 ? talk(fd, line, part, answer, error) : XFED_ERR_INVALID;
 	if (fd >= 0) {
 		close(fd);

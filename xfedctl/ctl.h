@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "xfed/buf.h"
 #include "xfed/rt/command.h"
@@ -61,6 +62,7 @@ size_t ctl_cmdlet(const char *word, FILE *out);
 
 /* Sends one request. OK: `*answer` is a new reference. INVALID with one sentence in `error`. `part` is called for each step before the answer; may be NULL. */
 int ctl_ask(const char *path, const char *noun, const char *verb, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
+time_t ctl_patience_s(const char *noun, const char *verb, const json_t *args); /* how long it waits for the answer */
 /* The same; of a command that answers in pages as many as its argument `limit` says, put together. */
 int ctl_ask_pages(const char *path, const struct rt_command *c, json_t *args, void (*part)(const json_t *part), json_t **answer, char error[256]);
 /* Finds the sockets in `dir`, sorted by name, at most `max`; returns how many. The caller frees the entries of `out` with free(3). */

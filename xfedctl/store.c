@@ -276,6 +276,30 @@ static enum ctl_exit wait_there(const struct ctl_options *o, const struct cert_h
 	return rc;
 }
 
+/* Without --config: true where the gateway that is meant is known and does not run, or has to be named; `*end` is then the exit status. */
+static bool is_stopped(const json_t *args, const struct ctl_options *o, enum ctl_exit *end)
+{
+	struct cert_hosts hosts;
+	char error[CERT_ERROR];
+	if (o->socket || o->is_all) {
+		return false;
+	}
+	bool is_known = cert_hosts_open(&hosts, CERT_OF_GATEWAYS, NULL, o->name, error) == XFED_OK;
+	for (size_t i = 0; is_known && i < hosts.count; i++) {
+		is_known = !cert_host_is_running(&hosts.items[i]);
+	}
+	if (is_known && hosts.count > 1) {
+		*end = refuse(o, "none of the %zu gateways here runs: name the file of one: xfedctl store restore FILE --config %s", hosts.count,
+			hosts.items[0].path);
+	} else if (is_known && json_is_true(json_object_get(args, "dry-run"))) {
+		*end = refuse(o, "--dry-run has the gateway check the copy, and %s does not run", hosts.items[0].base->name);
+	} else if (is_known) {
+		*end = wait_there(o, &hosts.items[0], ctl_str(args, "file"));
+	}
+	cert_hosts_close(&hosts);
+	return is_known;
+}
+
 static enum ctl_exit restore_stopped(const json_t *args, const struct ctl_options *o)
 {
 	struct cert_hosts hosts;
@@ -294,10 +318,14 @@ static enum ctl_exit restore_stopped(const json_t *args, const struct ctl_option
 enum ctl_exit ctl_do_store_restore(const json_t *args, const struct ctl_options *options)
 {
 	struct change c;
+	enum ctl_exit rc;
 	if (json_object_get(args, "config")) {
 		return restore_stopped(args, options);
 	}
-	enum ctl_exit rc = change_open(&c, "store restore", args, options);
+	if (is_stopped(args, options, &rc)) {
+		return rc;
+	}
+	rc = change_open(&c, "store restore", args, options);
 	rc = rc == CTL_FINE ? restore(&c, ctl_str(args, "file")) : rc;
 	change_close(&c);
 	return rc;

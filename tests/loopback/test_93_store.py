@@ -5,6 +5,7 @@ import shutil
 import socket
 import sqlite3
 import stat
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -291,6 +292,32 @@ def test_a_gateway_that_does_not_answer_runs(own, tools):
     assert status == 1 and "gw1 runs" in text and not os.path.exists(own.dir + "/gateway.db.restore"), text
     status, text = ctl(own, tools, "store", "restore", file, "--config", own.gateway.config)
     assert status == 0 and text.strip().endswith("systemctl start xfed-gateway"), text
+
+
+def test_a_gateway_of_this_host_that_does_not_run(own, tools):
+    """Nothing has to be named where there is one; where there are several, the sentence says how."""
+    file, etc = own.dir + "/copy.db", own.dir + "/etc"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    os.makedirs(etc + "/xfed/gateway")
+    shutil.copy(own.gateway.config, etc + "/xfed/gateway.yaml")
+
+    def restore(*words):
+        done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc && exec "$@"', etc, tools["xfedctl"], "store", "restore", file, *words],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout
+    status, text = restore()
+    assert status == 1 and not os.path.exists(own.dir + "/gateway.db.restore"), "while it runs it is asked: " + text
+    own.gateway.stop()
+    status, text = restore("--dry-run")
+    assert status == 1 and "gw1 does not run" in text, text
+    shutil.copy(own.gateway.config, etc + "/xfed/gateway/two.yaml")
+    status, text = restore()
+    assert status == 1 and "--config /etc/xfed/gateway.yaml" in text and not os.path.exists(own.dir + "/gateway.db.restore"), text
+    os.unlink(etc + "/xfed/gateway/two.yaml")
+    status, text = restore()
+    assert status == 0 and text.strip().endswith("systemctl start xfed-gateway"), text
+    own.gateway.start().wait_ready()
+    own.gateway.process.wait_line("event=store.restored", 20)
 
 
 def test_the_unit_of_an_instance(own, tools):

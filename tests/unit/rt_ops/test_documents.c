@@ -310,10 +310,22 @@ static void cmdlets_are_those_of_the_document(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* A copy that is given up half-way stays beside the store, with the key in it. */
+static void a_whole_store_is_waited_for(void **state)
+{
+	(void)state;
+	json_t *args = json_pack("{s:i}", "wait", 5);
+	assert_int_equal(ctl_patience_s("status", "", NULL), 60);
+	assert_int_equal(ctl_patience_s("change", "files", args), 65);
+	assert_true(ctl_patience_s("change", "snapshot", NULL) >= 3600 && ctl_patience_s("change", "take", NULL) >= 3600);
+	json_decref(args);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_check_sees),
+		cmocka_unit_test(a_whole_store_is_waited_for),
 		cmocka_unit_test(each_command_is_one),
 		cmocka_unit_test(cmdlets_are_those_of_the_document),
 	};
