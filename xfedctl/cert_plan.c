@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "xfed/mem.h"
 #include "xfed/rt/conf.h"
 
@@ -20,17 +22,46 @@ void cert_plan_init(struct cert_plan *p, uid_t uid, gid_t gid)
 	*p = (struct cert_plan){ .uid = uid, .gid = gid };
 }
 
+/* Of the directory that is open, and not of its name: whoever may write somewhere below can make that a link at any time. */
+static int check_folder(const struct cert_plan *p, const char *path, int dir, char error[CERT_ERROR])
+{
+	if (p->folder && !folder_has_open(p->folder, dir)) {
+		snprintf(error, CERT_ERROR, "%.300s is a link, or in one, that leads to what is not below %.300s", path, p->folder);
+		return XFED_ERR_INVALID;
+	}
+	return XFED_OK;
+}
+
+static int make_dir(struct cert_plan *p, const char *path, int parent, const char *name, mode_t mode, char error[CERT_ERROR])
+{
+	if (mkdirat(parent, name, mode) != 0) {
+		return errno == EEXIST ? XFED_OK : fail(error, path, "cannot be made");
+	}
+	snprintf(p->made[p->made_count++], sizeof(p->made[0]), "%s", path);
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int rc = fd >= 0 && fchmod(fd, mode) == 0 ? XFED_OK : fail(error, path, "its mode cannot be set");
+	if (fd >= 0) {
+		close(fd);
+	}
+	return rc;
+}
+
 int cert_plan_dir(struct cert_plan *p, const char *dir, mode_t mode, char error[CERT_ERROR])
 {
+	char copy[PATH_MAX];
 	if (p->made_count == CERT_PLAN_DIRS) {
 		snprintf(error, CERT_ERROR, "%.300s: more than %d directories to be made", dir, CERT_PLAN_DIRS);
 		return XFED_ERR_INVALID;
 	}
-	if (mkdir(dir, mode) == 0) {
-		snprintf(p->made[p->made_count++], sizeof(p->made[0]), "%s", dir);
-		return chmod(dir, mode) == 0 ? XFED_OK : fail(error, dir, "its mode cannot be set");
+	snprintf(copy, sizeof(copy), "%s", dir);
+	int parent = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = parent < 0 ? fail(error, dir, "cannot be made") : check_folder(p, dir, parent, error);
+	snprintf(copy, sizeof(copy), "%s", dir);
+	rc = rc == XFED_OK ? make_dir(p, dir, parent, basename(copy), mode, error) : rc;
+	if (parent >= 0) {
+		close(parent);
 	}
-	return errno == EEXIST ? XFED_OK : fail(error, dir, "cannot be made");
+	return rc;
 }
 
 static struct save_owner owner_of(const struct cert_plan *p, enum cert_plan_kind kind)
@@ -65,7 +96,7 @@ static int open_file(struct cert_plan *p, const char *path, struct cert_plan_fil
 		snprintf(error, CERT_ERROR, "%s", text);
 		return rc;
 	}
-	return XFED_OK;
+	return check_folder(p, path, f->save.dir, error);
 }
 
 int cert_plan_add(struct cert_plan *p, const char *path, struct xfed_span text, enum cert_plan_kind kind, char error[CERT_ERROR])

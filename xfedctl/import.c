@@ -55,6 +55,7 @@ static enum ctl_exit check_places(struct importing *m)
 	size_t i;
 	json_t *path, *item;
 	folder_of(config ? config : CONFIG_DIR "/gateway.yaml", file, m->dir);
+	m->run->plan.folder = m->dir;
 	json_array_foreach(json_object_get(m->what, "services"), i, path) {
 		const char *service = json_string_value(path);
 		if (config && strcmp(service, file) != 0) {

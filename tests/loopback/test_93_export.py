@@ -227,6 +227,37 @@ def test_config_of_an_instance(host, tools, two, config):
     assert text == "all is so already\n", text
 
 
+@pytest.mark.parametrize("way", ["file", "folder", "new-folder"])
+def test_links_that_lead_elsewhere(host, tools, exported, way):
+    """Whoever may write to partners.d does not say by a link where root writes."""
+    other, link = host.dir + "-elsewhere", host.partner_path("partner.example")
+    os.makedirs(other)
+    if way == "file":
+        os.rename(link, other + "/some.yaml")
+        os.symlink(other + "/some.yaml", link)
+        change(exported, '"domain": "partner.example"', '"description": "new", "domain": "partner.example"')
+    else:
+        link = host.partners + "/a-link"
+        os.symlink(other, link)
+        with open(exported, "a", encoding="utf-8") as f:
+            f.write('  - path: "%s/%sx"\n    text: "x"\n' % (link, "new/" if way == "new-folder" else ""))
+    before = tree(host), os.listdir(other)
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 1 and "is a link, or in one, that leads to what is not below %s" % host.dir in text, text
+    assert (tree(host), os.listdir(other)) == before and os.path.islink(link)
+
+
+def test_a_link_that_stays_inside(host, tools, exported):
+    link = host.partner_path("partner.example")
+    os.rename(link, host.dir + "/some")
+    os.symlink("../some", link)
+    change(exported, '"domain": "partner.example"', '"description": "new", "domain": "partner.example"')
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 0 and os.path.islink(link), text
+    with open(host.dir + "/some", encoding="utf-8") as f:
+        assert '"new"' in f.read()
+
+
 def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
     """What only the service sees: a certificate that does not go with its key."""
     with open(host.certs.chain("corp2"), encoding="ascii") as f:
