@@ -90,7 +90,7 @@ static int take_line(struct cert_bundle *b, struct xfed_span line)
 
 static int take_lines(struct cert_bundle *b, struct xfed_span text)
 {
-	int rc = xfed_span_is(xfed_span_cut(&text, '\n'), "xfed channel bundle") ? XFED_OK : XFED_ERR_INVALID;
+	int rc = xfed_span_is(xfed_span_cut(&text, '\n'), CERT_BUNDLE_MARK) ? XFED_OK : XFED_ERR_INVALID;
 	while (rc == XFED_OK && text.len > 0) {
 		rc = take_line(b, xfed_span_cut(&text, '\n'));
 	}
