@@ -90,7 +90,7 @@ static int take_line(struct cert_bundle *b, struct xfed_span line)
 
 bool cert_bundle_is(struct xfed_span text)
 {
-	return xfed_span_is(xfed_span_cut(&text, '\n'), "xfed channel bundle");
+	return xfed_span_is(xfed_span_cut(&text, '\n'), CERT_BUNDLE_MARK);
 }
 
 static int take_lines(struct cert_bundle *b, struct xfed_span text)

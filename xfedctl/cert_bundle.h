@@ -13,8 +13,9 @@
 #include "cert_make.h"
 #include "cert_read.h"
 
-#define CERT_BUNDLE_WORDS 1024 /* gateways, and domains, at most */
-#define CERT_BUNDLE_NAMES 4    /* of one certificate of the channel */
+#define CERT_BUNDLE_MARK  "xfed channel bundle" /* its first line */
+#define CERT_BUNDLE_WORDS 1024			/* gateways, and domains, at most */
+#define CERT_BUNDLE_NAMES 4			/* of one certificate of the channel */
 
 struct cert_member {
 	bool is_edge;

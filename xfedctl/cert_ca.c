@@ -220,7 +220,7 @@ static int print_lines(const struct cert_ca *ca, const struct cert_member *m, co
 {
 	size_t i;
 	json_t *domain;
-	int rc = xfed_buf_printf(out, "xfed channel bundle\nfor: %s %s\n", m->is_edge ? "edge" : "gateway", m->names[0]);
+	int rc = xfed_buf_printf(out, CERT_BUNDLE_MARK "\nfor: %s %s\n", m->is_edge ? "edge" : "gateway", m->names[0]);
 	for (i = 0; rc == XFED_OK && i < ca->member_count; i++) {
 		if (!ca->members[i].is_edge) {
 			rc = xfed_buf_append_str(out, "gateway: ");

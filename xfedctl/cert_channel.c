@@ -96,7 +96,7 @@ static int plan_bundle(struct cert_run *r, const struct cert_ca *ca, const struc
 	xfed_buf_init(&text, CERT_FILE_BYTES);
 	bundle_path(r, m, path);
 	int rc = cert_ca_bundle(ca, by, m, domains, r->now_s, &text);
-	rc = rc == XFED_OK ? cert_plan_add(&r->plan, path, xfed_buf_span(&text), CERT_PLAN_ROOT, r->error) : rc;
+	rc = rc == XFED_OK ? cert_plan_add_marked(&r->plan, path, xfed_buf_span(&text), CERT_BUNDLE_MARK, r->error) : rc;
 	json_decref(domains);
 	xfed_buf_wipe(&text);
 	if (rc == XFED_OK) {

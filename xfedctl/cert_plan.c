@@ -70,7 +70,7 @@ static struct save_owner owner_of(const struct cert_plan *p, enum cert_plan_kind
 	case CERT_PLAN_PUBLIC:
 		return (struct save_owner){ .is_given = true, .uid = geteuid(), .gid = getegid(), .mode = 0644 };
 	case CERT_PLAN_KEY:
-		return (struct save_owner){ .is_given = true, .uid = p->uid, .gid = p->gid, .mode = 0600 };
+		return (struct save_owner){ .is_given = true, .uid = p->uid, .gid = p->gid, .mode = 0600, .kept = 0040 };
 	case CERT_PLAN_ROOT:
 		return (struct save_owner){ .is_given = true, .uid = geteuid(), .gid = getegid(), .mode = 0600 };
 	case CERT_PLAN_TEXT:
@@ -80,7 +80,7 @@ static struct save_owner owner_of(const struct cert_plan *p, enum cert_plan_kind
 }
 
 /* One more, read as it is now. */
-static int open_file(struct cert_plan *p, const char *path, struct cert_plan_file **out, bool *exists, char error[CERT_ERROR])
+static int open_file(struct cert_plan *p, const char *path, bool is_plain, struct cert_plan_file **out, bool *exists, char error[CERT_ERROR])
 {
 	char text[SAVE_ERROR];
 	struct cert_plan_file *files = xfed_realloc(p->files, (p->count + 1) * sizeof(*files));
@@ -90,7 +90,7 @@ static int open_file(struct cert_plan *p, const char *path, struct cert_plan_fil
 	p->files = files;
 	struct cert_plan_file *f = *out = &files[p->count++];
 	*f = (struct cert_plan_file){ .save.dir = -1 };
-	int rc = save_open(&f->save, path, CERT_FILE_BYTES, &f->was, text);
+	int rc = (is_plain ? save_open_plain : save_open)(&f->save, path, CERT_FILE_BYTES, &f->was, text);
 	*exists = rc == XFED_OK;
 	if (rc != XFED_OK && rc != XFED_ERR_NOT_FOUND) {
 		snprintf(error, CERT_ERROR, "%s", text);
@@ -99,28 +99,43 @@ static int open_file(struct cert_plan *p, const char *path, struct cert_plan_fil
 	return check_folder(p, path, f->save.dir, error);
 }
 
-int cert_plan_add(struct cert_plan *p, const char *path, struct xfed_span text, enum cert_plan_kind kind, char error[CERT_ERROR])
+static int prepare(struct cert_plan *p, struct cert_plan_file *f, struct xfed_span text, enum cert_plan_kind kind, char error[CERT_ERROR])
 {
 	char words[SAVE_ERROR];
-	struct cert_plan_file *f;
-	bool exists;
-	int rc = open_file(p, path, &f, &exists, error);
-	if (rc != XFED_OK) {
-		return rc;
-	}
 	f->save.owner = owner_of(p, kind);
-	rc = save_prepare(&f->save, text, words);
+	int rc = save_prepare(&f->save, text, words);
 	if (rc != XFED_OK) {
 		snprintf(error, CERT_ERROR, "%s", words);
 	}
 	return rc;
 }
 
+int cert_plan_add(struct cert_plan *p, const char *path, struct xfed_span text, enum cert_plan_kind kind, char error[CERT_ERROR])
+{
+	struct cert_plan_file *f;
+	bool exists;
+	int rc = open_file(p, path, false, &f, &exists, error);
+	return rc == XFED_OK ? prepare(p, f, text, kind, error) : rc;
+}
+
+int cert_plan_add_marked(struct cert_plan *p, const char *path, struct xfed_span text, const char *mark, char error[CERT_ERROR])
+{
+	struct cert_plan_file *f;
+	bool exists;
+	int rc = open_file(p, path, true, &f, &exists, error);
+	struct xfed_span was = rc == XFED_OK ? xfed_buf_span(&f->was) : XFED_SPAN("");
+	if (rc == XFED_OK && exists && (f->save.was.st_uid != geteuid() || !xfed_span_is(xfed_span_cut(&was, '\n'), mark))) {
+		snprintf(error, CERT_ERROR, "%.300s: is there already, and is something else", path);
+		rc = XFED_ERR_INVALID;
+	}
+	return rc == XFED_OK ? prepare(p, f, text, CERT_PLAN_ROOT, error) : rc;
+}
+
 int cert_plan_remove(struct cert_plan *p, const char *path, char error[CERT_ERROR])
 {
 	struct cert_plan_file *f;
 	bool exists;
-	int rc = open_file(p, path, &f, &exists, error);
+	int rc = open_file(p, path, false, &f, &exists, error);
 	if (rc == XFED_OK) {
 		f->is_gone = exists;
 		f->is_done = !exists;

@@ -45,6 +45,11 @@ void cert_plan_init(struct cert_plan *p, uid_t uid, gid_t gid);
 int cert_plan_dir(struct cert_plan *p, const char *dir, mode_t mode, char error[CERT_ERROR]);
 /* OK; INVALID with one sentence; NOMEM. The text is copied to the disk at once. */
 int cert_plan_add(struct cert_plan *p, const char *path, struct xfed_span text, enum cert_plan_kind kind, char error[CERT_ERROR]);
+/*
+ * A secret for who asks (CERT_PLAN_ROOT) in a directory that may be another's: no link is followed, and a file that is there is replaced only
+ * where it is his and `mark` is its first line. OK; INVALID with one sentence; NOMEM.
+ */
+int cert_plan_add_marked(struct cert_plan *p, const char *path, struct xfed_span text, const char *mark, char error[CERT_ERROR]);
 /* The file goes, if it is there. */
 int cert_plan_remove(struct cert_plan *p, const char *path, char error[CERT_ERROR]);
 /* All of them, or none. OK, or INVALID with one sentence. */

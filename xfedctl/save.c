@@ -87,6 +87,34 @@ int save_open(struct save *s, const char *file, size_t max, struct xfed_buf *tex
 	return rc == XFED_OK ? read_text(s, &s->was, text, error) : rc;
 }
 
+int save_open_plain(struct save *s, const char *file, size_t max, struct xfed_buf *text, char error[SAVE_ERROR])
+{
+	char name[PATH_MAX], dir[PATH_MAX];
+	*s = (struct save){ .dir = -1, .max = max };
+	xfed_buf_init(text, max);
+	snprintf(name, sizeof(name), "%s", file);
+	snprintf(dir, sizeof(dir), "%s", file);
+	if (strlen(file) >= PATH_MAX || strlen(basename(name)) > NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return fail(error, file, "nothing can be written there");
+	}
+	snprintf(s->file, sizeof(s->file), "%s", file);
+	snprintf(s->path, sizeof(s->path), "%s", file);
+	snprintf(name, sizeof(name), "%s", file);
+	snprintf(s->name, sizeof(s->name), "%.255s", basename(name));
+	s->dir = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0) {
+		return fail(error, dir, "nothing can be written there");
+	}
+	s->is_new = fstatat(s->dir, s->name, &s->was, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+	if (s->is_new) {
+		return XFED_ERR_NOT_FOUND;
+	}
+	snprintf(error, SAVE_ERROR, "%.300s: is there already, and is something else", file);
+	errno = 0;
+	return S_ISREG(s->was.st_mode) ? read_text(s, &s->was, text, error) : XFED_ERR_INVALID;
+}
+
 /* ---- the new one ---- */
 
 static const char *owner(uid_t uid, char out[64])
@@ -145,12 +173,32 @@ static int give_away_new(const struct save *s, int fd, char error[SAVE_ERROR])
 	return fchmod(fd, is_group ? mode : mode & ~(mode_t)0060) == 0 ? XFED_OK : fail(error, s->path, "its mode cannot be set");
 }
 
+/*
+ * A secret is not for whoever came to have the old file: its access list does not survive, its owner only where that is who asks or whom it
+ * is for, its group only where it is the one of the latter.
+ */
+static int give_away_secret(const struct save *s, int fd, char error[SAVE_ERROR])
+{
+	const struct save_owner *o = &s->owner;
+	bool is_kept = o->kept != 0 && s->was.st_gid == o->gid && (s->was.st_uid == o->uid || s->was.st_uid == geteuid());
+	if (!is_kept) {
+		return give_to(s, fd, error);
+	}
+	if (fchown(fd, s->was.st_uid, s->was.st_gid) != 0) {
+		return fail(error, s->path, "it cannot be given to whom it is for");
+	}
+	return fchmod(fd, s->was.st_mode & (o->mode | o->kept)) == 0 ? XFED_OK : fail(error, s->path, "its mode cannot be set");
+}
+
 static int give_away(const struct save *s, int fd, char error[SAVE_ERROR])
 {
 	char name[64];
 	struct stat now;
 	if (s->is_new) {
 		return give_away_new(s, fd, error);
+	}
+	if (s->owner.is_given && (s->owner.mode & 077) == 0) {
+		return give_away_secret(s, fd, error);
 	}
 	bool is_kept = fstat(fd, &now) == 0 &&
 		       ((now.st_uid == s->was.st_uid && now.st_gid == s->was.st_gid) || fchown(fd, s->was.st_uid, s->was.st_gid) == 0);

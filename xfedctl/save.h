@@ -26,11 +26,14 @@ struct save {
 		uid_t uid;
 		gid_t gid;
 		mode_t mode; /* what others may not by it, they may not of a file that is replaced either */
+		mode_t kept; /* of its owner's alone (0600): what the same group may go on with where it may with the replaced one */
 	} owner;
 };
 
 /* The file's text. OK; NOT_FOUND: there is none, and `*text` is empty; INVALID with one sentence. `max`: bytes at most. */
 int save_open(struct save *s, const char *file, size_t max, struct xfed_buf *text, char error[SAVE_ERROR]);
+/* The same, and a link is none of ours: INVALID, as for all else but a file. Nobody can have one followed that he makes later, either. */
+int save_open_plain(struct save *s, const char *file, size_t max, struct xfed_buf *text, char error[SAVE_ERROR]);
 /* Writes the temporary file. OK, or INVALID with one sentence. */
 int save_prepare(struct save *s, struct xfed_span text, char error[SAVE_ERROR]);
 /* Puts it in its place (without one: takes the file away, of a link only that), if that still has the text `was`. OK, or INVALID with one sentence. */

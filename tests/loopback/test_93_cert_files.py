@@ -5,6 +5,7 @@ can be wrong, which is told in one sentence and changes nothing.
 import json
 import os
 import pty
+import pwd
 import re
 import resource
 import shutil
@@ -47,6 +48,15 @@ def gateway(tools, certs):
 
 def names_of(path, what="x509"):
     return openssl(what, "-in", path, "-noout", "-text")
+
+
+def service_of(host):
+    """User and group of its service on this machine; those of whoever runs the test where it has none."""
+    try:
+        user = pwd.getpwnam("xfed-" + host.kind)
+        return user.pw_uid, user.pw_gid
+    except KeyError:
+        return os.geteuid(), os.getegid()
 
 
 # ---- request ----
@@ -444,6 +454,60 @@ def test_certificates_of_another_authority_are_not_replaced_unasked(gateway, cer
     assert status == 1 and "--replace" in out
     assert gateway.everything() == before
     gateway.fine("channel-init", "--replace", "output=" + gateway.dir)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to other users")
+@pytest.mark.parametrize("kind", ["another user's file", "another user's bundle", "a link", "a link to nothing", "our own file", "a folder"])
+def test_a_bundle_is_nobody_elses(gateway, kind):
+    """Who was in a shared folder first does not come to have the key, and a file that is no bundle of ours is not lost."""
+    shared = gateway.dir + "/shared"
+    os.makedirs(shared)
+    os.chmod(shared, 0o1777)
+    path, elsewhere = shared + "/edge1.bundle", gateway.dir + "/elsewhere"
+    if kind.startswith("a link"):
+        os.symlink(elsewhere, path)
+    if kind == "a folder":
+        os.makedirs(path)
+    elif kind != "a link to nothing":
+        with open(path, "w", encoding="ascii") as f:
+            f.write("xfed channel bundle\n" if "bundle" in kind else "notes\n")
+        os.chmod(path, 0o660)
+    if kind.startswith("another"):
+        os.chown(path, 65534, 65534)
+    st = os.lstat(path)
+    status, out = gateway.ctl("channel-init", "output=" + shared)
+    assert status == 1 and "edge1.bundle: is there already, and is something else" in out, out
+    assert os.lstat(path) == st and os.listdir(shared) == ["edge1.bundle"] and not os.path.exists(gateway.dir + "/channel-ca")
+    assert os.path.exists(elsewhere) == (kind == "a link")
+
+
+def test_a_bundle_that_is_made_again_is_for_its_user_alone(gateway):
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    path = gateway.dir + "/edge1.bundle"
+    with open(path, encoding="ascii") as f:
+        before = f.read()
+    os.chmod(path, 0o660)
+    gateway.fine("channel-renew", "output=" + gateway.dir)
+    with open(path, encoding="ascii") as f:
+        assert f.read() != before
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to other users")
+@pytest.mark.parametrize("owner,group,mode,left", [(65534, 65534, 0o660, (0, 0, 0o600)), (0, 65534, 0o640, (0, 0, 0o600)), (0, 0, 0o660, (0, 0, 0o640))])
+def test_who_could_read_the_old_key_cannot_read_the_new_one(gateway, owner, group, mode, left):
+    """But for the service's own group. Its user is who asks, as there is no other here."""
+    key, root = gateway.tls + "/channel.key", gateway.dir + "/channel-ca/ca.key"
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    for path in (key, root):
+        os.chown(path, owner, group)
+        os.chmod(path, mode)
+    uid, gid = service_of(gateway)
+    gateway.fine("channel-renew", "output=" + gateway.dir)
+    st = os.stat(key)
+    assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (left if (uid, gid) == (0, 0) else (uid, gid, 0o600))
+    st = os.stat(root)
+    assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (0, 0, 0o600)
 
 
 def test_one_more_edge_and_a_further_gateway(gateway, host, tools):
