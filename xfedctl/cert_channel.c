@@ -171,6 +171,17 @@ enum ctl_exit ctl_do_cert_channel_init(const json_t *args, const struct ctl_opti
 
 /* ---- channel-join NAME: one more bundle ---- */
 
+static bool is_host(const char *name)
+{
+	struct xfed_arena a;
+	struct xfed_span host;
+	const char *accepted;
+	xfed_arena_init(&a, 4096);
+	bool is_one = strlen(name) <= 253 && rt_conf_convert_host(&a, xfed_span_str(name), &host, &accepted) == XFED_OK;
+	xfed_arena_deinit(&a);
+	return is_one;
+}
+
 static enum ctl_exit one_more(struct cert_run *r, struct cert_ca *ca, const char *name)
 {
 	const struct config *c = r->hosts.items[0].gateway;
@@ -187,6 +198,9 @@ static enum ctl_exit one_more(struct cert_run *r, struct cert_ca *ca, const char
 	if (rc == XFED_OK && !is_gateway && !m) {
 		return cert_run_fail(r, "%s is none of edges[] in %s: add the edge there first; or, if it is a further gateway: --gateway", name,
 			r->hosts.items[0].path);
+	}
+	if (rc == XFED_OK && !m && !is_host(name)) {
+		return cert_run_fail(r, "what --gateway names has to be the name of a host, as in its certificate");
 	}
 	if (rc == XFED_OK && !m) {
 		struct cert_member gateway = { .is_edge = false };

@@ -510,6 +510,15 @@ def test_who_could_read_the_old_key_cannot_read_the_new_one(gateway, owner, grou
     assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (0, 0, 0o600)
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "gw2\nedge edge9", "gw 2", "a" * 64 + ".example"], ids=["long", "two lines", "blank", "label"])
+def test_a_further_gateway_has_the_name_of_a_host(gateway, name):
+    """What is written down of it is read by each later command."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    status, out = gateway.ctl("channel-join", "--gateway", name, "output=" + gateway.dir)
+    assert status == 1 and "has to be the name of a host" in out, out
+    gateway.fine("channel-renew", "output=" + gateway.dir)
+
+
 def test_one_more_edge_and_a_further_gateway(gateway, host, tools):
     gateway.fine("channel-init", "output=" + gateway.dir)
     gateway.write(edges=[{"name": "edge1", "address": "edge1.int.example:23456"}, {"name": "edge2", "address": "10.0.0.2:23456", "tls_name": "e2.int.example"}])
