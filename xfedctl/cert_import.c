@@ -1,7 +1,6 @@
 /* cert import: what an authority, or a client of one, has handed over, checked and put in place. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -48,15 +47,6 @@ static int pass_of_file(struct cert_run *r, const char *path, char out[CERT_PASS
 	return rc;
 }
 
-/* What ends us while the terminal does not echo has to wait until it does again. */
-static const int ending[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
-static volatile sig_atomic_t ended_by;
-
-static void note_signal(int number)
-{
-	ended_by = number;
-}
-
 /* From the terminal, even where standard input is something else, and without showing it. */
 static int pass_of_terminal(struct cert_run *r, const char *path, char out[CERT_PASS_BYTES])
 {
@@ -69,11 +59,6 @@ static int pass_of_terminal(struct cert_run *r, const char *path, char out[CERT_
 		}
 		return XFED_ERR_INVALID;
 	}
-	struct sigaction ask = { .sa_handler = note_signal }, before[XFED_ARRAY_LEN(ending)];
-	ended_by = 0;
-	for (size_t i = 0; i < XFED_ARRAY_LEN(ending); i++) {
-		(void)sigaction(ending[i], &ask, &before[i]); /* without SA_RESTART: read() ends */
-	}
 	is = was;
 	is.c_lflag &= ~(tcflag_t)ECHO;
 	(void)tcsetattr(fd, TCSAFLUSH, &is);
@@ -82,12 +67,6 @@ static int pass_of_terminal(struct cert_run *r, const char *path, char out[CERT_
 	(void)tcsetattr(fd, TCSAFLUSH, &was);
 	dprintf(fd, "\n");
 	close(fd);
-	for (size_t i = 0; i < XFED_ARRAY_LEN(ending); i++) {
-		(void)sigaction(ending[i], &before[i], NULL);
-	}
-	if (ended_by != 0) {
-		(void)raise(ended_by);
-	}
 	n -= n > 0 && out[n - 1] == '\n';
 	out[n > 0 ? n : 0] = '\0';
 	return n >= 0 ? XFED_OK : XFED_ERR_INVALID;

@@ -9,11 +9,9 @@ import pwd
 import re
 import resource
 import shutil
-import signal
 import stat
 import subprocess
 import tempfile
-import termios
 
 import pytest
 
@@ -206,25 +204,6 @@ def test_a_pass_phrase_at_the_terminal(host, certs):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
     assert PASS.encode() not in shown and b"good until" in shown, shown
     os.close(fd)
-
-
-def test_an_end_at_the_terminal_leaves_it_with_echo(host, certs):
-    """Ctrl-C while the pass phrase is asked for."""
-    files = make_forms(host, certs)["PKCS#12"]
-    ours, theirs = pty.openpty()
-    pid = os.fork()
-    if pid == 0:
-        os.login_tty(theirs)
-        os.execv(host.tools["xfedctl"], ["xfedctl", "cert", "import", *files, "--config", host.config])
-    shown = b""
-    while b"Pass phrase of" not in shown:
-        shown += os.read(ours, 1024)
-    assert not termios.tcgetattr(theirs)[3] & termios.ECHO
-    os.write(ours, b"\x03")
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
-    assert termios.tcgetattr(theirs)[3] & termios.ECHO
-    os.close(ours)
-    os.close(theirs)
 
 
 def test_a_dry_run_changes_nothing(host, certs):
