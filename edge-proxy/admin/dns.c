@@ -8,6 +8,7 @@
 #include "admin/check.h"
 #include "util/hex.h"
 #include "xfed/mem.h"
+#include "xfed/rt/control.h"
 #include "xfed/rt/reach.h"
 
 /* ---- this edge ---- */
@@ -68,18 +69,6 @@ static json_t *addresses(const struct admin *a)
 	return list;
 }
 
-static bool has_text(const json_t *list, const char *text)
-{
-	size_t i;
-	json_t *s;
-	json_array_foreach(list, i, s) {
-		if (strcmp(json_string_value(s), text) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* SHA-256 of the public keys that partners are shown, each once. */
 static json_t *keys(const struct admin *a)
 {
@@ -88,7 +77,7 @@ static json_t *keys(const struct admin *a)
 	const struct xfed_cert *cert;
 	for (size_t i = 0; creds && (cert = xfed_tls_creds_cert(creds, i)); i++) {
 		const char *key = xfed_cert_facts(cert)->spki_sha256_hex;
-		if (key[0] && !has_text(list, key)) {
+		if (key[0] && !rt_control_has_text(list, key)) {
 			json_array_append_new(list, json_string(key));
 		}
 	}

@@ -2,25 +2,14 @@
 #include <stdio.h>
 
 #include "admin/admin.h"
+#include "xfed/rt/control.h"
 #include "xfed/rt/firewall.h"
-
-static bool has(const json_t *list, const char *text)
-{
-	size_t i;
-	json_t *s;
-	json_array_foreach(list, i, s) {
-		if (strcmp(json_string_value(s), text) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
 
 /* Adds those that are not there yet: domains often share their servers. */
 static void add_networks(json_t *list, const struct rt_conf_strings *texts)
 {
 	for (size_t i = 0; i < texts->count; i++) {
-		if (!has(list, texts->items[i])) {
+		if (!rt_control_has_text(list, texts->items[i])) {
 			json_array_append_new(list, json_string(texts->items[i]));
 		}
 	}

@@ -24,18 +24,6 @@ static int num(const json_t *o, const char *key)
 	return (int)json_integer_value(json_object_get(o, key));
 }
 
-static bool has(const json_t *list, const char *text)
-{
-	size_t i;
-	json_t *s;
-	json_array_foreach(list, i, s) {
-		if (strcmp(json_string_value(s), text) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* ---- what an edge may say ---- */
 
 #define HEX_DIGITS   "0123456789abcdefABCDEF"
@@ -360,7 +348,7 @@ static bool leads_to(const struct judging *j, const json_t *edge, const struct s
 		size_t i;
 		json_t *address;
 		json_array_foreach(found(j->answers, types[t], srv->target), i, address) {
-			if (has(json_object_get(edge, "addresses"), json_string_value(address))) {
+			if (rt_control_has_text(json_object_get(edge, "addresses"), json_string_value(address))) {
 				return true;
 			}
 		}
@@ -436,7 +424,7 @@ static void judge_addresses(struct judging *j, const struct srv *srv, const json
 		}
 		json_array_foreach(found(j->answers, types[t], srv->target), i, address) {
 			const char *text = json_string_value(address);
-			bool is_good = known == 0 || has(json_object_get(edge, "addresses"), text);
+			bool is_good = known == 0 || rt_control_has_text(json_object_get(edge, "addresses"), text);
 			count++;
 			step(j, ADDRESS_STEP, is_good ? "ok" : "problem", XFED_REASON_NONE, "%s %s %s%s%s", srv->target, types[t], text,
 				is_good ? "" : ": no address of the edge ", is_good ? "" : str(edge, "name"));
@@ -448,7 +436,7 @@ static void judge_addresses(struct judging *j, const struct srv *srv, const json
 	}
 	json_array_foreach(json_object_get(edge, "addresses"), i, address) {
 		const char *text = json_string_value(address);
-		if (!has(found(j->answers, strchr(text, ':') ? "AAAA" : "A", srv->target), text)) {
+		if (!rt_control_has_text(found(j->answers, strchr(text, ':') ? "AAAA" : "A", srv->target), text)) {
 			step(j, ADDRESS_STEP, "problem", XFED_REASON_NONE, "%s does not have %s, an address of the edge %s", srv->target, text,
 				str(edge, "name"));
 		}
@@ -473,14 +461,14 @@ static void judge_keys(struct judging *j, const struct srv *srv, const json_t *e
 	json_array_foreach(json_object_get(edge, "keys"), i, key) {
 		char text[128];
 		snprintf(text, sizeof(text), "3 1 1 %.100s", json_string_value(key));
-		bool is_there = has(published, text);
+		bool is_there = rt_control_has_text(published, text);
 		step(j, TLSA_STEP, is_there ? "ok" : "problem", XFED_REASON_NONE,
 			is_there ? "%s TLSA %s" : "%s has no TLSA %s, a key of the edge %s: partners who use DANE refuse it", name, text,
 			str(edge, "name"));
 	}
 	json_array_foreach(published, i, record) {
 		const char *text = json_string_value(record);
-		if (strncmp(text, "3 1 1 ", 6) != 0 || !has(json_object_get(edge, "keys"), text + 6)) {
+		if (strncmp(text, "3 1 1 ", 6) != 0 || !rt_control_has_text(json_object_get(edge, "keys"), text + 6)) {
 			step(j, TLSA_STEP, "note", XFED_REASON_NONE, "%s TLSA %.150s: no key that is in use now", name, text);
 		}
 	}

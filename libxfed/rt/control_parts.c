@@ -220,3 +220,15 @@ void command_log_level(struct rt_reply reply, const json_t *args, void *user)
 	}
 	rt_reply_ok(reply, json_pack("{s:s, s:s*}", "level", rt_log_level_name(domain ? level : rt_log_level_now()), "domain", domain));
 }
+
+bool rt_control_has_text(const json_t *list, const char *text)
+{
+	size_t i;
+	json_t *s;
+	json_array_foreach(list, i, s) {
+		if (json_is_string(s) && strcmp(json_string_value(s), text) == 0) {
+			return true;
+		}
+	}
+	return false;
+}

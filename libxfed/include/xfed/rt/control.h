@@ -72,4 +72,7 @@ json_t *rt_control_policy(uint64_t epoch, uint64_t counter, const uint8_t hash[3
 /* The answer to `config show`. */
 void rt_control_show_config(struct rt_reply reply, const struct rt_conf_doc *in_force);
 
+/* Whether a list of texts has this one; what is no text in it is none. */
+bool rt_control_has_text(const json_t *list, const char *text);
+
 #endif
