@@ -78,6 +78,12 @@ int cert_ca_open(struct cert_ca *ca, const struct cert_host *h, char error[CERT_
 		return XFED_ERR_NOT_FOUND;
 	}
 	int rc = open_authority(ca->dir, "ca", &ca->now, error);
+	if (rc == XFED_ERR_NOT_FOUND) {
+		snprintf(error, CERT_ERROR,
+			"%.300s is not whole (ca.key or ca.pem is missing): bring it back from your backup, or let channel-init --replace make a new "
+			"authority, with which each edge has to join anew",
+			ca->dir);
+	}
 	rc = rc == XFED_OK ? open_members(ca, error) : rc;
 	if (rc == XFED_OK) {
 		rc = open_authority(ca->dir, "next", &ca->next, error);

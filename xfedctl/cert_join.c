@@ -211,12 +211,30 @@ static enum ctl_exit join_with(struct cert_run *r, const char *path)
 	return status;
 }
 
+/* Whatever else is wrong with it is told by the command itself. */
+static bool has_gateway(const json_t *args, const struct ctl_options *options)
+{
+	struct cert_hosts hosts;
+	char error[CERT_ERROR];
+	int rc = cert_hosts_open(&hosts, CERT_OF_GATEWAYS, ctl_str(args, "config")[0] ? ctl_str(args, "config") : NULL, options->name, error);
+	cert_hosts_close(&hosts);
+	return rc != XFED_ERR_NOT_FOUND;
+}
+
 enum ctl_exit ctl_do_cert_channel_join(const json_t *args, const struct ctl_options *options)
 {
 	struct cert_run r;
 	const char *word = ctl_str(args, "bundle");
 	size_t len = strlen(word);
 	bool is_name = access(word, F_OK) != 0 && !strchr(word, '/') && !(len > 7 && strcmp(word + len - 7, ".bundle") == 0);
+	if (is_name && !has_gateway(args, options)) {
+		char text[CERT_ERROR];
+		snprintf(text, sizeof(text),
+			"there is no file %.200s here (a bundle is called NAME.bundle), and no gateway that could make the bundle of one of that "
+			"name",
+			word);
+		return ctl_refuse(options, text);
+	}
 	if (is_name) {
 		return cert_channel_one_more(word, args, options);
 	}

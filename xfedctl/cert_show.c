@@ -55,10 +55,16 @@ static void judge_key(struct looking *l, const struct cert_pair *p)
 {
 	char words[CERT_ERROR];
 	struct xfed_buf text;
+	struct cert_pile pile = { .crt_count = 0 };
+	char why[CERT_ERROR];
 	int rc = cert_file_read(p->key, &text, words);
+	bool is_key = rc == XFED_OK && cert_pile_add(&pile, xfed_buf_span(&text), NULL, why) == XFED_OK && pile.key_count > 0;
 	xfed_buf_wipe(&text);
+	cert_pile_deinit(&pile);
 	if (rc != XFED_OK) {
 		cert_run_add(l->problems, "%s", words);
+	} else if (!is_key) {
+		cert_run_add(l->problems, "%s: there is no key in it that can be used", p->key);
 	} else if (!is_key_of(p->key, p->certificate)) {
 		cert_run_add(l->problems, "%s is not the key of %s", p->key, p->certificate);
 	}

@@ -46,12 +46,15 @@ struct ctl_mistake {
 	const char *word;		  /* the wrong word; NULL: one is missing */
 	const struct rt_command_arg *arg; /* the argument it does not fit, or that is missing; NULL: there is a word too many */
 	size_t at;			  /* how many words before it were accepted */
+	bool is_twice;			  /* the argument has been given already */
 };
 /* The arguments of a request; NULL: the words do not fit the command, or out of memory. */
 json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, struct ctl_mistake *mistake);
 
 /* Prints a line for each command of a noun; NULL: of all. Returns how many. */
 size_t ctl_usage(const char *noun, FILE *out);
+/* The noun, or the verb of `noun`, that a mistyped word is nearest to; NULL: none is near. */
+const char *ctl_nearest(const char *noun, const char *word);
 /* Prints what replaces a cmdlet of Lync Server, or all of one noun of its. Returns how many. */
 size_t ctl_cmdlet(const char *word, FILE *out);
 

@@ -261,6 +261,7 @@ WRONG = {
     "no authority here": (["channel-renew"], "is no gateway.yaml", 1),
     "a bundle that is none": (["channel-join", "./edge.yaml"], "is no bundle of xfedctl cert channel-init", 1),
     "no bundle": (["channel-join", "./nowhere.bundle"], "there is no such file", 1),
+    "a bundle without the end of its name": (["channel-join", "edge1"], "there is no file edge1 here (a bundle is called NAME.bundle)", 1),
 }
 
 
@@ -487,6 +488,26 @@ def test_who_could_read_the_old_key_cannot_read_the_new_one(gateway, owner, grou
     assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (left if (uid, gid) == (0, 0) else (uid, gid, 0o600))
     st = os.stat(root)
     assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (0, 0, 0o600)
+
+
+def test_an_authority_without_its_key(gateway):
+    """It says what to do; nothing changes."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    os.unlink(gateway.dir + "/channel-ca/ca.key")
+    before = gateway.everything()
+    for words in (["channel-renew"], ["channel-join", "edge1"]):
+        status, out = gateway.ctl(*words, "output=" + gateway.dir)
+        assert status == 1 and "bring it back from your backup" in out and "channel-init --replace" in out and len(out.strip().split("\n")) == 1, out
+    assert gateway.everything() == before
+    gateway.fine("channel-init", "--replace", "output=" + gateway.dir)
+
+
+def test_a_key_that_cannot_be_read_is_told_of_as_such(gateway):
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    with open(gateway.tls + "/channel.key", "w", encoding="ascii") as f:
+        f.write("nothing\n")
+    status, out = gateway.ctl("check")
+    assert status == 1 and "channel.key: there is no key in it that can be used" in out and "is not the key of" not in out, out
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "gw2\nedge edge9", "gw 2", "a" * 64 + ".example"], ids=["long", "two lines", "blank", "label"])

@@ -399,6 +399,12 @@ static const struct {
 	{ "explain asks with both", { "--json", "explain", "a@example.com", "b@a.example" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
 	{ "what only services are asked", { "change", "files" }, "{}", "", "xfedctl: there is no command \"change files\"; xfedctl --help lists them\n", 2 },
+	{ "two letters that changed places", { "fialures" }, "{}", "", "xfedctl: there is no command \"fialures\"; xfedctl --help lists them. Is failures meant?\n", 2 },
+	{ "help for one like it", { "help", "parner" }, "{}", "", "xfedctl: there is no command \"parner\"; xfedctl --help lists them. Is partner meant?\n", 2 },
+	{ "nothing is near", { "zebra" }, "{}", "", "xfedctl: there is no command \"zebra\"; xfedctl --help lists them\n", 2 },
+	{ "given twice", { "sip", "list", "limit=1", "limit=2" }, "{}", "",
+		"xfedctl: \"limit=2\": limit is given twice\nusage: xfedctl sip list [kind=KIND] [limit=N] [after=WHERE]\n", 2 },
+	{ "one address of two", { "explain", "a@b.example" }, "{}", "", "xfedctl: TO is missing: explain takes two addresses, of who sends and of whom it is for\n", 2 },
 	{ "no setting", { "partner", "set", "a.example" }, "{}", "",
 		"xfedctl: KEY=VALUE is missing: KEY=VALUE; KEY= for the default\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n", 2 },
 	{ "a word that is no setting", { "partner", "set", "a.example", "tls=optional", "--dryrun" }, "{}", "",
@@ -518,14 +524,14 @@ static const struct {
 		"# gateway: gw1.example, port 5060, tcp\n# PROBLEM: no tls\n", "", 1 },
 	{ "routes for what is none", { "partner", "routes", "for=freeswitch" }, "{}", "",
 		"xfedctl: \"for=freeswitch\": for is lync, skype, kamailio, opensips, asterisk\nusage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
-	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
+	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\". Is partner add meant?\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
 		"usage: xfedctl partner add DOMAIN [KEY=VALUE...] [--dry-run]\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n"
 		"usage: xfedctl partner remove DOMAIN [--dry-run]\n"
 		"usage: xfedctl partner check DOMAIN [OUR-DOMAIN] [edge=NAME]\n"
 		"usage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
 	{ "a noun alone", { "stream" }, "{}", "", "xfedctl: stream needs one more word\nusage: xfedctl stream list [DOMAIN]\n"
 		"usage: xfedctl stream show [EDGE/]ID\nusage: xfedctl stream close [EDGE/]ID\n", 2 },
-	{ "a noun nobody knows", { "streams" }, "{}", "", "xfedctl: there is no command \"streams\"; xfedctl --help lists them\n", 2 },
+	{ "a noun nobody knows", { "streams" }, "{}", "", "xfedctl: there is no command \"streams\"; xfedctl --help lists them. Is stream meant?\n", 2 },
 	{ "too many for either form", { "explain", "a@b.example", "b@c.example", "c" }, "{}", "",
 		"xfedctl: \"c\": one word too many\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "argument missing", { "partner", "show" }, "{}", "", "xfedctl: DOMAIN is missing: a domain such as fabrikam.example\nusage: xfedctl partner show DOMAIN\n", 2 },
