@@ -172,7 +172,7 @@ def test_what_is_wrong_is_not_saved(inst, tools, partner, settings, said):
     if said is None:
         change(inst, tools, "partner", "set", "fabrikam.example", *settings)
         return
-    answer = refused(inst, tools, ["partner", "set", "fabrikam.example", "description=x", *settings])
+    answer = refused(inst, tools, ["partner", "set", "fabrikam.example", "keepalive=false", *settings])
     told = "\n".join(answer.get("errors", [])) or answer["error"]["text"]
     assert said in told, answer
     assert text_of(partner) == PARTNER
