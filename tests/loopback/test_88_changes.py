@@ -178,7 +178,7 @@ def test_what_is_wrong_is_not_saved(inst, tools, partner, settings, said):
     assert text_of(partner) == PARTNER
     if "errors" in answer:
         assert not answer["ok"] and answer["changed"] and not answer["saved"]
-        audit(inst, mark, "begin", "partner set fabrikam.example description=x", "result=failed")
+        audit(inst, mark, "begin", "partner set fabrikam.example keepalive=false", "result=failed")
     change(inst, tools, "partner", "set", "fabrikam.example", "description=fine")  # nobody is kept waiting by it
 
 
