@@ -426,8 +426,29 @@ def test_channel_init_is_done_once(gateway):
     assert gateway.everything() == before
 
 
-def test_certificates_of_another_authority_are_not_replaced_unasked(gateway, certs):
-    gateway.put("tls/channel.pem", certs.chain("fe"))
+@pytest.mark.parametrize("name", ["other-authority", "self-signed"])
+def test_a_bundle_has_the_authority_of_its_certificate(host, gateway, certs, name):
+    """Else no link would come up, and what stood there is gone."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    with open(gateway.dir + "/edge1.bundle", encoding="ascii") as f:
+        head, leaf, key, _ = re.split(r"(?=-----BEGIN )", f.read())
+    if name == "self-signed":
+        with open(host.dir + "/leaf.key", "w", encoding="ascii") as f:
+            f.write(key)
+        openssl("req", "-x509", "-key", host.dir + "/leaf.key", "-subj", "/CN=edge1", "-addext", "subjectAltName=DNS:edge1", "-out", host.dir + "/leaf.pem")
+        with open(host.dir + "/leaf.pem", encoding="ascii") as f:
+            leaf = f.read()
+    with open(host.dir + "/mixed.bundle", "w", encoding="ascii") as f, open(certs.ca, encoding="ascii") as ca:
+        f.write(head + leaf + key + ca.read())
+    before = host.everything()
+    status, out = host.ctl("channel-join", "mixed.bundle")
+    assert status == 1 and "is not signed by an authority in it" in out and len(out.strip().splitlines()) == 1, out
+    assert host.everything() == before
+
+
+@pytest.mark.parametrize("name", ["channel.pem", "channel-ca.pem"])
+def test_certificates_of_another_authority_are_not_replaced_unasked(gateway, certs, name):
+    gateway.put("tls/" + name, certs.chain("fe"))
     before = gateway.everything()
     status, out = gateway.ctl("channel-init")
     assert status == 1 and "--replace" in out
