@@ -39,9 +39,9 @@ def host(install, started, tools, certs):
         inst.stop()
 
 
-def ctl(inst, tools, *words):
+def ctl(inst, tools, *words, **environment):
     done = subprocess.run([tools["xfedctl"], *words, "--config", inst.gateway.config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=120, env=clean_environment(), check=False)
+                          timeout=120, env={**clean_environment(), **environment}, check=False)
     return done.returncode, done.stdout
 
 
@@ -351,11 +351,32 @@ def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
     with open(host.dir + "/tls/sip-certificate.pem", encoding="ascii") as f:
         ours = f.read()
     change(exported, "".join("      %s\n" % line for line in ours.splitlines()), "".join("      %s\n" % line for line in other.splitlines()))
+    host.list_partner("linked.example")
+    os.rename(host.partner_path("linked.example"), host.dir + "/linked")
+    os.symlink("../linked", host.partner_path("linked.example"))
     before = tree(host)
     status, text = ctl(host, tools, "config", "import", exported)
     assert status == 1 and "gw1 does not take the files, and all is as it was" in text, text
     assert tree(host) == before
+    assert os.readlink(host.partner_path("linked.example")) == "../linked" and not os.path.islink(host.dir + "/linked")
+    assert not [n for n in os.listdir(host.dir) + os.listdir(host.partners) if n.startswith(".xfedctl")]
     assert not [p for p in host.gateway.control("status")["problems"] if p["reason"] == "config.reload.failed"], host.gateway.control("status")["problems"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_folder_that_is_not_written(host, tools, exported, number):
+    """The file has its new name already, and is put back with the others."""
+    library = os.path.join(os.path.abspath(os.environ["XFED_BUILD"]), "tests/unit/support/libnosync.so")
+    if not os.path.exists(library):
+        pytest.skip("built without what it preloads")
+    write(host.dir + "/users", "bob@corp.example\n")
+    os.unlink(host.partner_path("odd.example"))
+    host.list_partner("new.example")
+    before = tree(host)
+    status, text = ctl(host, tools, "config", "import", exported, LD_PRELOAD=library, NOSYNC=str(number))
+    assert status == 1 and "may be lost when the machine stops now: Input/output error" in text and "cannot be put back" not in text, text
+    assert tree(host) == before
+    assert not [n for n in os.listdir(host.dir) + os.listdir(host.partners) if n.startswith(".xfedctl")]
 
 
 def test_without_a_service(host, tools, exported):
