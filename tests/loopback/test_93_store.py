@@ -1,7 +1,10 @@
 """xfedctl store backup and restore: a copy of a store that is written to, and a start with it."""
+import fcntl
 import os
 import re
+import resource
 import shutil
+import signal
 import socket
 import sqlite3
 import stat
@@ -242,6 +245,25 @@ def test_what_is_not_restored_by_a_start(own, tools, spoil, said):
         assert status == 1 and re.search(said, text) and len(text.splitlines()) == 1, text
     assert (beside(own), content(own.dir + "/gateway.db")) == before
     own.gateway.start().wait_ready()
+
+
+def test_what_a_killed_command_left_is_taken_away(own, tools):
+    """A copy has the key of the store; but not one that another command is about to use."""
+    file, left, held = own.dir + "/copy.db", own.dir + "/.xfedctl-copy-0123456789abcdef", own.dir + "/.xfedctl-copy-fedcba9876543210"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    for words in (("store", "restore", file), ("store", "backup", file)):
+        for path in (left, held):
+            shutil.copy(file, path)
+        with open(held, "rb") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            status, text = ctl(own, tools, *words)
+            assert status == 0 and not os.path.exists(left) and os.path.exists(held), text
+    killed = subprocess.run([tools["xfedctl"], "--socket", own.gateway.socket, "store", "restore", file], check=False, timeout=60,
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+    assert killed.returncode == -signal.SIGXFSZ
+    assert len([n for n in os.listdir(own.dir) if n.startswith(".xfedctl-copy-")]) == 1
+    assert ctl(own, tools, "store", "restore", file)[0] == 0
+    assert not [n for n in os.listdir(own.dir) if n.startswith(".xfedctl-copy-")]
 
 
 def test_a_file_that_is_too_large_is_not_read(own):
