@@ -5,8 +5,6 @@
 
 #include "xfed/mem.h"
 
-#define FOLDER "channel-ca"
-
 /* ---- what lies there ---- */
 
 static int read_pile(const char *dir, const char *name, struct cert_pile *p, char error[CERT_ERROR])
@@ -72,7 +70,7 @@ int cert_ca_open(struct cert_ca *ca, const struct cert_host *h, char error[CERT_
 {
 	struct stat st;
 	*ca = (struct cert_ca){ .member_count = 0 };
-	snprintf(ca->dir, sizeof(ca->dir), "%s/" FOLDER, h->dir);
+	snprintf(ca->dir, sizeof(ca->dir), "%s/" CERT_CA_FOLDER, h->dir);
 	if (stat(ca->dir, &st) != 0) {
 		snprintf(error, CERT_ERROR, "the channel's authority is not on this host: there is no %.300s", ca->dir);
 		return XFED_ERR_NOT_FOUND;

@@ -142,11 +142,15 @@ static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca)
 	if (rc != XFED_ERR_NOT_FOUND) {
 		return cert_run_refuse(r, rc);
 	}
-	if (access(c->channel.certificate, F_OK) == 0 && !json_object_get(r->args, "replace")) {
+	const char *there = access(c->channel.certificate, F_OK) == 0 ? c->channel.certificate
+			    : access(c->channel.ca, F_OK) == 0	      ? c->channel.ca
+								      : NULL;
+	if (there && !json_object_get(r->args, "replace")) {
 		return cert_run_fail(r,
-			"%s is there already, of another authority: --replace puts one of a new authority in its place, and the links are down until "
-			"each edge has joined anew",
-			c->channel.certificate);
+			"%s is there already, of another authority, which makes new certificates where it is (cert channel-renew there, if it is one "
+			"of "
+			"ours): --replace puts that of a new authority in its place, and the links are down until each edge has joined anew",
+			there);
 	}
 	rc = cert_authority_new(&ca->now, r->now_s);
 	rc = rc == XFED_OK ? take_members(ca, c) : rc;

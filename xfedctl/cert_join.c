@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cert_channel.h"
+#include "cert_judge.h"
 #include "xfed/rt/conf_edit.h"
 
 #define DOMAINS_FILE "channel-domains"
@@ -139,6 +140,26 @@ static int plan_domains(struct cert_run *r, const struct cert_host *h, const str
 	return rc;
 }
 
+/* By an authority that stands in it, and by nothing else: with a mixture of two bundles no link would come up. */
+static enum ctl_exit check_chain(struct cert_run *r, const struct cert_bundle *b)
+{
+	char words[CERT_ERROR];
+	struct cert_chain chain = { .count = 0 };
+	struct cert_trust none;
+	int rc = cert_trust_init(&none);
+	rc = rc == XFED_OK ? cert_chain_find(&b->pile, b->leaf, &none, r->now_s, &chain, words) : rc;
+	cert_trust_deinit(&none);
+	if (rc == XFED_ERR_NOMEM) {
+		return cert_run_refuse(r, rc);
+	}
+	if (rc != XFED_OK || chain.is_self_signed) {
+		return cert_run_fail(r,
+			"the bundle is damaged, or put together from several: its certificate is not signed by an authority in it%s%s",
+			rc != XFED_OK ? ": " : "", rc != XFED_OK ? words : "");
+	}
+	return CTL_FINE;
+}
+
 static enum ctl_exit check(struct cert_run *r, const struct cert_host *h, const struct cert_bundle *b)
 {
 	const struct cert_member *m = &b->member;
@@ -151,7 +172,8 @@ static enum ctl_exit check(struct cert_run *r, const struct cert_host *h, const 
 			m->names[0], h->path, h->base->name);
 	}
 	int64_t ends_s = gnutls_x509_crt_get_expiration_time(b->pile.crts[b->leaf]);
-	return ends_s > r->now_s ? CTL_FINE : cert_run_fail(r, "the certificate in the bundle has expired: make a new one, cert channel-renew");
+	return ends_s > r->now_s ? check_chain(r, b)
+				 : cert_run_fail(r, "the certificate in the bundle has expired: make a new one, cert channel-renew");
 }
 
 static enum ctl_exit join(struct cert_run *r, const struct cert_host *h, const char *path, const struct cert_bundle *b)

@@ -181,9 +181,10 @@ const char *change_login(char out[64])
 enum ctl_exit change_open(struct change *c, const char *verb, const json_t *args, const struct ctl_options *options)
 {
 	json_t *files = NULL;
-	*c = (struct change){
-		.options = options, .is_dry_run = json_is_true(json_object_get(args, "dry-run")), .notes = json_array(), .save.dir = -1
-	};
+	*c = (struct change){ .options = options,
+		.is_dry_run = json_is_true(json_object_get(args, "dry-run")),
+		.notes = json_array(),
+		.save = { .dir = -1, .link_dir = -1 } };
 	describe(c, verb, args);
 	enum ctl_exit rc = find_socket(c);
 	rc = rc == CTL_FINE ? change_ask(c, "files", NULL, &files) : rc;

@@ -88,6 +88,8 @@ void ctl_table_addf(struct ctl_table *t, const char *fmt, ...) __attribute__((fo
 void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* prints the table, and frees it */
 void ctl_print_next(const json_t *result, const char *noun, FILE *out);	  /* of a list in pages: where it goes on */
 void ctl_text(FILE *out, const char *s);				  /* prints a text without its control characters */
+/* The same for all texts of an answer, so that no printer can forget one: services pass on what edges say, and edges what partners do. */
+void ctl_harmless(json_t *j, const char *kept); /* `kept`: control characters that stay */
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);
 const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */

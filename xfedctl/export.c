@@ -45,6 +45,11 @@ static void add_text(struct exporting *x, const char *path)
 		return;
 	}
 	struct xfed_span s = xfed_buf_span(&text);
+	if (export_has_key(s)) { /* beside its certificate */
+		json_array_append_new(x->left_out, json_string(path));
+		xfed_buf_wipe(&text);
+		return;
+	}
 	json_t *j = json_stringn(s.len > 0 ? s.data : "", s.len); /* NULL: no UTF-8 */
 	bool is_text = j && !memchr(json_string_value(j), '\0', s.len);
 	if (is_text && json_array_size(x->files) < EXPORT_FILES) {

@@ -18,4 +18,7 @@ int export_print(const json_t *what, struct xfed_span head, struct xfed_buf *out
 /* OK: `*out` is a new reference, in which every path is absolute, plain and there once. INVALID with one sentence; NOMEM. */
 int export_parse(struct xfed_span text, json_t **out, char error[EXPORT_ERROR]);
 
+/* Whether a private key stands in a text in PEM: such a file does not travel. */
+bool export_has_key(struct xfed_span text);
+
 #endif

@@ -217,6 +217,7 @@ static enum ctl_exit show(struct asking *a, const char *path, const char *name, 
 	}
 	a->answered++;
 	if (!a->options->is_json) {
+		ctl_harmless(result, strcmp(a->command->noun, "config") == 0 ? "\t\n" : "\t"); /* that is a text of lines */
 		return ctl_ways[a->command - rt_commands].print(result, stdout);
 	}
 	if (a->collected) {

@@ -8,10 +8,13 @@ import pty
 import pwd
 import re
 import resource
+import select
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import termios
 
 import pytest
 
@@ -204,6 +207,60 @@ def test_a_pass_phrase_at_the_terminal(host, certs):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
     assert PASS.encode() not in shown and b"good until" in shown, shown
     os.close(fd)
+
+
+class Asked:
+    """An import at a terminal of its own that asks for a pass phrase; each wait has an end, and so has the program."""
+
+    def __init__(self, host, files):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(host.tools["xfedctl"], ["xfedctl", "cert", "import", *files, "--config", host.config])
+        self.pidfd, self.shown = os.pidfd_open(self.pid), b""
+
+    def wait(self, what):
+        ready, _, _ = select.select([what], [], [], 60)
+        assert ready, self.shown
+
+    def wait_shown(self, words):
+        while words not in self.shown:
+            self.wait(self.fd)
+            self.shown += os.read(self.fd, 1024)
+
+    def has_echo(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def status(self):
+        self.wait(self.pidfd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def close(self):
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        except ProcessLookupError: # it has ended
+            pass
+        os.close(self.pidfd)
+        os.close(self.fd)
+
+
+@pytest.mark.parametrize("end", [b"\x03", b"\x1c", signal.SIGTERM, signal.SIGHUP])
+def test_an_end_at_the_terminal_leaves_it_with_echo(host, certs, end):
+    asked = Asked(host, make_forms(host, certs)["PKCS#12"])
+    other = -1
+    try:
+        asked.wait_shown(b"Pass phrase of")
+        other = os.open("/proc/%d/fd/0" % asked.pid, os.O_RDWR | os.O_NOCTTY)  # the terminal outlives the program
+        assert not asked.has_echo()
+        if isinstance(end, bytes):
+            os.write(asked.fd, end)
+        else:
+            signal.pidfd_send_signal(asked.pidfd, end)
+        assert asked.status() == -{b"\x03": signal.SIGINT, b"\x1c": signal.SIGQUIT}.get(end, end)
+        assert asked.has_echo()
+    finally:
+        asked.close()
+        if other >= 0:
+            os.close(other)
 
 
 def test_a_dry_run_changes_nothing(host, certs):
@@ -427,8 +484,29 @@ def test_channel_init_is_done_once(gateway):
     assert gateway.everything() == before
 
 
-def test_certificates_of_another_authority_are_not_replaced_unasked(gateway, certs):
-    gateway.put("tls/channel.pem", certs.chain("fe"))
+@pytest.mark.parametrize("name", ["other-authority", "self-signed"])
+def test_a_bundle_has_the_authority_of_its_certificate(host, gateway, certs, name):
+    """Else no link would come up, and what stood there is gone."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    with open(gateway.dir + "/edge1.bundle", encoding="ascii") as f:
+        head, leaf, key, _ = re.split(r"(?=-----BEGIN )", f.read())
+    if name == "self-signed":
+        with open(host.dir + "/leaf.key", "w", encoding="ascii") as f:
+            f.write(key)
+        openssl("req", "-x509", "-key", host.dir + "/leaf.key", "-subj", "/CN=edge1", "-addext", "subjectAltName=DNS:edge1", "-out", host.dir + "/leaf.pem")
+        with open(host.dir + "/leaf.pem", encoding="ascii") as f:
+            leaf = f.read()
+    with open(host.dir + "/mixed.bundle", "w", encoding="ascii") as f, open(certs.ca, encoding="ascii") as ca:
+        f.write(head + leaf + key + ca.read())
+    before = host.everything()
+    status, out = host.ctl("channel-join", "mixed.bundle")
+    assert status == 1 and "is not signed by an authority in it" in out and len(out.strip().splitlines()) == 1, out
+    assert host.everything() == before
+
+
+@pytest.mark.parametrize("name", ["channel.pem", "channel-ca.pem"])
+def test_certificates_of_another_authority_are_not_replaced_unasked(gateway, certs, name):
+    gateway.put("tls/" + name, certs.chain("fe"))
     before = gateway.everything()
     status, out = gateway.ctl("channel-init")
     assert status == 1 and "--replace" in out

@@ -609,6 +609,58 @@ static void each_command(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* Every text in it with what would colour a terminal, and begin a line of its own. */
+static void spoil(json_t *j)
+{
+	const char *key;
+	size_t i;
+	json_t *value;
+	json_object_foreach(j, key, value) {
+		if (json_is_string(value)) {
+			json_object_set_new(j, key, json_sprintf("%s\033[31m\nforged", json_string_value(value)));
+		} else {
+			spoil(value);
+		}
+	}
+	json_array_foreach(j, i, value) {
+		if (json_is_string(value)) {
+			json_array_set_new(j, i, json_sprintf("%s\033[31m\nforged", json_string_value(value)));
+		} else {
+			spoil(value);
+		}
+	}
+}
+
+/* Services pass on what edges say, and edges what partners do: none of it is printed as it is. */
+static void what_others_say_is_harmless(void **state)
+{
+	int failed = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		const char *argv[16] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", path };
+		static struct result r;
+		bool is_for_programs = strncmp(rows[i].words[0], "--", 2) == 0;
+		json_t *j = is_for_programs ? NULL : json_loads(rows[i].canned, 0, NULL);
+		for (size_t w = 0; w < 6 && rows[i].words[w]; w++) {
+			argv[3 + w] = rows[i].words[w];
+		}
+		if (!j) {
+			continue;
+		}
+		spoil(j);
+		char *text = json_dumps(j, 0);
+		canned = text;
+		run(argv, &r);
+		bool is_of_lines = strcmp(rows[i].words[0], "config") == 0; /* its text is */
+		if (strchr(r.out, 033) || strchr(r.err, 033) || (!is_of_lines && (strstr(r.out, "\nforged") || strstr(r.err, "\nforged")))) {
+			print_error("%s:\nout: %s\nerr: %s\n", rows[i].name, r.out, r.err);
+			failed++;
+		}
+		free(text);
+		json_decref(j);
+	}
+	assert_int_equal(failed, 0);
+}
+
 /* How long ago becomes a time. */
 static void since(void **state)
 {
@@ -702,6 +754,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_others_say_is_harmless, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(since, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_answers, setup, teardown),
