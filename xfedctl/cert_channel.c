@@ -17,17 +17,12 @@ static void add_name(struct cert_member *m, const char *name)
 	}
 }
 
-static bool is_address(const char *s)
-{
-	return strchr(s, ':') || s[strspn(s, "0123456789.")] == '\0';
-}
-
 /* Its instance's name, and the host's: so that channel.allow may have either. */
 static struct cert_member this_gateway(const struct config *c)
 {
 	struct cert_member m = { .is_edge = false };
 	add_name(&m, c->base.name);
-	add_name(&m, is_address(c->sip.advertise) ? NULL : c->sip.advertise);
+	add_name(&m, cert_is_address(c->sip.advertise) ? NULL : c->sip.advertise);
 	return m;
 }
 
@@ -101,7 +96,7 @@ static int plan_bundle(struct cert_run *r, const struct cert_ca *ca, const struc
 	xfed_buf_wipe(&text);
 	if (rc == XFED_OK) {
 		cert_run_add(r->done, "%s: the bundle of %s %s, with its key", path, m->is_edge ? "edge" : "gateway", m->names[0]);
-		cert_run_add(r->next, "copy %s to %s, take it away here, and there: xfedctl cert channel-join %s.bundle", path,
+		cert_run_add(r->next, "copy %s to the host %s, delete it here, and run there: xfedctl cert channel-join %s.bundle", path,
 			m->names[m->name_count - 1], m->names[0]);
 	}
 	return rc;

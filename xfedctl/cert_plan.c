@@ -125,7 +125,7 @@ int cert_plan_add_marked(struct cert_plan *p, const char *path, struct xfed_span
 	int rc = open_file(p, path, true, &f, &exists, error);
 	struct xfed_span was = rc == XFED_OK ? xfed_buf_span(&f->was) : XFED_SPAN("");
 	if (rc == XFED_OK && exists && (f->save.was.st_uid != geteuid() || !xfed_span_is(xfed_span_cut(&was, '\n'), mark))) {
-		snprintf(error, CERT_ERROR, "%.300s: is there already, and is something else", path);
+		snprintf(error, CERT_ERROR, "%.300s: there is another file already, which is not replaced", path);
 		rc = XFED_ERR_INVALID;
 	}
 	return rc == XFED_OK ? prepare(p, f, text, CERT_PLAN_ROOT, error) : rc;

@@ -18,8 +18,6 @@
 #include "xfed/mem.h"
 #include "xfed/policy.h"
 
-#define CONFIG_DIR "/etc/xfed"
-
 /* A service whose file is among those that come. */
 struct coming {
 	const char *path;
@@ -54,7 +52,7 @@ static enum ctl_exit check_places(struct importing *m)
 	char file[PATH_MAX];
 	size_t i;
 	json_t *path, *item;
-	folder_of(config ? config : CONFIG_DIR "/gateway.yaml", file, m->dir);
+	folder_of(config ? config : FOLDER_CONFIG "/gateway.yaml", file, m->dir);
 	m->run->plan.folder = m->dir;
 	json_array_foreach(json_object_get(m->what, "services"), i, path) {
 		const char *service = json_string_value(path);
@@ -425,15 +423,7 @@ static void print_changes(const struct importing *m)
 	size_t i;
 	json_t *change;
 	json_array_foreach(m->changes, i, change) {
-		struct xfed_span rest = xfed_span_str(ctl_str(change, "diff"));
-		printf("%s\n", ctl_str(change, "file"));
-		while (rest.len > 0) {
-			struct xfed_span line = xfed_span_cut(&rest, '\n');
-			char *text = xfed_strndup(line);
-			ctl_text(stdout, text ? text : "");
-			printf("\n");
-			xfed_free(text);
-		}
+		ctl_print_diff(change);
 	}
 }
 

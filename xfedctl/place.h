@@ -8,12 +8,13 @@
 #include <limits.h>
 
 #include "ctl.h"
+#include "save.h"
 
 struct place {
 	const struct ctl_options *options;
 	int dir;
 	char path[PATH_MAX], name[NAME_MAX + 1];
-	char temporary[NAME_MAX + 1]; /* a file that is not in its place yet; "": none */
+	char temporary[SAVE_HIDDEN]; /* a file that is not in its place yet; "": none */
 };
 
 /* Each: FINE, or PROBLEM when why has been told. */

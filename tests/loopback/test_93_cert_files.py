@@ -455,7 +455,7 @@ def test_a_bundle_is_nobody_elses(gateway, kind):
         os.chown(path, 65534, 65534)
     st = os.lstat(path)
     status, out = gateway.ctl("channel-init", "output=" + shared)
-    assert status == 1 and "edge1.bundle: is there already, and is something else" in out, out
+    assert status == 1 and "edge1.bundle: there is another file already, which is not replaced" in out, out
     assert os.lstat(path) == st and os.listdir(shared) == ["edge1.bundle"] and not os.path.exists(gateway.dir + "/channel-ca")
     assert os.path.exists(elsewhere) == (kind == "a link")
 
