@@ -19,14 +19,19 @@
 
 int cert_file_read(const char *path, struct xfed_buf *text, char error[CERT_ERROR])
 {
+	return cert_file_read_most(path, CERT_FILE_BYTES, text, error);
+}
+
+int cert_file_read_most(const char *path, size_t max, struct xfed_buf *text, char error[CERT_ERROR])
+{
 	char words[256];
 	struct stat st;
-	xfed_buf_init(text, CERT_FILE_BYTES);
+	xfed_buf_init(text, max);
 	if (stat(path, &st) != 0 && errno == ENOENT) {
 		snprintf(error, CERT_ERROR, "%.300s: there is no such file", path);
 		return XFED_ERR_NOT_FOUND;
 	}
-	int rc = rt_file_read(path, CERT_FILE_BYTES, text, words);
+	int rc = rt_file_read(path, max, text, words);
 	if (rc != XFED_OK) {
 		snprintf(error, CERT_ERROR, "%s", words);
 	}

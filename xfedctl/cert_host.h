@@ -54,6 +54,7 @@ void cert_hosts_close(struct cert_hosts *h);
 
 /* A file that may be missing: NOT_FOUND then. OK; INVALID with one sentence. `*text` is wiped by the caller. */
 int cert_file_read(const char *path, struct xfed_buf *text, char error[CERT_ERROR]);
+int cert_file_read_most(const char *path, size_t max, struct xfed_buf *text, char error[CERT_ERROR]); /* the same, of `max` bytes at most */
 
 bool cert_is_address(const char *name); /* an IP address, and no name */
 

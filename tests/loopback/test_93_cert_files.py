@@ -109,6 +109,13 @@ def test_a_request_for_sip_and_for_the_panel(gateway):
     assert "DNS:panel.corp.example\n" in names_of(gateway.tls + "/panel.csr", "req")
 
 
+def test_check_says_what_it_does_not_know(host, certs):
+    host.put("tls/corp.example.pem", certs.chain("corp"))
+    host.put("tls/corp.example.key", certs.key("corp"))
+    for verb in ("check", "show"):
+        assert "note: xfed-edge edge1 does not answer: what it has seen of others is not shown\n" in host.ctl(verb)[1], verb
+
+
 # ---- import: every form ----
 
 def test_the_whole_way(host, certs):
