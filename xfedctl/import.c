@@ -385,8 +385,8 @@ static void audit(const struct importing *m, const char *outcome)
 	char name[64];
 	const char *login = change_login(name);
 	openlog("xfedctl", LOG_PID, LOG_AUTHPRIV);
-	syslog(LOG_NOTICE, "event=audit.command command=\"config import %.300s\" uid=%u login=%s files=%zu outcome=%s",
-		cert_run_arg(m->run, "file"), (unsigned)getuid(), login ? login : "-", json_array_size(m->changes), outcome);
+	syslog(LOG_NOTICE, "event=audit.command command=\"config import %.300s\" uid=%u login=%s files=%zu outcome=%s", cert_run_arg(m->run, "file"),
+		(unsigned)getuid(), login ? login : "-", json_array_size(m->changes), outcome);
 	closelog();
 }
 
