@@ -122,9 +122,23 @@ static enum ctl_exit finish(struct cert_run *r, int rc)
 	return status == CTL_FINE ? cert_run_tell(r) : status;
 }
 
+/* One command on the gateway that has the authority; `name`: of the host that it is about, or NULL. */
+static enum ctl_exit of_authority(enum ctl_exit (*command)(struct cert_run *r, struct cert_ca *ca, const char *name), const char *name,
+	const json_t *args, const struct ctl_options *options)
+{
+	struct cert_run r;
+	struct cert_ca ca = { .member_count = 0 };
+	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
+	status = status == CTL_FINE ? cert_run_choose(&r) : status;
+	status = status == CTL_FINE ? command(&r, &ca, name) : status;
+	cert_ca_close(&ca);
+	cert_run_close(&r);
+	return status;
+}
+
 /* ---- channel-init ---- */
 
-static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca)
+static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca, const char *name)
 {
 	const struct config *c = r->hosts.items[0].gateway;
 	int rc = cert_ca_open(ca, &r->hosts.items[0], r->error);
@@ -154,14 +168,7 @@ static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca)
 
 enum ctl_exit ctl_do_cert_channel_init(const json_t *args, const struct ctl_options *options)
 {
-	struct cert_run r;
-	struct cert_ca ca = { .member_count = 0 };
-	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
-	status = status == CTL_FINE ? cert_run_choose(&r) : status;
-	status = status == CTL_FINE ? init(&r, &ca) : status;
-	cert_ca_close(&ca);
-	cert_run_close(&r);
-	return status;
+	return of_authority(init, NULL, args, options);
 }
 
 /* ---- channel-join NAME: one more bundle ---- */
@@ -216,14 +223,7 @@ static enum ctl_exit one_more(struct cert_run *r, struct cert_ca *ca, const char
 
 enum ctl_exit cert_channel_one_more(const char *name, const json_t *args, const struct ctl_options *options)
 {
-	struct cert_run r;
-	struct cert_ca ca = { .member_count = 0 };
-	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
-	status = status == CTL_FINE ? cert_run_choose(&r) : status;
-	status = status == CTL_FINE ? one_more(&r, &ca, name) : status;
-	cert_ca_close(&ca);
-	cert_run_close(&r);
-	return status;
+	return of_authority(one_more, name, args, options);
 }
 
 /* ---- channel-renew ---- */
@@ -268,7 +268,7 @@ static int end_change(struct cert_run *r, struct cert_ca *ca)
 	return rc;
 }
 
-static enum ctl_exit change(struct cert_run *r, struct cert_ca *ca)
+static enum ctl_exit change(struct cert_run *r, struct cert_ca *ca, const char *name)
 {
 	bool is_new_ca = json_object_get(r->args, "new-ca") != NULL;
 	int rc = cert_ca_open(ca, &r->hosts.items[0], r->error);
@@ -287,12 +287,5 @@ static enum ctl_exit change(struct cert_run *r, struct cert_ca *ca)
 
 enum ctl_exit ctl_do_cert_channel_renew(const json_t *args, const struct ctl_options *options)
 {
-	struct cert_run r;
-	struct cert_ca ca = { .member_count = 0 };
-	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
-	status = status == CTL_FINE ? cert_run_choose(&r) : status;
-	status = status == CTL_FINE ? change(&r, &ca) : status;
-	cert_ca_close(&ca);
-	cert_run_close(&r);
-	return status;
+	return of_authority(change, NULL, args, options);
 }
