@@ -128,10 +128,11 @@ def test_a_service_that_does_not_want_them_has_the_old_ones(inst, certs):
     broken = json.loads(good)
     broken["trust"] = {"ca": inst.dir + "/nowhere.pem"}
     before, was = serial(inst.tls + "/corp.example.pem"), sorted(os.listdir(inst.tls))
+    other = certs.leaf("corp-not-wanted", "xmpp:corp.example")
     with open(inst.edge.config, "w", encoding="utf-8") as f:
         json.dump(broken, f)
     try:
-        out = edge(inst, "import", certs.dir + "/corp.pem", certs.ca, "certificate=" + inst.tls + "/corp.example.pem", expected=1)
+        out = edge(inst, "import", certs.chain(other), certs.key(other), certs.ca, "certificate=" + inst.tls + "/corp.example.pem", expected=1)
         assert "xfed-edge does not take the new files, and all is as it was" in out and "nowhere.pem" in out, out
     finally:
         with open(inst.edge.config, "w", encoding="utf-8") as f:
