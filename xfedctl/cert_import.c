@@ -382,14 +382,12 @@ static int check_names(struct import *m)
 	const struct cert_pair *p = m->place.pair;
 	struct cert_run *r = m->r;
 	if (p->role == CERT_ROLE_SIP) {
-		struct xfed_span name = xfed_span_str(p->name);
-		bool is_address = p->name && (strchr(p->name, ':') || p->name[strspn(p->name, "0123456789.")] == '\0');
-		bool is_named = !p->name || is_address || xfed_cert_names_host(m->facts, name) || xfed_cert_proves_sip(m->facts, name);
-		if (!is_named) {
+		bool lacks_name = cert_pair_lacks_name(p, m->facts);
+		if (lacks_name) {
 			snprintf(r->error, sizeof(r->error), "it does not name %.200s, which is %s.advertise: SIP servers would refuse it", p->name,
 				p->where);
 		}
-		return is_named ? XFED_OK : XFED_ERR_INVALID;
+		return lacks_name ? XFED_ERR_INVALID : XFED_OK;
 	}
 	if (p->role != CERT_ROLE_EDGE) {
 		return XFED_OK;

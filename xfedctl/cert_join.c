@@ -8,8 +8,6 @@
 #include "cert_judge.h"
 #include "xfed/rt/conf_edit.h"
 
-#define DOMAINS_FILE "channel-domains"
-
 /* ---- files ---- */
 
 static int plan_file(struct cert_run *r, const char *path, struct xfed_span text, enum cert_plan_kind kind)
@@ -32,7 +30,7 @@ int cert_join_plan(struct cert_run *r, const char *certificate, struct xfed_span
 	return rc == XFED_OK ? plan_file(r, ca, ca_pem, CERT_PLAN_PUBLIC) : rc;
 }
 
-/* The authorities: those of the bundle that sign themselves. */
+/* What the host is to trust is all that is in the bundle but its own certificate: the authorities of the channel, two during a change. */
 static int print_parts(const struct cert_bundle *b, struct xfed_buf *certificate, struct xfed_buf *key, struct xfed_buf *trust)
 {
 	int rc = cert_pem_of(b->pile.crts[b->leaf], certificate);
@@ -129,7 +127,7 @@ static int plan_domains(struct cert_run *r, const struct cert_host *h, const str
 {
 	char path[PATH_MAX + 32];
 	struct xfed_buf text;
-	snprintf(path, sizeof(path), "%s/" DOMAINS_FILE, h->dir);
+	snprintf(path, sizeof(path), "%s/" CERT_DOMAINS_FILE, h->dir);
 	xfed_buf_init(&text, RT_CONF_FILE_BYTES);
 	int rc = XFED_OK;
 	for (size_t i = 0; rc == XFED_OK && i < b->domain_count; i++) {

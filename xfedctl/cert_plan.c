@@ -19,7 +19,7 @@ static int fail(char error[CERT_ERROR], const char *path, const char *what)
 
 void cert_plan_init(struct cert_plan *p, uid_t uid, gid_t gid)
 {
-	*p = (struct cert_plan){ .uid = uid, .gid = gid };
+	*p = (struct cert_plan){ .uid = uid, .gid = gid, .file_bytes = CERT_FILE_BYTES };
 }
 
 /* Of the directory that is open, and not of its name: whoever may write somewhere below can make that a link at any time. */
@@ -90,7 +90,7 @@ static int open_file(struct cert_plan *p, const char *path, bool is_plain, struc
 	p->files = files;
 	struct cert_plan_file *f = *out = &files[p->count++];
 	*f = (struct cert_plan_file){ .save = { .dir = -1, .link_dir = -1 } };
-	int rc = (is_plain ? save_open_plain : save_open)(&f->save, path, CERT_FILE_BYTES, &f->was, text);
+	int rc = (is_plain ? save_open_plain : save_open)(&f->save, path, p->file_bytes, &f->was, text);
 	*exists = rc == XFED_OK;
 	if (rc != XFED_OK && rc != XFED_ERR_NOT_FOUND) {
 		snprintf(error, CERT_ERROR, "%s", text);
@@ -126,7 +126,7 @@ int cert_plan_add_marked(struct cert_plan *p, const char *path, struct xfed_span
 	int rc = open_file(p, path, true, &f, &exists, error);
 	struct xfed_span was = rc == XFED_OK ? xfed_buf_span(&f->was) : XFED_SPAN("");
 	if (rc == XFED_OK && exists && (f->save.was.st_uid != geteuid() || !xfed_span_is(xfed_span_cut(&was, '\n'), mark))) {
-		snprintf(error, CERT_ERROR, "%.300s: is there already, and is something else", path);
+		snprintf(error, CERT_ERROR, "%.300s: there is another file already, which is not replaced", path);
 		rc = XFED_ERR_INVALID;
 	}
 	return rc == XFED_OK ? prepare(p, f, text, CERT_PLAN_ROOT, error) : rc;

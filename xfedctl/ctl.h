@@ -89,13 +89,15 @@ void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* pri
 void ctl_print_next(const json_t *result, const char *noun, FILE *out);	  /* of a list in pages: where it goes on */
 void ctl_text(FILE *out, const char *s);				  /* prints a text without its control characters */
 /* The same for all texts of an answer, so that no printer can forget one: services pass on what edges say, and edges what partners do. */
-void ctl_harmless(json_t *j, const char *kept); /* `kept`: control characters that stay */
+void ctl_harmless(json_t *j, const char *kept);		       /* `kept`: control characters that stay */
+void ctl_print_texts(const char *before, const json_t *texts); /* a line each */
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);
 const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
 
 /* What of `was` is `is` no more, and what is there instead, line by line; false: out of memory, or there is no difference. */
 bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
+void ctl_print_diff(const json_t *changed); /* {"file", "diff"} */
 
 /* Of steps or gates: a line each with state, name (under that key) and text; and what to do about problems, where a reason says it (print_explain.c). */
 void ctl_print_lines(const json_t *list, const char *name, FILE *out);

@@ -14,6 +14,8 @@
 #include "place.h"
 #include "xfed/mem.h"
 
+_Static_assert(EXPORT_FILE_BYTES >= ACCESS_GRANTED_FILE_BYTES, "what a configuration may name travels");
+
 #define MARK "# What is configured here for xfed" /* how such a file begins */
 
 struct exporting {
@@ -40,7 +42,7 @@ static void add_text(struct exporting *x, const char *path)
 		return;
 	}
 	json_object_set_new(x->seen, path, json_true());
-	if (rt_file_read(path, RT_CONF_FILE_BYTES, &text, error) != XFED_OK) {
+	if (rt_file_read(path, EXPORT_FILE_BYTES, &text, error) != XFED_OK) {
 		x->rc = cert_run_fail(x->run, "%s", error);
 		return;
 	}

@@ -9,9 +9,10 @@
 
 #include "xfed/buf.h"
 
-#define EXPORT_BYTES (64 * 1024 * 1024) /* of the whole file */
-#define EXPORT_FILES 20000
-#define EXPORT_ERROR 512
+#define EXPORT_BYTES	  (64 * 1024 * 1024) /* of the whole file */
+#define EXPORT_FILES	  20000
+#define EXPORT_FILE_BYTES (16 * 1024 * 1024) /* of one file in it: the largest of a configuration are lists of users */
+#define EXPORT_ERROR	  512
 
 /* `head`: comments, each line with its "# ". OK, NOMEM, LIMIT. */
 int export_print(const json_t *what, struct xfed_span head, struct xfed_buf *out);

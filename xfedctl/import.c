@@ -17,8 +17,6 @@
 #include "xfed/mem.h"
 #include "xfed/policy.h"
 
-#define CONFIG_DIR "/etc/xfed"
-
 /* ---- where it may write ---- */
 
 static enum ctl_exit check_places(struct importing *m)
@@ -27,7 +25,7 @@ static enum ctl_exit check_places(struct importing *m)
 	char file[PATH_MAX];
 	size_t i;
 	json_t *path, *item;
-	folder_of(config ? config : CONFIG_DIR "/gateway.yaml", file, m->dir);
+	folder_of(config ? config : FOLDER_CONFIG "/gateway.yaml", file, m->dir);
 	m->run->plan.folder = m->dir;
 	json_array_foreach(json_object_get(m->what, "services"), i, path) {
 		const char *service = json_string_value(path);
@@ -234,7 +232,7 @@ static enum ctl_exit judge_all(struct importing *m)
 static void add_change(struct importing *m, const char *path, struct xfed_span was, struct xfed_span is)
 {
 	struct xfed_buf diff;
-	xfed_buf_init(&diff, 4 * RT_CONF_FILE_BYTES);
+	xfed_buf_init(&diff, 4 * EXPORT_FILE_BYTES); /* every line of both, each with a sign before it */
 	bool has_diff = ctl_diff(was, is, &diff);
 	struct xfed_span text = xfed_buf_span(&diff);
 	json_array_append_new(
@@ -255,7 +253,7 @@ static enum ctl_exit plan_file(struct importing *m, const char *path)
 {
 	struct xfed_buf was;
 	struct xfed_span is = import_text(m, path);
-	int rc = cert_file_read(path, &was, m->run->error);
+	int rc = cert_file_read_most(path, EXPORT_FILE_BYTES, &was, m->run->error);
 	bool is_same = rc == XFED_OK && xfed_span_eq(xfed_buf_span(&was), is);
 	if (rc == XFED_OK && !is_same && !import_is_of_kind(m, path, xfed_buf_span(&was))) {
 		snprintf(m->run->error, sizeof(m->run->error), "%.300s: is there already, and is something else", path);
@@ -286,12 +284,15 @@ static enum ctl_exit plan_removals(struct importing *m, const char *named)
 		return CTL_FINE;
 	}
 	int count = scandir(dir, &list, NULL, alphasort), rc = XFED_OK;
+	if (count < 0) {
+		return cert_run_fail(m->run, "%s: %s", dir, strerror(errno));
+	}
 	for (int i = 0; i < count; i++) {
 		char path[PATH_MAX];
 		struct xfed_buf was;
 		bool is_one = snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name) < (int)sizeof(path) && import_has_yaml_name(path);
 		if (rc == XFED_OK && is_one && !json_object_get(m->by_path, path)) {
-			rc = cert_file_read(path, &was, m->run->error);
+			rc = cert_file_read_most(path, EXPORT_FILE_BYTES, &was, m->run->error);
 			if (rc == XFED_OK) {
 				add_change(m, path, xfed_buf_span(&was), (struct xfed_span){ NULL, 0 });
 				rc = cert_plan_remove(&m->run->plan, path, m->run->error);
@@ -323,13 +324,13 @@ static enum ctl_exit plan_all(struct importing *m)
 /* ---- into force ---- */
 
 /* To the system's log: the services know of the reload, and may not even run. */
-static void audit(const struct importing *m)
+static void audit(const struct importing *m, const char *outcome)
 {
 	char name[64];
 	const char *login = change_login(name);
 	openlog("xfedctl", LOG_PID, LOG_AUTHPRIV);
-	syslog(LOG_NOTICE, "event=audit.command command=\"config import %.300s\" uid=%u login=%s files=%zu", cert_run_arg(m->run, "file"),
-		(unsigned)getuid(), login ? login : "-", json_array_size(m->changes));
+	syslog(LOG_NOTICE, "event=audit.command command=\"config import %.300s\" uid=%u login=%s files=%zu outcome=%s", cert_run_arg(m->run, "file"),
+		(unsigned)getuid(), login ? login : "-", json_array_size(m->changes), outcome);
 	closelog();
 }
 
@@ -369,15 +370,7 @@ static void print_changes(const struct importing *m)
 	size_t i;
 	json_t *change;
 	json_array_foreach(m->changes, i, change) {
-		struct xfed_span rest = xfed_span_str(ctl_str(change, "diff"));
-		printf("%s\n", ctl_str(change, "file"));
-		while (rest.len > 0) {
-			struct xfed_span line = xfed_span_cut(&rest, '\n');
-			char *text = xfed_strndup(line);
-			ctl_text(stdout, text ? text : "");
-			printf("\n");
-			xfed_free(text);
-		}
+		ctl_print_diff(change);
 	}
 }
 
@@ -399,7 +392,7 @@ static enum ctl_exit apply(struct importing *m)
 {
 	bool is_dry_run = json_is_true(json_object_get(m->run->args, "dry-run"));
 	if (json_array_size(m->changes) == 0) {
-		cert_run_add(m->run->done, "all is so already");
+		cert_run_add(m->run->done, "nothing is changed: all files are so already");
 	} else if (is_dry_run) {
 		cert_run_add(m->run->done, "nothing was changed (--dry-run)");
 	} else {
@@ -407,8 +400,8 @@ static enum ctl_exit apply(struct importing *m)
 		if (rc != XFED_OK) {
 			return cert_run_refuse(m->run, rc);
 		}
-		audit(m);
 		enum ctl_exit end = reload(m);
+		audit(m, end == CTL_FINE ? "in-place" : "taken-back");
 		if (end != CTL_FINE) {
 			return end;
 		}
@@ -477,6 +470,7 @@ enum ctl_exit ctl_do_config_import(const json_t *args, const struct ctl_options 
 		.errors = xfed_calloc(1, sizeof(*m.errors)) };
 	enum ctl_exit rc = m.errors ? CTL_FINE : cert_run_refuse(&r, XFED_ERR_NOMEM);
 	cert_plan_init(&r.plan, geteuid(), getegid());
+	r.plan.file_bytes = EXPORT_FILE_BYTES;
 	raise_files();
 	if (m.errors) {
 		rt_conf_errors_init(m.errors);

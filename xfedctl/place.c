@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,7 +44,7 @@ enum ctl_exit place_check(const struct place *p, const char *mark)
 		close(fd);
 	}
 	if (!is_absent && !is_ours) {
-		snprintf(text, sizeof(text), "%s: is there already, and is something else", p->path);
+		snprintf(text, sizeof(text), "%s: there is another file already, which is not replaced", p->path);
 		return ctl_refuse(p->options, text);
 	}
 	return faccessat(p->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ? CTL_FINE : place_fail(p->options, p->path, "nothing can be written there");
@@ -94,16 +93,9 @@ static bool hold(struct place *p, int fd)
 
 int place_begin(struct place *p)
 {
-	uint64_t number;
 	remove_all_left(p);
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-		place_fail(p->options, p->path, "no random numbers");
-		return -1;
-	}
-	snprintf(p->temporary, sizeof(p->temporary), TEMPORARY "%016llx", (unsigned long long)number);
-	int fd = openat(p->dir, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = save_new_hidden(p->dir, TEMPORARY, p->temporary);
 	if (fd < 0) {
-		p->temporary[0] = '\0';
 		place_fail(p->options, p->path, "nothing can be written there");
 	} else if (!hold(p, fd)) {
 		place_fail(p->options, p->path, "somebody else writes there; say it again");
@@ -115,15 +107,7 @@ int place_begin(struct place *p)
 
 enum ctl_exit place_write(const struct place *p, int fd, struct xfed_span bytes)
 {
-	while (bytes.len > 0) {
-		ssize_t n = write(fd, bytes.data, bytes.len);
-		if (n < 0 && errno != EINTR) {
-			return place_fail(p->options, p->path, "cannot be written");
-		}
-		size_t done = n > 0 ? (size_t)n : 0;
-		bytes = xfed_span_make(bytes.data + done, bytes.len - done);
-	}
-	return CTL_FINE;
+	return save_bytes(fd, bytes) ? CTL_FINE : place_fail(p->options, p->path, "cannot be written");
 }
 
 enum ctl_exit place_end(struct place *p, int fd)

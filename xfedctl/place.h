@@ -8,13 +8,14 @@
 #include <limits.h>
 
 #include "ctl.h"
+#include "save.h"
 
 struct place {
 	const struct ctl_options *options;
 	int dir;
 	int lock; /* held while the temporary file is in use, whoever else has it open; -1: none */
 	char path[PATH_MAX], name[NAME_MAX + 1];
-	char temporary[NAME_MAX + 1]; /* a file that is not in its place yet; "": none */
+	char temporary[SAVE_HIDDEN]; /* a file that is not in its place yet; "": none */
 };
 
 /* Each: FINE, or PROBLEM when why has been told. */

@@ -10,15 +10,21 @@
 
 #include "xfed/buf.h"
 
-#define SAVE_ERROR 512
+#define SAVE_ERROR  512
+#define SAVE_HIDDEN 32
+
+/* A new file in `dir` that is its maker's alone (0600), open for writing, and the hidden name it has there: `prefix` and 16 digits; -1 with errno, and "". */
+int save_new_hidden(int dir, const char *prefix, char name[SAVE_HIDDEN]);
+/* Writes all of them; false with errno. */
+bool save_bytes(int fd, struct xfed_span bytes);
 
 struct save {
-	int dir;				      /* of the file that is replaced */
-	int link_dir;				      /* of the link, where it was asked for by one; else -1 */
-	char file[PATH_MAX];			      /* as it was asked for */
-	char path[PATH_MAX], name[NAME_MAX + 1];      /* where it really lies */
-	char temporary[PATH_MAX], temporary_name[32]; /* "": none */
-	struct stat was;			      /* is_new: not filled in */
+	int dir;					       /* of the file that is replaced */
+	int link_dir;					       /* of the link, where it was asked for by one; else -1 */
+	char file[PATH_MAX];				       /* as it was asked for */
+	char path[PATH_MAX], name[NAME_MAX + 1];	       /* where it really lies */
+	char temporary[PATH_MAX], temporary_name[SAVE_HIDDEN]; /* "": none */
+	struct stat was;				       /* is_new: not filled in */
 	bool is_new;
 	bool is_changed; /* by save_commit(), also where that failed behind it */
 	size_t max;

@@ -46,14 +46,14 @@ static int open_source(const struct ctl_options *o, int dir, const char *name, c
 	if (fd < 0) {
 		place_fail(o, path, "cannot be read");
 	} else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		refuse(o, "%s: is no file", path);
+		refuse(o, "%s: not a regular file", path);
 		close(fd);
 		fd = -1;
 	}
 	return fd;
 }
 
-/* What is no database at all is not brought: a gateway that does not run cannot say so. */
+/* What is no database at all is refused here: where the gateway does not run, nobody would say so before its next start. */
 static int open_copy(const struct ctl_options *o, const char *file)
 {
 	char head[sizeof(MARK)]; /* with the zero at its end */

@@ -130,6 +130,17 @@ void ctl_harmless(json_t *j, const char *kept)
 	}
 }
 
+void ctl_print_texts(const char *before, const json_t *texts)
+{
+	size_t i;
+	json_t *text;
+	json_array_foreach(texts, i, text) {
+		printf("%s", before);
+		ctl_text(stdout, json_string_value(text));
+		printf("\n");
+	}
+}
+
 const char *ctl_duration(json_int_t s, char out[32])
 {
 	if (s >= 86400) {

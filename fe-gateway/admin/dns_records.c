@@ -188,8 +188,7 @@ static void add_addresses(json_t *records, json_t *problems, const json_t *edge)
 	}
 	if (i == 0) {
 		json_array_append_new(problems, json_sprintf("the edge %s has private addresses only, so that the one partners reach it at is not "
-							     "known: external.public_addresses "
-							     "in its edge.yaml, and xfedctl reload there",
+							     "known: set external.public_addresses in its edge.yaml, then xfedctl reload there",
 							str(edge, "name")));
 	}
 }
@@ -217,9 +216,8 @@ static void add_neighbour(json_t *records, const json_t *neighbour)
 		snprintf(name, sizeof(name), "_sipfederationtls._tcp.%s", domain);
 		if (domain[0] != '*') {
 			add(records, name, "SRV", json_sprintf("0 0 %d %s.", num(neighbour, "port"), str(neighbour, "host")),
-				"For an Edge of Lync or Skype for Business that looks partners up: by the partner, or in a zone of yours that this "
-				"Edge asks. Not where "
-				"it is told by New-CsAllowedDomain.");
+				"For an Edge of Lync or Skype for Business that finds partners in the DNS: the partner publishes it, or you do in a "
+				"zone that this Edge alone asks. Not needed where New-CsAllowedDomain names the proxy (xfedctl partner routes).");
 		}
 	}
 }

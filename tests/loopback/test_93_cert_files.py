@@ -112,6 +112,13 @@ def test_a_request_for_sip_and_for_the_panel(gateway):
     assert "DNS:panel.corp.example\n" in names_of(gateway.tls + "/panel.csr", "req")
 
 
+def test_check_says_what_it_does_not_know(host, certs):
+    host.put("tls/corp.example.pem", certs.chain("corp"))
+    host.put("tls/corp.example.key", certs.key("corp"))
+    for verb in ("check", "show"):
+        assert "note: xfed-edge edge1 does not answer: what it has seen of others is not shown\n" in host.ctl(verb)[1], verb
+
+
 # ---- import: every form ----
 
 def test_the_whole_way(host, certs):
@@ -532,10 +539,10 @@ def test_a_bundle_is_nobody_elses(gateway, kind):
         os.chmod(path, 0o660)
     if kind.startswith("another"):
         os.chown(path, 65534, 65534)
-    st = os.lstat(path)
+    st = os.lstat(path)[:7] + (os.lstat(path).st_mtime_ns,)  # it may have been looked at
     status, out = gateway.ctl("channel-init", "output=" + shared)
-    assert status == 1 and "edge1.bundle: is there already, and is something else" in out, out
-    assert os.lstat(path) == st and os.listdir(shared) == ["edge1.bundle"] and not os.path.exists(gateway.dir + "/channel-ca")
+    assert status == 1 and "edge1.bundle: there is another file already, which is not replaced" in out, out
+    assert os.lstat(path)[:7] + (os.lstat(path).st_mtime_ns,) == st and os.listdir(shared) == ["edge1.bundle"] and not os.path.exists(gateway.dir + "/channel-ca")
     assert os.path.exists(elsewhere) == (kind == "a link")
 
 

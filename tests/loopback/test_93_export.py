@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -80,7 +81,7 @@ def test_what_is_in_it(host, exported):
 
 def test_nothing_to_change(host, tools, exported):
     status, text = ctl(host, tools, "config", "import", exported)
-    assert status == 0 and text == "all is so already\n", text
+    assert status == 0 and text == "nothing is changed: all files are so already\n", text
 
 
 def test_there_and_back(host, tools, exported):
@@ -240,7 +241,7 @@ def test_partners_elsewhere_stay(host, tools, place):
     status, text = ctl(host, tools, "config", "export", file)
     assert status == 0, text
     status, text = ctl(host, tools, "config", "import", file)
-    assert status == 0 and "all is so already" in text and "stays as it is: it is not below %s" % host.dir in text, text
+    assert status == 0 and "nothing is changed: all files are so already" in text and "stays as it is: it is not below %s" % host.dir in text, text
     assert sorted(os.listdir(other)) == ["odd.example.yaml", "partner.example.yaml"]
 
 
@@ -265,7 +266,7 @@ def test_a_path_that_is_not_tidy(host, tools):
     assert ctl(host, tools, "config", "export", file)[0] == 0
     before = tree(host)
     status, text = ctl(host, tools, "config", "import", file)
-    assert status == 0 and text == "all is so already\n", text
+    assert status == 0 and text == "nothing is changed: all files are so already\n", text
     host.list_partner("new.example")
     status, text = ctl(host, tools, "config", "import", file)
     assert status == 0 and "gw1 has them in force" in text, text
@@ -311,7 +312,58 @@ def test_config_of_an_instance(host, tools, two, config):
     for verb in ("export", "import"):
         status, text = at_etc(host, tools, "config", verb, file, "--config", config, cwd="/etc/xfed/gateway")
         assert status == 0, text
-    assert text == "all is so already\n", text
+    assert text == "nothing is changed: all files are so already\n", text
+
+
+def test_more_services_than_one_command_looks_at(host, tools, two):
+    for n in range(63):
+        write("%s/gateway/n%d.yaml" % (two, n), json.dumps(dict(host.gateway_config, name="n%d" % n)))
+    status, text = at_etc(host, tools, "cert", "show")
+    assert status == 1 and "more than 64 services are configured in /etc/xfed: name the file of one with --config" in text, text
+    status, text = at_etc(host, tools, "--name", "n62", "config", "export", host.dir + "/n62.xfed")  # of that name there is one
+    assert status == 0, text
+
+
+def test_a_folder_that_cannot_be_read(host, tools, two):
+    shutil.rmtree(two + "/gateway")
+    write(two + "/gateway", "")
+    status, text = at_etc(host, tools, "config", "export", host.dir + "/none.xfed")
+    assert (status, text) == (1, "xfedctl: /etc/xfed/gateway: Not a directory\n")
+
+
+def test_a_list_of_many_users(host, tools):
+    """The largest file of a configuration travels like any other."""
+    file = host.dir + "/many.xfed"
+    lines = "".join("user-with-a-long-name-%d@corp.example\n" % n for n in range(60000))
+    assert len(lines) > 2 << 20
+    write(host.dir + "/users", lines)
+    status, text = ctl(host, tools, "config", "export", file)
+    assert status == 0, text
+    write(host.dir + "/users", lines.replace("long", "short"))
+    status, text = ctl(host, tools, "config", "import", file)
+    assert status == 0 and "-user-with-a-short-name-7@corp.example\n" in text, text[-2000:]
+    with open(host.dir + "/users", encoding="ascii") as f:
+        assert f.read() == lines
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_the_system_s_log_has_what_came_of_it(host, tools, exported, is_taken):
+    dev = host.dir + "-dev"
+    os.makedirs(dev)
+    for name in ("null", "urandom"):
+        write("%s/%s" % (dev, name), "")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(dev + "/log")
+        log.settimeout(60)
+        host.unlist_partner("partner.example")
+        if not is_taken:
+            another_certificate(host, exported)
+        script = 'for n in null urandom; do mount --bind /dev/$n "$0/$n" || exit 9; done; mount --rbind "$0" /dev && exec "$@"'
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, dev, tools["xfedctl"], "config", "import", exported, "--config", host.gateway.config],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, env=clean_environment(), check=False)
+        assert done.returncode == (0 if is_taken else 1), done.stdout
+        said = log.recv(4096).decode()
+        assert "event=audit.command" in said and said.endswith("outcome=" + ("in-place" if is_taken else "taken-back")), said
 
 
 @pytest.mark.parametrize("way", ["file", "folder", "new-folder"])
@@ -344,13 +396,17 @@ def test_a_link_that_stays_inside(host, tools, exported):
         assert '"new"' in f.read()
 
 
-def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
+def another_certificate(host, exported):
     """What only the service sees: a certificate that does not go with its key."""
     with open(host.certs.chain("corp2"), encoding="ascii") as f:
         other = f.read()
     with open(host.dir + "/tls/sip-certificate.pem", encoding="ascii") as f:
         ours = f.read()
     change(exported, "".join("      %s\n" % line for line in ours.splitlines()), "".join("      %s\n" % line for line in other.splitlines()))
+
+
+def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
+    another_certificate(host, exported)
     host.list_partner("linked.example")
     os.rename(host.partner_path("linked.example"), host.dir + "/linked")
     os.symlink("../linked", host.partner_path("linked.example"))

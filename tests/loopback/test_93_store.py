@@ -208,7 +208,7 @@ def other_file(path):
 spoilt = pytest.mark.parametrize("spoil, said", [
     (change_a_row, "its hash does not fit"), (newer, r"gw1: made by a newer version \(schema 99, this one knows 6\)"), (no_seal, "was not made by xfedctl store backup"),
     (trigger, "no store of a gateway"), (torn, "damaged|malformed|hash"), (other_file, "not a database"), (os.unlink, "No such file"),
-    (lambda p: (os.unlink(p), os.mkfifo(p)), "is no file"), (lambda p: os.truncate(p, 0), "not a database"),
+    (lambda p: (os.unlink(p), os.mkfifo(p)), "not a regular file"), (lambda p: os.truncate(p, 0), "not a database"),
     (more("CREATE TABLE more (a)"), "no store of a gateway"), (more("ALTER TABLE contact ADD COLUMN more"), "no store of a gateway"),
     (more("CREATE INDEX more ON contact (remote)"), "no store of a gateway"), (more("CREATE VIEW more AS SELECT 1"), "no store of a gateway"),
     (more('CREATE TABLE "contact"" , ""contact" (a)'), "no store of a gateway"), (more("DROP INDEX contact_wrote"), "no store of a gateway"),
@@ -306,7 +306,7 @@ def test_a_start_that_ended_before_the_copy_was_in_place(public, tools):
 
 def test_what_is_not_backed_up(own, tools):
     file = own.dir + "/copy.db"
-    for path, said in ((own.dir + "/none/copy.db", "No such file"), ("/proc/copy.db", "nothing can be written there"), (own.dir + "/gateway.yaml", "is there already, and is something else")):
+    for path, said in ((own.dir + "/none/copy.db", "No such file"), ("/proc/copy.db", "nothing can be written there"), (own.dir + "/gateway.yaml", "there is another file already, which is not replaced")):
         status, text = ctl(own, tools, "store", "backup", path)
         assert status == 1 and said in text and len(text.splitlines()) == 1, text
     os.symlink(own.dir + "/gateway.yaml", own.dir + "/link.db")
