@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "admin/explain.h"
+#include "panel/said.h"
 
 /* SIP to XMPP, everything open. */
 static struct explain_facts open_out(void)
@@ -410,6 +411,19 @@ static const struct {
 };
 /* clang-format on */
 
+/* What a gate says can be said in German, and its name too. */
+static bool is_said_in_german(enum explain_gate_id id, const char *text)
+{
+	struct xfed_buf out;
+	xfed_buf_init(&out, 4096);
+	bool ok = said_in_german(xfed_span_str(explain_gate_name(id)), &out) == XFED_OK && said_in_german(xfed_span_str(text), &out) == XFED_OK;
+	xfed_buf_deinit(&out);
+	if (!ok) {
+		print_error("gate %s has no German: \"%s\"\n", explain_gate_name(id), text);
+	}
+	return ok;
+}
+
 static void other_than_of_a_message(void **state)
 {
 	(void)state;
@@ -425,6 +439,9 @@ static void other_than_of_a_message(void **state)
 		f.user_watches.active = f.contact_watches.active = 1;
 		kinds[i].change(&f);
 		enum explain_gate_id closed = explain_gates(&f, kinds[i].kind, gates);
+		for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
+			assert_true(is_said_in_german((enum explain_gate_id)g, gates[g].text));
+		}
 		if (closed != kinds[i].closed || !strstr(gates[kinds[i].told].text, kinds[i].words)) {
 			fail_msg("%s: closed %s: \"%s\"", kinds[i].name, explain_gate_name(closed), gates[kinds[i].told].text);
 		}
@@ -449,6 +466,9 @@ static bool row_holds(size_t i)
 		return false;
 	}
 	for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
+		if (!is_said_in_german((enum explain_gate_id)g, gates[g].text)) {
+			return false;
+		}
 		if ((gates[g].state == POLICY_CLOSED) != (gates[g].reason != XFED_REASON_NONE) || gates[g].text[0] == '\0') {
 			print_error("%s: gate %s has no reason or text: \"%s\"\n", rows[i].name, explain_gate_name((enum explain_gate_id)g),
 				gates[g].text);
