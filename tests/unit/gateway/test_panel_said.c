@@ -66,7 +66,8 @@ static void rows_are_whole_and_stand_once(void **state)
 				fail_msg("\"%s\" stands twice", english);
 			}
 		}
-		if (typed_differs(english, text, word, sizeof(word)) || typed_differs(text, english, word, sizeof(word))) {
+		bool is_shouted = english[strcspn(english, "abcdefghijklmnopqrstuvwxyz")] == '\0'; /* its capitals are no name */
+		if (!is_shouted && (typed_differs(english, text, word, sizeof(word)) || typed_differs(text, english, word, sizeof(word)))) {
 			fail_msg("\"%s\", \"%s\": they differ in \"%s\"", english, text, word);
 		}
 	}
