@@ -22,7 +22,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 ROOMS = {
-    "fe-gateway": ["core", "config", "store", "policy", "journal", ("channel", "trunk"), "contacts", "deliver", "sessions", ("im", "presence"), "admin", "service"],
+    "fe-gateway": ["core", "config", "store", "policy", "journal", ("channel", "trunk"), "contacts", "deliver", "sessions", ("im", "presence"), "admin", "panel", "service"],
     "edge-proxy": ["core", "s2s", "channel", "relay", "admin", "service"],
 }
 LIBRARIES = {"fe-gateway": ["sip", "interwork"], "edge-proxy": []}
