@@ -20,7 +20,7 @@ enum call_answer {
 };
 
 struct call {
-	struct call *next; /* in the queue it is in */
+	struct call *next;	   /* in the queue it is in */
 	struct exchange *exchange; /* NULL: the server is gone, and nobody waits for the answer */
 
 	/* by the server's thread: */

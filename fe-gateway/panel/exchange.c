@@ -64,8 +64,9 @@ static void judge_certificate(const struct web *w, struct connection *c, struct 
 static void add_headers(struct MHD_Response *r)
 {
 	static const char *const headers[][2] = {
-		{ "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-					     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'" },
+		{ "Content-Security-Policy",
+			"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+			"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'" },
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "X-Frame-Options", "DENY" },
 		{ "Referrer-Policy", "no-referrer" },
@@ -94,8 +95,7 @@ static enum MHD_Result send_response(struct exchange *x, unsigned status, struct
 static enum MHD_Result send_asset(struct exchange *x, const struct panel_asset *a)
 {
 	bool is_known = xfed_span_is(header(x, MHD_HTTP_HEADER_IF_NONE_MATCH), a->path);
-	struct MHD_Response *r =
-		MHD_create_response_from_buffer(is_known ? 0 : a->data.len, (void *)(uintptr_t)a->data.data, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r = MHD_create_response_from_buffer(is_known ? 0 : a->data.len, (void *)(uintptr_t)a->data.data, MHD_RESPMEM_PERSISTENT);
 	if (r) {
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "public, max-age=31536000, immutable");
@@ -270,11 +270,11 @@ static enum MHD_Result ask(struct exchange *x, enum panel_method method)
 	}
 	call_free(x->call);
 	x->call = NULL;
-	return rc == XFED_OK			? send_error(x, MHD_HTTP_SERVICE_UNAVAILABLE, W_ERROR_BUSY)
-	       : rc == XFED_ERR_NOT_FOUND	? send_error(x, MHD_HTTP_NOT_FOUND, word)
-	       : word == W_ERROR_INSIDE		? send_error(x, MHD_HTTP_INTERNAL_SERVER_ERROR, word)
-	       : word == W_ERROR_LARGE		? send_error(x, MHD_HTTP_CONTENT_TOO_LARGE, word)
-						: send_error(x, MHD_HTTP_BAD_REQUEST, word);
+	return rc == XFED_OK		  ? send_error(x, MHD_HTTP_SERVICE_UNAVAILABLE, W_ERROR_BUSY)
+	       : rc == XFED_ERR_NOT_FOUND ? send_error(x, MHD_HTTP_NOT_FOUND, word)
+	       : word == W_ERROR_INSIDE	  ? send_error(x, MHD_HTTP_INTERNAL_SERVER_ERROR, word)
+	       : word == W_ERROR_LARGE	  ? send_error(x, MHD_HTTP_CONTENT_TOO_LARGE, word)
+					  : send_error(x, MHD_HTTP_BAD_REQUEST, word);
 }
 
 /* ---- its steps ---- */

@@ -32,8 +32,7 @@ static void make_room(struct sessions_kept *k, const struct panel_user *user)
 {
 	struct session *oldest = NULL, *s;
 	size_t count = 0;
-	DL_FOREACH(k->list, s)
-	{
+	DL_FOREACH(k->list, s) {
 		bool is_same = s->is_certificate == !user->hash && strcmp(s->name, user->name) == 0;
 		oldest = is_same && !oldest ? s : oldest;
 		count += is_same;
@@ -45,7 +44,8 @@ static void make_room(struct sessions_kept *k, const struct panel_user *user)
 	}
 }
 
-struct session *session_begin(struct sessions_kept *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct session_time now)
+struct session *session_begin(
+	struct sessions_kept *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct session_time now)
 {
 	struct session *s = xfed_calloc(1, sizeof(*s));
 	if (!s) {
@@ -98,8 +98,7 @@ struct session *session_find(struct sessions_kept *k, const char *token, bool is
 struct session *session_by_id(const struct sessions_kept *k, uint64_t id)
 {
 	struct session *s;
-	DL_FOREACH(k->list, s)
-	{
+	DL_FOREACH(k->list, s) {
 		if (s->id == id) {
 			return s;
 		}
@@ -110,8 +109,7 @@ struct session *session_by_id(const struct sessions_kept *k, uint64_t id)
 void session_tick(struct sessions_kept *k, struct session_time now, void (*ended)(void *user, const struct session *s), void *user)
 {
 	struct session *s, *next;
-	DL_FOREACH_SAFE(k->list, s, next)
-	{
+	DL_FOREACH_SAFE(k->list, s, next) {
 		if (is_over(k, s, now.now_ms)) {
 			ended(user, s);
 			session_end(k, s);
@@ -122,8 +120,7 @@ void session_tick(struct sessions_kept *k, struct session_time now, void (*ended
 void session_keep(struct sessions_kept *k, const struct panel_users *users, void (*ended)(void *user, const struct session *s), void *user)
 {
 	struct session *s, *next;
-	DL_FOREACH_SAFE(k->list, s, next)
-	{
+	DL_FOREACH_SAFE(k->list, s, next) {
 		const struct panel_user *u = panel_users_find(users, s->is_certificate, xfed_span_str(s->name));
 		if (!u || u->is_admin != s->is_admin || proof_of(u) != s->proof) {
 			ended(user, s);

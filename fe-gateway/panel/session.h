@@ -36,7 +36,8 @@ struct session_time {
 };
 
 /* Where there is no room the same name's, else the one unused for longest ends. NULL: no memory. */
-struct session *session_begin(struct sessions_kept *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct session_time now);
+struct session *session_begin(
+	struct sessions_kept *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct session_time now);
 /* NULL: there is none, or its time is over (then it has ended). `is_use`: counts as a use. */
 struct session *session_find(struct sessions_kept *k, const char *token, bool is_use, struct session_time now);
 struct session *session_by_id(const struct sessions_kept *k, uint64_t id);

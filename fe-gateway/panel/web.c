@@ -125,8 +125,7 @@ size_t web_connections(struct web *w)
 static void end_slow(struct web *w, uint64_t now_ms)
 {
 	struct connection *c;
-	DL_FOREACH(w->connections, c)
-	{
+	DL_FOREACH(w->connections, c) {
 		if (c->until_ms != 0 && c->until_ms <= now_ms) {
 			shutdown(c->fd, SHUT_RDWR);
 			c->until_ms = 0;

@@ -15,7 +15,7 @@ struct web_options { /* copied */
 	int fd;	     /* listens already; a duplicate of it is used */
 	const char *listen;
 	const struct rt_conf_strings *hosts;
-	const char *gateway;			       /* its name */
+	const char *gateway;			   /* its name */
 	const char *certificate, *key, *client_ca; /* PEM; NULL: no TLS, and no client certificates */
 };
 

@@ -65,16 +65,27 @@ def world(panel, certs, dns, users):
     life.close()
 
 
+@pytest.fixture(scope="session")
+def cookies():
+    """Of who has signed in, by origin and user: tries are few, and signing in costs a hash."""
+    return {}
+
+
 @pytest.fixture
-def visit(browser, world):
-    """visit(language=, scheme=, width=, script=, user=, of=) is a page of a fresh browser, signed in (user=None: not)."""
+def visit(browser, world, cookies):
+    """visit(language=, scheme=, width=, script=, user=, of=) is a page of a fresh browser, at the overview where somebody has signed in."""
     contexts = []
 
     def make(user=ADMIN, of=None, **options):
-        contexts.append(browser.context((of or world).origin, **options))
+        origin = (of or world).origin
+        contexts.append(browser.context(origin, **options))
         page = contexts[-1].page()
-        if user:
-            sign_in(page, user)
+        if user and (origin, user) in cookies:
+            contexts[-1].add_cookies(cookies[origin, user])
+            assert page.go("/") == 200 and page.path == "/", page.path
+        elif user:
+            assert sign_in(page, user) == "/", page.text()
+            cookies[origin, user] = contexts[-1].cookies()
         return page
     yield make
     for context in contexts:
@@ -82,6 +93,7 @@ def visit(browser, world):
 
 
 def sign_in(page, user, place="/"):
+    """By the form that everybody meets who has no session. Where it leads to."""
     assert page.go(place) == 200
     assert page.path.startswith("/login"), page.path
     page.fill("[name=name]", user[0])
