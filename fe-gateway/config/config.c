@@ -225,6 +225,7 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "contact_memory", .type = RT_CONF_DURATION, GATEWAY(contact_memory_ms), .flags = RELOADABLE, .min = 86400000, .max = (uint64_t)49 * 86400000,
 		.fallback = "30d", .help = "When a user and a contact are contacts no longer, as neither has asked for, shown or written anything to the other for so long; both are "
 			"told. For users of a public-unverified partner it counts what the local user does alone." },
+	{ .name = "panel", .type = RT_CONF_OBJECT, GATEWAY(panel), .table = &config_panel_table, .help = "The control panel." },
 	{ .name = "limits", .type = RT_CONF_OBJECT, GATEWAY(limits), .table = &limits_table, .help = "Limits of this gateway." },
 };
 RT_CONF_TABLE(const, config, "gateway.yaml", gateway_rows, struct config,

@@ -22,6 +22,7 @@
 #include "policy/policy_dir.h"
 #include "proto/transfer.h"
 #include "store/store.h"
+#include "xfed/buf.h"
 #include "xfed/jid.h"
 #include "xfed/policy.h"
 #include "xfed/tls.h"
@@ -66,6 +67,12 @@ const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
 struct xfed_tls_creds *policy_sip_creds(const struct policy *p);     /* NULL: nothing uses tls */
 struct xfed_tls_creds *policy_outside_creds(const struct policy *p); /* of sip.federation; NULL: it is not set */
+/* Of the panel; NULL: it has no TLS. Its server is given the files as they were read; the others are empty where they are not set. */
+struct xfed_tls_creds *policy_panel_creds(const struct policy *p);
+struct policy_panel_pem {
+	struct xfed_buf certificate, key, client_ca; /* ended by a NUL */
+};
+const struct policy_panel_pem *policy_panel_pem(const struct policy *p);
 const struct proto_revision *policy_revision(const struct policy *p);
 struct xfed_span policy_snapshot(const struct policy *p);
 
