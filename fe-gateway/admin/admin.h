@@ -35,7 +35,8 @@ struct admin {
 	struct im *im;
 	struct sessions *sessions;
 	struct presence *presence;
-	struct test *tests; /* those in progress (control_test.c); NULL: none */
+	struct writer_ask *errands; /* changes that the writer of files was asked for (writer.h); NULL: none */
+	struct test *tests;	    /* those in progress (control_test.c); NULL: none */
 	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);

@@ -360,6 +360,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 #define HANDLER_INTERNAL(id) command_##id
 #define HANDLER_INSIDE(id)   command_##id
 #define HANDLER_XFEDCTL(id)  NULL
+#define HANDLER_PANEL(id)    command_##id
 
 static rt_command_handler *const handlers[] = {
 #define COMMAND(id, noun, verb, served, who, help, more, args) HANDLER_##served(id),

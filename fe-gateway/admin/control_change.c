@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "admin/admin.h"
+#include "admin/writer.h"
 
 void command_change_files(struct rt_reply reply, const json_t *args, void *user)
 {
@@ -74,4 +75,16 @@ void command_change_drop(struct rt_reply reply, const json_t *args, void *user)
 	struct admin *ad = user;
 	policy_try_done(ad->policy, (uint64_t)json_integer_value(json_object_get(args, "id")));
 	rt_reply_ok(reply, json_object());
+}
+
+/* Of the panel alone, which says itself who asks and from where. */
+void command_change_carry(struct rt_reply reply, const json_t *args, void *user)
+{
+	struct admin *ad = user;
+	char path[CONFIG_WRITER_PATH_MAX];
+	if (config_writer_path(policy_config(ad->policy), path) != XFED_OK) {
+		rt_reply_fail(reply, "no-writer", "control_socket is too long for a writer's socket beside it");
+	} else {
+		writer_ask(&ad->errands, rt_loop_uv(ad->core->d.loop), path, json_copy((json_t *)(uintptr_t)args), reply);
+	}
 }

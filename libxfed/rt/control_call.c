@@ -88,7 +88,7 @@ static void run(struct control_call *call, struct rt_reply reply, const json_t *
 	const json_t *args = json_object_get(request, "args");
 	const char *verb = json_string_value(json_object_get(request, "verb"));
 	call->command = rt_command_find(control->commands, json_string_value(json_object_get(request, "noun")), verb ? verb : "");
-	if (!call->command) {
+	if (!call->command || call->command->server == RT_COMMAND_OF_PANEL) {
 		rt_reply_fail(reply, "unknown-command", "this service has no such command");
 		return;
 	}
