@@ -41,6 +41,7 @@ struct admin {
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);
 	size_t (*in_flight)(void *user);
+	void (*problems)(void *user, json_t *list); /* those of rooms above */
 	void *service_user;
 };
 

@@ -187,6 +187,7 @@ static json_t *problems(const struct admin *ad)
 		add_fight(ad, &e, list);
 	}
 	sip_status_problems(ad, list);
+	ad->problems(ad->service_user, list);
 	rt_control_add_certificates(list, policy_channel_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_sip_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_outside_creds(ad->policy), core_wall_s(ad->core));

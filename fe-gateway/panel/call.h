@@ -29,6 +29,7 @@ struct call {
 	struct panel_field fields[PANEL_FIELDS_MAX];
 	char *memory; /* of what the request points to; secrets may be in it */
 	size_t memory_bytes;
+	struct xfed_span uri; /* path and query as they came */
 	const struct panel_route *route; /* of PAGE */
 	struct panel_ask asks[PANEL_ASKS_MAX];
 	size_t ask_count;

@@ -226,7 +226,7 @@ static int read_request(const struct exchange *x, enum panel_method method, stru
 		return XFED_ERR_NOMEM;
 	}
 	memcpy(c->memory, uri.data, uri.len);
-	struct xfed_span query = xfed_span_make(c->memory, uri.len);
+	struct xfed_span query = c->uri = xfed_span_make(c->memory, uri.len);
 	char *decoded = c->memory + uri.len;
 	struct panel_request *r = &c->request;
 	*r = (struct panel_request){ .method = method, .path = xfed_span_cut(&query, '?'), .fields = c->fields, .language = x->language };

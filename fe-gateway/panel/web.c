@@ -187,11 +187,9 @@ bool web_ask(struct exchange *x)
 		w->queue_end = &x->call->next;
 		x->asked = x->call;
 		x->call = NULL;
+		w->posted(w->arg); /* under the lock: never once it is stopping */
 	}
 	pthread_mutex_unlock(&w->lock);
-	if (is_fine) {
-		w->posted(w->arg);
-	}
 	return is_fine;
 }
 

@@ -18,6 +18,7 @@
 #include "policy/access_file.h"
 #include "policy/broken.h"
 #include "policy/gates.h"
+#include "policy/partner_file.h"
 #include "policy/policy_dir.h"
 #include "proto/transfer.h"
 #include "store/store.h"
