@@ -240,8 +240,8 @@ static void put_lines(struct html *h, const struct rt_conf_asked *k, struct xfed
 
 static void put_line(struct html *h, const struct rt_conf_asked *k, struct xfed_span value)
 {
-	html_put(h, "<input id=\"f-%s\" name=\"%s\" value=\"%.*s\" autocomplete=\"off\" spellcheck=\"false\" aria-describedby=\"h-%s\"", k->key, k->key,
-		(int)value.len, value.data, k->key);
+	html_put(h, "<input id=\"f-%s\" name=\"%s\" value=\"%.*s\" autocomplete=\"off\" spellcheck=\"false\" aria-describedby=\"h-%s\"", k->key,
+		k->key, (int)value.len, value.data, k->key);
 	if (k->row->type == RT_CONF_INT) {
 		html_put(h, " inputmode=\"numeric\"");
 	}

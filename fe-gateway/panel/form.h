@@ -14,9 +14,9 @@
 struct form {
 	struct html *h;
 	const struct rt_conf_table *table;
-	const json_t *values;		      /* what is in force, as the command shows it; NULL: the defaults */
-	const struct panel_request *given;    /* the fields of a form that comes back; NULL: none */
-	const char *named_by;		      /* the key that names the file, which cannot be changed; NULL: a new one */
+	const json_t *values;				 /* what is in force, as the command shows it; NULL: the defaults */
+	const struct panel_request *given;		 /* the fields of a form that comes back; NULL: none */
+	const char *named_by;				 /* the key that names the file, which cannot be changed; NULL: a new one */
 	void (*behind)(struct html *h, const char *key); /* is written behind the field of a key; NULL: nothing */
 };
 void form_keys(const struct form *f);

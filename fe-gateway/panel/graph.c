@@ -94,7 +94,8 @@ static void put_line(struct html *h, const struct graph *g, const json_t *traffi
 	xfed_buf_init(&points, 16384);
 	int rc = points_of(g, traffic, l->key, &points);
 	h->rc = h->rc == XFED_OK ? rc : h->rc;
-	html_put(h, "<polyline class=\"%s\" data-line=\"%s\" points=\"%.*s\"/>", class, l->key, (int)xfed_buf_len(&points), xfed_buf_span(&points).data);
+	html_put(h, "<polyline class=\"%s\" data-line=\"%s\" points=\"%.*s\"/>", class, l->key, (int)xfed_buf_len(&points),
+		xfed_buf_span(&points).data);
 	xfed_buf_deinit(&points);
 }
 
@@ -108,8 +109,10 @@ static void put_number(struct html *h, double v)
 static void put_key(struct html *h, const struct line *l, const char *class)
 {
 	if (l->key) {
-		html_put(h, "<span><svg class=\"graph\" viewBox=\"0 0 28 12\" aria-hidden=\"true\"><polyline class=\"%s\" points=\"0,6 28,6\"/></svg>%i</span>", class,
-			l->word);
+		html_put(h,
+			"<span><svg class=\"graph\" viewBox=\"0 0 28 12\" aria-hidden=\"true\"><polyline class=\"%s\" points=\"0,6 "
+			"28,6\"/></svg>%i</span>",
+			class, l->word);
 	}
 }
 
@@ -149,7 +152,9 @@ static void put_graph(struct html *h, const struct graph *g, const json_t *traff
 		put_number(h, shown(g, traffic, last, g->two.key));
 		html_put(h, "</span>");
 	}
-	html_put(h, " <span class=\"quiet\">%s</span></p><svg class=\"graph\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%i: %i\">",
+	html_put(h,
+		" <span class=\"quiet\">%s</span></p><svg class=\"graph\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
+		"aria-label=\"%i: %i\">",
 		g->unit, WIDTH, HEIGHT, g->title, W_LAST_HOUR);
 	html_put(h, "<line x1=\"0\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>", HEIGHT, WIDTH, HEIGHT);
 	put_line(h, g, traffic, &g->one, "one");

@@ -28,7 +28,7 @@ void html_say(struct html *h, enum panel_word w, const char *first, const char *
 /* A sentence that a command says, in the language of the page (said.h), or marked as English. */
 void html_said(struct html *h, const char *english);
 void html_said_plain(struct html *h, const char *english); /* inside of an attribute */
-void html_time(struct html *h, int64_t seconds); /* since 1970; 0 and before: "never" */
+void html_time(struct html *h, int64_t seconds);	   /* since 1970; 0 and before: "never" */
 void html_duration(struct html *h, int64_t seconds);
 
 #endif

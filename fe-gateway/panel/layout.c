@@ -116,8 +116,10 @@ static const struct {
 static void head(struct html *h, enum panel_word title, const char *subject)
 {
 	html_put(h,
-		"<!doctype html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-		"<meta name=\"color-scheme\" content=\"light dark\"><title>%i%s%s · xfed</title><link rel=\"icon\" type=\"image/svg+xml\" href=\"%s\">"
+		"<!doctype html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, "
+		"initial-scale=1\">"
+		"<meta name=\"color-scheme\" content=\"light dark\"><title>%i%s%s · xfed</title><link rel=\"icon\" type=\"image/svg+xml\" "
+		"href=\"%s\">"
 		"<link rel=\"stylesheet\" href=\"%s\"><script src=\"%s\"></script></head>\n",
 		h->language == PANEL_DE ? "de" : "en", title, subject ? " " : "", subject, panel_asset_path(PANEL_ASSET_ICON),
 		panel_asset_path(PANEL_ASSET_CSS), panel_asset_path(PANEL_ASSET_JS));
@@ -144,12 +146,14 @@ static void who(struct html *h, const struct panel_view *v)
 	html_put(h, "<button>%i</button></form></div>", W_SIGN_OUT);
 }
 
-void layout_begin(struct html *h, const struct panel_view *v, struct xfed_buf *out, enum layout_place place, enum panel_word title, const char *subject)
+void layout_begin(
+	struct html *h, const struct panel_view *v, struct xfed_buf *out, enum layout_place place, enum panel_word title, const char *subject)
 {
 	bool is_known = v->viewer->role != PANEL_NOBODY;
 	*h = (struct html){ .out = out, .language = v->request->language };
 	head(h, title, subject);
-	html_put(h, "<body><a class=\"skip\" href=\"#main\">%i</a><header class=\"top\"><a class=\"brand\" href=\"/\"><b>xfed</b> %s</a>", W_SKIP, v->gateway);
+	html_put(h, "<body><a class=\"skip\" href=\"#main\">%i</a><header class=\"top\"><a class=\"brand\" href=\"/\"><b>xfed</b> %s</a>", W_SKIP,
+		v->gateway);
 	if (is_known) {
 		who(h, v);
 	}
@@ -167,7 +171,8 @@ void layout_begin(struct html *h, const struct panel_view *v, struct xfed_buf *o
 int layout_end(struct html *h)
 {
 	html_put(h,
-		"</main>\n<footer><p id=\"theme\" hidden>%i <button type=\"button\" data-theme=\"\">%i</button> <button type=\"button\" data-theme=\"light\">"
+		"</main>\n<footer><p id=\"theme\" hidden>%i <button type=\"button\" data-theme=\"\">%i</button> <button type=\"button\" "
+		"data-theme=\"light\">"
 		"%i</button> <button type=\"button\" data-theme=\"dark\">%i</button></p><p>xfed " XFED_VERSION "</p></footer></body></html>\n",
 		W_COLOURS, W_AS_BROWSER, W_LIGHT, W_DARK);
 	return h->rc;
@@ -199,7 +204,8 @@ bool layout_error(struct html *h, const struct panel_view *v, size_t n)
 {
 	const char *text = view_error(v, n);
 	if (text) {
-		html_put(h, "<div class=\"box problem\" role=\"alert\"><p><strong>%i</strong> <span lang=\"en\">%s</span></p></div>\n", W_FAILED, text);
+		html_put(h, "<div class=\"box problem\" role=\"alert\"><p><strong>%i</strong> <span lang=\"en\">%s</span></p></div>\n", W_FAILED,
+			text);
 	}
 	return text != NULL;
 }
@@ -362,7 +368,9 @@ void form_token(struct html *h, const struct panel_view *v)
 
 void form_input(struct html *h, const char *name, enum panel_word label, struct xfed_span value, enum panel_word hint)
 {
-	html_put(h, "<div class=\"field\"><label for=\"f-%s\">%i</label><input id=\"f-%s\" name=\"%s\" value=\"%.*s\" autocomplete=\"off\" spellcheck=\"false\"",
+	html_put(h,
+		"<div class=\"field\"><label for=\"f-%s\">%i</label><input id=\"f-%s\" name=\"%s\" value=\"%.*s\" autocomplete=\"off\" "
+		"spellcheck=\"false\"",
 		name, label, name, name, (int)value.len, value.data);
 	if (hint != W_NONE) {
 		html_put(h, " aria-describedby=\"h-%s\"", name);

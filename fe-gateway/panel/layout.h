@@ -11,7 +11,7 @@
 
 const char *answer_str(const json_t *object, const char *key); /* "" where there is none */
 int64_t answer_int(const json_t *object, const char *key);     /* 0; a real is cut */
-bool answer_is(const json_t *object, const char *key);     /* true */
+bool answer_is(const json_t *object, const char *key);	       /* true */
 const json_t *answer_list(const json_t *object, const char *key);
 
 /* Of the n-th command of the page: its result, or NULL; and its error's text, or NULL. */
@@ -46,7 +46,8 @@ enum layout_place {
 };
 
 /* `subject` follows the title in the heading: the name of a partner; NULL: none. */
-void layout_begin(struct html *h, const struct panel_view *v, struct xfed_buf *out, enum layout_place place, enum panel_word title, const char *subject);
+void layout_begin(
+	struct html *h, const struct panel_view *v, struct xfed_buf *out, enum layout_place place, enum panel_word title, const char *subject);
 int layout_end(struct html *h); /* OK, LIMIT, NOMEM */
 
 /* The page is another one (303): `before` and `behind` as they are, `name` percent-encoded. OK; LIMIT where that is too long. */

@@ -24,7 +24,7 @@ struct panel_field { /* of query or form: decoded, valid UTF-8 */
 
 struct panel_request {
 	enum panel_method method;
-	struct xfed_span path;			/* as it was asked for, without the query */
+	struct xfed_span path;			 /* as it was asked for, without the query */
 	struct xfed_span parts[PANEL_PARTS_MAX]; /* between its slashes, decoded, valid UTF-8, without NUL */
 	size_t part_count;
 	const struct panel_field *fields;
@@ -47,15 +47,15 @@ struct panel_ask {
 struct panel_view {
 	const struct panel_request *request;
 	const struct panel_viewer *viewer;
-	const char *gateway; /* its name */
-	int64_t now_s;	     /* since 1970 */
+	const char *gateway;	/* its name */
+	int64_t now_s;		/* since 1970 */
 	json_t *const *results; /* {"ok", "result" | "error": {"code", "text"}} as on the control socket, one for each ask; anything is fine */
 	size_t result_count;
 };
 
 struct panel_page {
-	int status;			    /* of HTTP; 200 unless the page says otherwise */
-	const char *type;		    /* of the content */
+	int status;			   /* of HTTP; 200 unless the page says otherwise */
+	const char *type;		   /* of the content */
 	char location[PANEL_LOCATION_MAX]; /* not empty: 303 to there, and nothing else */
 	struct xfed_buf *out;
 };

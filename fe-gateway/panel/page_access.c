@@ -162,7 +162,9 @@ int page_rule(const struct panel_view *v, struct panel_page *page)
 	fact(&h, W_KEY_GRANTED_TO_FILE, answer_str(rule, "granted_to_file"));
 	facts_end(&h);
 	if (view_may_change(v)) {
-		html_put(&h, "<div class=\"actions\"><a class=\"button\" href=\"/access/%-s/edit\">%i</a><form method=\"post\" action=\"/access/%-s/remove\">",
+		html_put(&h,
+			"<div class=\"actions\"><a class=\"button\" href=\"/access/%-s/edit\">%i</a><form method=\"post\" "
+			"action=\"/access/%-s/remove\">",
 			answer_str(rule, "name"), W_EDIT, answer_str(rule, "name"));
 		form_token(&h, v);
 		html_put(&h, "<button class=\"danger\">%i</button></form></div>\n", W_REMOVE);
@@ -207,12 +209,16 @@ int asks_rule_edit(const struct panel_request *r, struct panel_ask out[], size_t
 
 static void put_form(struct html *h, const struct panel_view *v, const json_t *values, const char *named_by, const char *cancel)
 {
-	struct form f = { .h = h, .table = &access_file_table, .values = values, .named_by = named_by,
+	struct form f = { .h = h,
+		.table = &access_file_table,
+		.values = values,
+		.named_by = named_by,
 		.given = v->request->method == PANEL_POST ? v->request : NULL };
 	html_put(h, "<form method=\"post\">");
 	form_token(h, v);
 	form_keys(&f);
-	html_put(h, "<p class=\"actions\"><button class=\"main\">%i</button><a class=\"button\" href=\"%s\">%i</a></p></form>\n", W_PREVIEW, cancel, W_CANCEL);
+	html_put(h, "<p class=\"actions\"><button class=\"main\">%i</button><a class=\"button\" href=\"%s\">%i</a></p></form>\n", W_PREVIEW, cancel,
+		W_CANCEL);
 }
 
 int page_rule_new(const struct panel_view *v, struct panel_page *page)

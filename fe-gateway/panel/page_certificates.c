@@ -15,7 +15,10 @@ int asks_certificates(const struct panel_request *r, struct panel_ask out[], siz
 
 static enum panel_word owner_word(const char *owner)
 {
-	return strcmp(owner, "partner") == 0 ? W_OWNER_PARTNER : strcmp(owner, "channel") == 0 ? W_OWNER_CHANNEL : strcmp(owner, "us") == 0 ? W_OWNER_US : W_NONE;
+	return strcmp(owner, "partner") == 0   ? W_OWNER_PARTNER
+	       : strcmp(owner, "channel") == 0 ? W_OWNER_CHANNEL
+	       : strcmp(owner, "us") == 0      ? W_OWNER_US
+					       : W_NONE;
 }
 
 static void put_days(struct html *h, int64_t not_after, int64_t now)

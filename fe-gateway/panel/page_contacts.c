@@ -35,7 +35,9 @@ static void put_filter(struct html *h, const struct panel_request *r, bool has_s
 	form_input(h, "user", W_USER, field_get(r, "user"), W_NONE);
 	form_input(h, "partner", W_PARTNER_DOMAIN, field_get(r, "partner"), W_NONE);
 	if (has_state) {
-		html_put(h, "<div class=\"field\"><label for=\"f-state\">%i</label><select id=\"f-state\" name=\"state\"><option value=\"\">%i</option>", W_STATE, W_ALL);
+		html_put(h,
+			"<div class=\"field\"><label for=\"f-state\">%i</label><select id=\"f-state\" name=\"state\"><option value=\"\">%i</option>",
+			W_STATE, W_ALL);
 		html_put(h, field_is(r, "state", "waiting") ? "<option value=\"waiting\" selected>" : "<option value=\"waiting\">");
 		html_put(h, "%i</option>", W_WAITING);
 		html_put(h, field_is(r, "state", "asked") ? "<option value=\"asked\" selected>" : "<option value=\"asked\">");
@@ -48,8 +50,8 @@ static void put_next(struct html *h, const struct panel_request *r, const json_t
 {
 	struct xfed_span user = field_get(r, "user"), partner = field_get(r, "partner"), state = field_get(r, "state");
 	if (*answer_str(result, "next")) {
-		html_put(h, "<p><a class=\"button\" href=\"%s?user=%-.*s&amp;partner=%-.*s&amp;state=%-.*s&amp;after=%-s\">%i</a></p>\n", path, (int)user.len, user.data,
-			(int)partner.len, partner.data, (int)state.len, state.data, answer_str(result, "next"), W_FURTHER);
+		html_put(h, "<p><a class=\"button\" href=\"%s?user=%-.*s&amp;partner=%-.*s&amp;state=%-.*s&amp;after=%-s\">%i</a></p>\n", path,
+			(int)user.len, user.data, (int)partner.len, partner.data, (int)state.len, state.data, answer_str(result, "next"), W_FURTHER);
 	}
 }
 
@@ -145,7 +147,8 @@ static void subscription_table(struct html *h, const struct panel_view *v, const
 		html_put(h, "%lld", (long long)answer_int(s, "devices"));
 		table_cell(&t);
 		if (view_may_change(v)) {
-			html_put(h, "<details><summary>%i</summary><p>%i</p><form method=\"post\" action=\"/subscriptions/remove\">", W_END, W_END_SUBSCRIPTION);
+			html_put(h, "<details><summary>%i</summary><p>%i</p><form method=\"post\" action=\"/subscriptions/remove\">", W_END,
+				W_END_SUBSCRIPTION);
 			form_token(h, v);
 			html_put(h, "<input type=\"hidden\" name=\"id\" value=\"%lld\"><button class=\"danger\">%i</button></form></details>",
 				(long long)answer_int(s, "id"), W_END);
@@ -221,7 +224,8 @@ static void pair_actions(struct html *h, const struct panel_view *v, const json_
 {
 	html_put(h, "<div class=\"actions\">");
 	html_put(h, "<a class=\"button\" href=\"/explain?from=%-s&amp;to=%-s\">%i</a>", answer_str(c, "user"), answer_str(c, "contact"), W_EXPLAIN);
-	html_put(h, "<a class=\"button\" href=\"/explain?from=%-s&amp;to=%-s\">%i</a>", answer_str(c, "contact"), answer_str(c, "user"), W_EXPLAIN_BACK);
+	html_put(h, "<a class=\"button\" href=\"/explain?from=%-s&amp;to=%-s\">%i</a>", answer_str(c, "contact"), answer_str(c, "user"),
+		W_EXPLAIN_BACK);
 	if (view_may_change(v) && !answer_is(c, "approved")) {
 		html_put(h, "<form method=\"post\" action=\"/contacts/approve\">");
 		put_pair_fields(h, v, c);

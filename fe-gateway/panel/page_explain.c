@@ -34,8 +34,8 @@ static void put_form(struct html *h, const struct panel_request *r)
 	form_input(h, "to", W_TO, field_get(r, "to"), W_NONE);
 	html_put(h, "<div class=\"field\"><label for=\"f-kind\">%i</label><select id=\"f-kind\" name=\"kind\">", W_KIND);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(kinds); i++) {
-		html_put(h, field_is(r, "kind", kinds[i]) ? "<option value=\"%s\" selected>%i</option>" : "<option value=\"%s\">%i</option>", kinds[i],
-			kind_word(kinds[i]));
+		html_put(h, field_is(r, "kind", kinds[i]) ? "<option value=\"%s\" selected>%i</option>" : "<option value=\"%s\">%i</option>",
+			kinds[i], kind_word(kinds[i]));
 	}
 	html_put(h, "</select></div>");
 	form_button(h, W_EXPLAIN);

@@ -101,8 +101,8 @@ int page_failures(const struct panel_view *v, struct panel_page *page)
 	if (!layout_error(&h, v, 0)) {
 		failure_tables(&h, answer_list(result, "failures"));
 		if (json_object_get(result, "next")) {
-			html_put(&h, "<p><a class=\"button\" href=\"/failures?partner=%-.*s&amp;before=%lld\">%i</a></p>", (int)partner.len, partner.data,
-				(long long)answer_int(result, "next"), W_OLDER);
+			html_put(&h, "<p><a class=\"button\" href=\"/failures?partner=%-.*s&amp;before=%lld\">%i</a></p>", (int)partner.len,
+				partner.data, (long long)answer_int(result, "next"), W_OLDER);
 		}
 	}
 	return layout_end(&h);

@@ -84,7 +84,9 @@ void matrix_table(struct html *h)
 	static const enum panel_word columns[] = { W_NUMBER, W_KEY_TLS, W_KEY_SASL, W_KEY_DIALBACK, W_REMAIN, W_REFUSED, W_VERDICT, W_NONE };
 	static const enum xfed_level order[] = { XFED_REQUIRED, XFED_OPTIONAL, XFED_NOT_SUPPORTED };
 	struct table t;
-	html_put(h, "<p class=\"box plain\" role=\"status\" id=\"matrix-says\">%i</p><details class=\"rows\" open><summary>%i</summary><div id=\"matrix\">",
+	html_put(h,
+		"<p class=\"box plain\" role=\"status\" id=\"matrix-says\">%i</p><details class=\"rows\" open><summary>%i</summary><div "
+		"id=\"matrix\">",
 		W_MATRIX_HELP, W_MATRIX);
 	table_begin(&t, h, W_MATRIX, columns);
 	for (size_t sasl = 0; sasl < XFED_ARRAY_LEN(order); sasl++) {

@@ -231,7 +231,8 @@ static void put_hops(struct html *h, const json_t *status)
 		html_time(h, answer_int(hop, "worked"));
 		table_cell(&t);
 		if (refused) {
-			html_put(h, "%lld (%lld×) %s ", (long long)answer_int(refused, "status"), (long long)answer_int(refused, "count"), answer_str(refused, "text"));
+			html_put(h, "%lld (%lld×) %s ", (long long)answer_int(refused, "status"), (long long)answer_int(refused, "count"),
+				answer_str(refused, "text"));
 			html_time(h, answer_int(refused, "last"));
 		}
 	}
@@ -312,7 +313,8 @@ int page_overview(const struct panel_view *v, struct panel_page *page)
 		return layout_end(&h);
 	}
 	put_all_problems(&h, status);
-	html_put(&h, "<h2>%i</h2><p class=\"quiet\" id=\"live\" data-on=\"%i\" data-off=\"%i\">%i</p>", W_TRAFFIC, W_LIVE_ON, W_LIVE_OFF, W_LAST_HOUR);
+	html_put(
+		&h, "<h2>%i</h2><p class=\"quiet\" id=\"live\" data-on=\"%i\" data-off=\"%i\">%i</p>", W_TRAFFIC, W_LIVE_ON, W_LIVE_OFF, W_LAST_HOUR);
 	put_figures(&h, status);
 	if (!layout_error(&h, v, 1)) {
 		graph_all(&h, view_result(v, 1));

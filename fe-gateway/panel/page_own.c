@@ -13,8 +13,10 @@ int page_login(const struct panel_view *v, enum panel_word problem, struct panel
 	form_token(&h, v);
 	form_hidden(&h, "next", next);
 	html_put(&h,
-		"<div class=\"field\"><label for=\"f-name\">%i</label><input id=\"f-name\" name=\"name\" autocomplete=\"username\" autocapitalize=\"none\" "
-		"spellcheck=\"false\" required></div><div class=\"field\"><label for=\"f-password\">%i</label><input id=\"f-password\" name=\"password\" "
+		"<div class=\"field\"><label for=\"f-name\">%i</label><input id=\"f-name\" name=\"name\" autocomplete=\"username\" "
+		"autocapitalize=\"none\" "
+		"spellcheck=\"false\" required></div><div class=\"field\"><label for=\"f-password\">%i</label><input id=\"f-password\" "
+		"name=\"password\" "
 		"type=\"password\" autocomplete=\"current-password\" required></div><button class=\"main\">%i</button></form>",
 		W_NAME, W_PASSWORD, W_SIGN_IN);
 	return layout_end(&h);

@@ -41,8 +41,8 @@ static void put_form(struct html *h, const struct panel_view *v, const struct fo
 	html_put(h, "<form method=\"post\">");
 	form_token(h, v);
 	form_keys(f);
-	html_put(h, "<p class=\"actions\"><button class=\"main\">%i</button><a class=\"button\" href=\"%s%-.*s\">%i</a></p></form>\n", W_PREVIEW, cancel,
-		(int)domain.len, domain.data, W_CANCEL);
+	html_put(h, "<p class=\"actions\"><button class=\"main\">%i</button><a class=\"button\" href=\"%s%-.*s\">%i</a></p></form>\n", W_PREVIEW,
+		cancel, (int)domain.len, domain.data, W_CANCEL);
 }
 
 /* ---- new ---- */
@@ -73,7 +73,9 @@ int page_partner_new(const struct panel_view *v, struct panel_page *page)
 	if (is_asked) {
 		change_refusal(&h, v, 0);
 	}
-	struct form f = { .h = &h, .table = &partner_file_table, .given = v->request->method == PANEL_POST ? v->request : NULL, .behind = put_matrix };
+	struct form f = {
+		.h = &h, .table = &partner_file_table, .given = v->request->method == PANEL_POST ? v->request : NULL, .behind = put_matrix
+	};
 	put_form(&h, v, &f, "/partners", XFED_SPAN(""));
 	return layout_end(&h);
 }
@@ -114,7 +116,11 @@ int page_partner_edit(const struct panel_view *v, struct panel_page *page)
 	if (is_asked) {
 		change_refusal(&h, v, 1);
 	}
-	struct form f = { .h = &h, .table = &partner_file_table, .values = view_result(v, 0), .named_by = "domain", .behind = put_matrix,
+	struct form f = { .h = &h,
+		.table = &partner_file_table,
+		.values = view_result(v, 0),
+		.named_by = "domain",
+		.behind = put_matrix,
 		.given = v->request->method == PANEL_POST ? v->request : NULL };
 	put_form(&h, v, &f, "/partners/", domain);
 	return layout_end(&h);

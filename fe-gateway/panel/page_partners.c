@@ -231,7 +231,8 @@ int page_partners(const struct panel_view *v, struct panel_page *page)
 int asks_partner(const struct panel_request *r, struct panel_ask out[], size_t *count)
 {
 	struct xfed_span domain = path_part(r, 1);
-	json_t *show = json_pack("{s:s%}", "domain", domain.data, domain.len), *failed = json_pack("{s:s%, s:i}", "partner", domain.data, domain.len, "limit", 10);
+	json_t *show = json_pack("{s:s%}", "domain", domain.data, domain.len),
+	       *failed = json_pack("{s:s%, s:i}", "partner", domain.data, domain.len, "limit", 10);
 	out[0] = (struct panel_ask){ "partner", "show", show };
 	out[1] = (struct panel_ask){ "failures", "list", failed };
 	*count = 2;
@@ -305,7 +306,8 @@ static void actions(struct html *h, const struct panel_view *v, const json_t *p)
 		html_put(h, "<form method=\"post\" action=\"/partners/%-s/enabled\">", domain);
 		form_token(h, v);
 		form_hidden(h, "enabled", xfed_span_str(is_off ? "true" : "false"));
-		html_put(h, "<button>%i</button></form><form method=\"post\" action=\"/partners/%-s/remove\">", is_off ? W_ENABLE : W_DISABLE, domain);
+		html_put(
+			h, "<button>%i</button></form><form method=\"post\" action=\"/partners/%-s/remove\">", is_off ? W_ENABLE : W_DISABLE, domain);
 		form_token(h, v);
 		html_put(h, "<button class=\"danger\">%i</button></form>", W_REMOVE);
 	}
@@ -378,11 +380,13 @@ int page_partner_check(const struct panel_view *v, struct panel_page *page)
 	char domain[1024];
 	snprintf(domain, sizeof(domain), "%.*s", (int)part.len, part.data ? part.data : "");
 	layout_begin(&h, v, page->out, PLACE_PARTNERS, W_CHECK, domain);
-	html_put(&h, "<p class=\"actions\"><a class=\"button\" href=\"/partners/%-s/check\">%i</a><a class=\"button\" href=\"/partners/%-s\">%i</a></p>",
+	html_put(&h,
+		"<p class=\"actions\"><a class=\"button\" href=\"/partners/%-s/check\">%i</a><a class=\"button\" href=\"/partners/%-s\">%i</a></p>",
 		domain, W_CHECK_AGAIN, domain, W_PARTNER);
 	if (!layout_error(&h, v, 0)) {
 		bool is_fine = answer_is(r, "ok");
-		html_put(&h, "<div class=\"box %s\" role=\"status\"><p>%i</p></div>\n", is_fine ? "ok" : "problem", is_fine ? W_CHECK_FINE : W_CHECK_PROBLEM);
+		html_put(&h, "<div class=\"box %s\" role=\"status\"><p>%i</p></div>\n", is_fine ? "ok" : "problem",
+			is_fine ? W_CHECK_FINE : W_CHECK_PROBLEM);
 		step_table(&h, answer_list(r, "steps"), W_STEPS);
 		put_methods_tried(&h, answer_list(r, "methods"));
 		facts_begin(&h);

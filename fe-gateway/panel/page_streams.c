@@ -137,7 +137,8 @@ int page_stream(const struct panel_view *v, struct panel_page *page)
 		html_put(&h, "</div>");
 	}
 	if (view_may_change(v)) {
-		html_put(&h, "<details><summary>%i</summary><p>%i</p><form method=\"post\" action=\"/streams/close\">", W_CLOSE_STREAM, W_CLOSE_STREAM_HELP);
+		html_put(&h, "<details><summary>%i</summary><p>%i</p><form method=\"post\" action=\"/streams/close\">", W_CLOSE_STREAM,
+			W_CLOSE_STREAM_HELP);
 		form_token(&h, v);
 		form_hidden(&h, "id", xfed_span_str(answer_str(s, "id")));
 		html_put(&h, "<button class=\"danger\">%i</button></form></details>", W_CLOSE_STREAM);

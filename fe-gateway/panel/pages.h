@@ -4,43 +4,43 @@
 
 #include "panel/layout.h"
 
-#define PANEL_PAGES(X)    \
-	X(overview)       \
-	X(live)           \
-	X(partners)       \
-	X(partner)        \
-	X(partner_check)  \
-	X(partner_new)    \
-	X(partner_edit)   \
-	X(partner_enabled) \
-	X(partner_remove) \
-	X(access)         \
-	X(rule)           \
-	X(rule_new)       \
-	X(rule_edit)      \
-	X(rule_grant)     \
-	X(rule_revoke)    \
-	X(rule_remove)    \
-	X(contacts)       \
-	X(contact)        \
-	X(contact_approve) \
-	X(contact_remove) \
-	X(subscriptions)  \
-	X(subscription_remove) \
-	X(failures)       \
-	X(failure)        \
-	X(failure_retry)  \
-	X(streams)        \
-	X(stream)         \
-	X(stream_close)   \
-	X(certificates)   \
-	X(explain)        \
-	X(audit)          \
-	X(configuration)  \
+#define PANEL_PAGES(X)                                                                                                                               \
+	X(overview)                                                                                                                                  \
+	X(live)                                                                                                                                      \
+	X(partners)                                                                                                                                  \
+	X(partner)                                                                                                                                   \
+	X(partner_check)                                                                                                                             \
+	X(partner_new)                                                                                                                               \
+	X(partner_edit)                                                                                                                              \
+	X(partner_enabled)                                                                                                                           \
+	X(partner_remove)                                                                                                                            \
+	X(access)                                                                                                                                    \
+	X(rule)                                                                                                                                      \
+	X(rule_new)                                                                                                                                  \
+	X(rule_edit)                                                                                                                                 \
+	X(rule_grant)                                                                                                                                \
+	X(rule_revoke)                                                                                                                               \
+	X(rule_remove)                                                                                                                               \
+	X(contacts)                                                                                                                                  \
+	X(contact)                                                                                                                                   \
+	X(contact_approve)                                                                                                                           \
+	X(contact_remove)                                                                                                                            \
+	X(subscriptions)                                                                                                                             \
+	X(subscription_remove)                                                                                                                       \
+	X(failures)                                                                                                                                  \
+	X(failure)                                                                                                                                   \
+	X(failure_retry)                                                                                                                             \
+	X(streams)                                                                                                                                   \
+	X(stream)                                                                                                                                    \
+	X(stream_close)                                                                                                                              \
+	X(certificates)                                                                                                                              \
+	X(explain)                                                                                                                                   \
+	X(audit)                                                                                                                                     \
+	X(configuration)                                                                                                                             \
 	X(reload)
 
-#define PANEL_PAGE_FUNCTIONS(name)                                                                     \
-	int asks_##name(const struct panel_request *r, struct panel_ask out[], size_t *count);         \
+#define PANEL_PAGE_FUNCTIONS(name)                                                                                                                   \
+	int asks_##name(const struct panel_request *r, struct panel_ask out[], size_t *count);                                                       \
 	int page_##name(const struct panel_view *v, struct panel_page *page);
 PANEL_PAGES(PANEL_PAGE_FUNCTIONS)
 #undef PANEL_PAGE_FUNCTIONS

@@ -3,8 +3,14 @@
 #include "panel/pages.h"
 #include "xfed/jid.h"
 
-#define GET(path, role, name)  { PANEL_GET, path, PANEL_##role, asks_##name, page_##name }
-#define POST(path, role, name) { PANEL_POST, path, PANEL_##role, asks_##name, page_##name }
+#define GET(path, role, name)                                                                                                                        \
+	{                                                                                                                                            \
+		PANEL_GET, path, PANEL_##role, asks_##name, page_##name                                                                              \
+	}
+#define POST(path, role, name)                                                                                                                       \
+	{                                                                                                                                            \
+		PANEL_POST, path, PANEL_##role, asks_##name, page_##name                                                                             \
+	}
 
 /* Those with a name come before those with a star in the same place: the first that fits counts. */
 const struct panel_route panel_routes[] = {

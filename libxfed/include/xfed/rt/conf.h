@@ -227,8 +227,9 @@ struct rt_conf_asked {
 	const char *fallback;		  /* its default as it would be written in the file; NULL: none */
 };
 typedef void rt_conf_asked_fn(void *user, const struct rt_conf_asked *asked);
-void rt_conf_each_key(const struct rt_conf_table *t, rt_conf_asked_fn *fn, void *user); /* those in objects too, in their order; not lists of objects */
-const char *rt_conf_number_text(enum rt_conf_type type, uint64_t n, char out[32]);	/* as written in a file: "10s", "64KiB" */
+void rt_conf_each_key(
+	const struct rt_conf_table *t, rt_conf_asked_fn *fn, void *user);	   /* those in objects too, in their order; not lists of objects */
+const char *rt_conf_number_text(enum rt_conf_type type, uint64_t n, char out[32]); /* as written in a file: "10s", "64KiB" */
 
 /* Checks a table itself: sizes of members, defaults that parse, names in order and unique. Returns NULL or a sentence (static). For unit tests. */
 const char *rt_conf_table_check(const struct rt_conf_table *table);
