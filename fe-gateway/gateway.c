@@ -448,7 +448,8 @@ static void gauges(void *user)
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)l.in_flight, RT_NO_LABELS);
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)l.late, RT_NO_LABELS);
 	UP(gauges, g);
-	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy), policy_outside_creds(g->policy), policy_panel_creds(g->policy) };
+	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy), policy_outside_creds(g->policy),
+		policy_panel_creds(g->policy) };
 	rt_daemon_certificates(&g->core.d, ours, XFED_ARRAY_LEN(ours));
 }
 

@@ -116,9 +116,9 @@ struct config {
 	} presence;
 	uint32_t contact_memory_ms;
 	struct {
-		struct rt_conf_address listen;			       /* host NULL: off */
+		struct rt_conf_address listen;				/* host NULL: off */
 		const char *certificate, *key, *client_ca, *users_file; /* NULL where not set */
-		struct rt_conf_strings hosts;			       /* lower case A-labels */
+		struct rt_conf_strings hosts;				/* lower case A-labels */
 		uint32_t session_idle_ms, session_life_ms;
 		struct panel_users users; /* read by config_read_panel_users() */
 	} panel;

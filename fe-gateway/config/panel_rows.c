@@ -6,7 +6,7 @@
 #include "config/config_impl.h"
 #include "xfed/rt/addr.h"
 
-#define VALUE	   XFED_REASON_CONFIG_VALUE_INVALID
+#define VALUE	      XFED_REASON_CONFIG_VALUE_INVALID
 #define PANEL(member) RT_CONF_IN(struct config, panel, member)
 
 /* clang-format off */
@@ -65,7 +65,8 @@ int config_read_panel_users(struct config *c)
 		return XFED_OK;
 	}
 	if (access(path, F_OK) != 0 && errno == ENOENT) {
-		rt_conf_warn(doc, c, "panel.users_file", VALUE, "%s is not there yet, so nobody can sign in: xfedctl panel user add NAME admin", path);
+		rt_conf_warn(
+			doc, c, "panel.users_file", VALUE, "%s is not there yet, so nobody can sign in: xfedctl panel user add NAME admin", path);
 		return XFED_OK;
 	}
 	int rc = rt_file_read(path, PANEL_USERS_BYTES, &text, error);

@@ -35,10 +35,10 @@ int panel_user_line(struct xfed_span line, struct panel_user_line *out, const ch
 	struct xfed_span role = out->is_certificate ? rest : xfed_span_cut(&rest, ':');
 	out->hash = out->is_certificate ? (struct xfed_span){ NULL, 0 } : rest;
 	out->is_admin = xfed_span_is(role, "admin");
-	*accepted = !panel_user_name_is_fine(out->name)			    ? "NAME:ROLE:HASH or cert:NAME:ROLE, with a name of 1 to 64 bytes"
-		    : !out->is_admin && !xfed_span_is(role, "reader")	    ? "admin or reader as the role"
+	*accepted = !panel_user_name_is_fine(out->name)			      ? "NAME:ROLE:HASH or cert:NAME:ROLE, with a name of 1 to 64 bytes"
+		    : !out->is_admin && !xfed_span_is(role, "reader")	      ? "admin or reader as the role"
 		    : !out->is_certificate && !rt_password_is_hash(out->hash) ? "a yescrypt hash, as xfedctl panel user passwd writes it"
-									    : NULL;
+									      : NULL;
 	return *accepted ? XFED_ERR_INVALID : XFED_OK;
 }
 

@@ -19,8 +19,8 @@ enum call_answer {
 	CALL_ANSWER_ERROR, /* `status`, `word` */
 };
 
-struct call {
-	struct call *next; /* in the queue it is in */
+struct panel_call {
+	struct panel_call *next;   /* in the queue it is in */
 	struct exchange *exchange; /* NULL: the server is gone, and nobody waits for the answer */
 
 	/* by the server's thread: */
@@ -29,7 +29,7 @@ struct call {
 	struct panel_field fields[PANEL_FIELDS_MAX];
 	char *memory; /* of what the request points to; secrets may be in it */
 	size_t memory_bytes;
-	struct xfed_span uri; /* path and query as they came */
+	struct xfed_span uri;		 /* path and query as they came */
 	const struct panel_route *route; /* of PAGE */
 	struct panel_ask asks[PANEL_ASKS_MAX];
 	size_t ask_count;
@@ -52,6 +52,6 @@ struct call {
 	json_t *results[PANEL_ASKS_MAX], *sessions;
 };
 
-void call_free(struct call *c); /* NULL is fine */
+void panel_call_free(struct panel_call *c); /* NULL is fine */
 
 #endif

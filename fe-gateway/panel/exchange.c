@@ -64,8 +64,9 @@ static void judge_certificate(const struct web *w, struct connection *c, struct 
 static void add_headers(struct MHD_Response *r)
 {
 	static const char *const headers[][2] = {
-		{ "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-					     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'" },
+		{ "Content-Security-Policy",
+			"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+			"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'" },
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "X-Frame-Options", "DENY" },
 		{ "Referrer-Policy", "no-referrer" },
@@ -94,8 +95,7 @@ static enum MHD_Result send_response(struct exchange *x, unsigned status, struct
 static enum MHD_Result send_asset(struct exchange *x, const struct panel_asset *a)
 {
 	bool is_known = xfed_span_is(header(x, MHD_HTTP_HEADER_IF_NONE_MATCH), a->path);
-	struct MHD_Response *r =
-		MHD_create_response_from_buffer(is_known ? 0 : a->data.len, (void *)(uintptr_t)a->data.data, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r = MHD_create_response_from_buffer(is_known ? 0 : a->data.len, (void *)(uintptr_t)a->data.data, MHD_RESPMEM_PERSISTENT);
 	if (r) {
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "public, max-age=31536000, immutable");
@@ -104,7 +104,7 @@ static enum MHD_Result send_asset(struct exchange *x, const struct panel_asset *
 	return send_response(x, is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r);
 }
 
-static void add_cookie(const struct exchange *x, const struct call *c, struct MHD_Response *r)
+static void add_cookie(const struct exchange *x, const struct panel_call *c, struct MHD_Response *r)
 {
 	char text[256];
 	if (c && (c->cookie[0] || c->ends_cookie)) {
@@ -140,7 +140,7 @@ static int64_t wall_s(void)
 	return (int64_t)time(NULL);
 }
 
-static int render_call(const struct panel_view *v, const struct call *c, struct panel_page *page)
+static int render_call(const struct panel_view *v, const struct panel_call *c, struct panel_page *page)
 {
 	switch (c->answer) {
 	case CALL_ANSWER_PAGE:
@@ -158,7 +158,7 @@ static int render_call(const struct panel_view *v, const struct call *c, struct 
 }
 
 /* `c` NULL: an error of the request itself, whoever asks. */
-static enum MHD_Result send_view(struct exchange *x, const struct call *c, int status, enum panel_word word)
+static enum MHD_Result send_view(struct exchange *x, const struct panel_call *c, int status, enum panel_word word)
 {
 	const struct panel_request none = { .path = XFED_SPAN("/"), .language = x->language };
 	struct panel_viewer viewer = { c ? c->name : "", c ? c->role : PANEL_NOBODY, c ? c->csrf : "" };
@@ -217,7 +217,7 @@ static enum call_kind own_kind(const struct panel_request *r, bool *is_own)
 }
 
 /* OK, INVALID, LIMIT, NOMEM. */
-static int read_request(const struct exchange *x, enum panel_method method, struct call *c)
+static int read_request(const struct exchange *x, enum panel_method method, struct panel_call *c)
 {
 	struct xfed_span uri = xfed_span_str(x->uri), body = xfed_buf_span(&x->body);
 	c->memory_bytes = 2 * uri.len + body.len + 3;
@@ -238,7 +238,7 @@ static int read_request(const struct exchange *x, enum panel_method method, stru
 static int make_call(struct exchange *x, enum panel_method method, enum panel_word *word)
 {
 	bool is_own;
-	struct call *c = x->call = xfed_calloc(1, sizeof(*c));
+	struct panel_call *c = x->call = xfed_calloc(1, sizeof(*c));
 	*word = W_ERROR_INSIDE;
 	int rc = c ? read_request(x, method, c) : XFED_ERR_NOMEM;
 	if (rc != XFED_OK) {
@@ -268,13 +268,13 @@ static enum MHD_Result ask(struct exchange *x, enum panel_method method)
 	if (rc == XFED_OK && web_ask(x)) {
 		return MHD_YES;
 	}
-	call_free(x->call);
+	panel_call_free(x->call);
 	x->call = NULL;
-	return rc == XFED_OK			? send_error(x, MHD_HTTP_SERVICE_UNAVAILABLE, W_ERROR_BUSY)
-	       : rc == XFED_ERR_NOT_FOUND	? send_error(x, MHD_HTTP_NOT_FOUND, word)
-	       : word == W_ERROR_INSIDE		? send_error(x, MHD_HTTP_INTERNAL_SERVER_ERROR, word)
-	       : word == W_ERROR_LARGE		? send_error(x, MHD_HTTP_CONTENT_TOO_LARGE, word)
-						: send_error(x, MHD_HTTP_BAD_REQUEST, word);
+	return rc == XFED_OK		  ? send_error(x, MHD_HTTP_SERVICE_UNAVAILABLE, W_ERROR_BUSY)
+	       : rc == XFED_ERR_NOT_FOUND ? send_error(x, MHD_HTTP_NOT_FOUND, word)
+	       : word == W_ERROR_INSIDE	  ? send_error(x, MHD_HTTP_INTERNAL_SERVER_ERROR, word)
+	       : word == W_ERROR_LARGE	  ? send_error(x, MHD_HTTP_CONTENT_TOO_LARGE, word)
+					  : send_error(x, MHD_HTTP_BAD_REQUEST, word);
 }
 
 /* ---- its steps ---- */
@@ -391,7 +391,7 @@ void exchange_end(void *user, struct MHD_Connection *mhd, void **state, enum MHD
 	if (x->connection) {
 		web_deadline(x->connection, x->web, XFED_PANEL_REQUEST_MS);
 	}
-	call_free(x->call);
+	panel_call_free(x->call);
 	xfed_free(x->uri);
 	xfed_buf_wipe(&x->body);
 	xfed_free(x);

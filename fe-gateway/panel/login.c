@@ -10,16 +10,16 @@ static const struct panel_users *users(const struct panel *p)
 	return &policy_config(p->rooms.policy)->panel.users;
 }
 
-static const char *from_text(const struct call *c, char out[RT_ADDR_TEXT])
+static const char *from_text(const struct panel_call *c, char out[RT_ADDR_TEXT])
 {
 	return rt_addr_host_text(&c->from, out);
 }
 
 void login_init(struct panel *p)
 {
-	const struct rt_source_limits limits = { .budget_address = XFED_PANEL_TRIES_ADDRESS,
-		.budget_network = XFED_PANEL_TRIES_NETWORK,
-		.refill_ms = XFED_PANEL_TRIES_MS };
+	const struct rt_source_limits limits = {
+		.budget_address = XFED_PANEL_TRIES_ADDRESS, .budget_network = XFED_PANEL_TRIES_NETWORK, .refill_ms = XFED_PANEL_TRIES_MS
+	};
 	rt_sources_init(&p->logins.sources, &limits);
 	for (size_t i = 0; i < PANEL_TRIES; i++) {
 		p->logins.tries[i].left = XFED_PANEL_TRIES_NAME;
@@ -34,7 +34,7 @@ static struct login_tries *tries_of(struct panel *p, struct xfed_span name)
 }
 
 /* So that one can be kept from trying a name, and its owner not from using it where he does so. */
-static bool may_try_name(struct panel *p, const struct call *c, struct xfed_span name)
+static bool may_try_name(struct panel *p, const struct panel_call *c, struct xfed_span name)
 {
 	struct login_tries *t = tries_of(p, name);
 	uint64_t now_ms = core_now(p->rooms.core);
@@ -78,11 +78,11 @@ static void next(struct panel *p)
 	rt_job_start(&l->job, p->rooms.core->d.loop, run, done, p);
 }
 
-static void let_in(struct panel *p, struct call *c, const struct panel_user *u)
+static void let_in(struct panel *p, struct panel_call *c, const struct panel_user *u)
 {
 	char from[RT_ADDR_TEXT];
 	struct xfed_span to = request_field(&c->request, "next");
-	struct session *s = session_begin(&p->sessions, &p->rooms.core->d.env, u, from_text(c, from), panel_time(p));
+	struct panel_session *s = panel_session_begin(&p->sessions, &p->rooms.core->d.env, u, from_text(c, from), panel_time(p));
 	if (!s) {
 		panel_say_error(p, c, 503, W_ERROR_BUSY);
 		return;
@@ -96,7 +96,7 @@ static void let_in(struct panel *p, struct call *c, const struct panel_user *u)
 	panel_go(p, c, request_next_is_fine(to) ? to : XFED_SPAN("/"));
 }
 
-static void refuse(struct panel *p, struct call *c, enum xfed_reason reason, const char *name, int status, enum panel_word word)
+static void refuse(struct panel *p, struct panel_call *c, enum xfed_reason reason, const char *name, int status, enum panel_word word)
 {
 	rt_metric_add(p->rooms.core->d.metrics, RT_M_PANEL_LOGINS, 1, RT_LABELS(xfed_span_str(word == W_LOGIN_WRONG ? "wrong" : "limited")));
 	panel_refuse(p, c, "audit.login", reason, name);
@@ -129,7 +129,7 @@ static const char *usual_hash(const struct panel_users *u)
 	return u->count > 0 ? u->items[u->count - 1].hash : NULL;
 }
 
-static void queue(struct panel *p, struct call *c, struct xfed_span name, struct xfed_span password)
+static void queue(struct panel *p, struct panel_call *c, struct xfed_span name, struct xfed_span password)
 {
 	struct login *l = xfed_calloc(1, sizeof(*l)), **end = &p->logins.first;
 	if (!l) {
@@ -151,7 +151,7 @@ static void queue(struct panel *p, struct call *c, struct xfed_span name, struct
 	next(p);
 }
 
-void login_begin(struct panel *p, struct call *c)
+void login_begin(struct panel *p, struct panel_call *c)
 {
 	struct xfed_span name = request_field(&c->request, "name"), password = request_field(&c->request, "password");
 	name = xfed_span_trim(name);
@@ -180,7 +180,7 @@ void login_begin(struct panel *p, struct call *c)
 
 /* ---- by a certificate ---- */
 
-struct session *login_by_certificate(struct panel *p, struct call *c)
+struct panel_session *login_by_certificate(struct panel *p, struct panel_call *c)
 {
 	char from[RT_ADDR_TEXT];
 	if (c->is_foreign) {
@@ -194,7 +194,7 @@ struct session *login_by_certificate(struct panel *p, struct call *c)
 		panel_refuse(p, c, "panel.refused", XFED_REASON_PANEL_CERTIFICATE_UNKNOWN, c->certificate);
 		return NULL;
 	}
-	struct session *s = session_begin(&p->sessions, &p->rooms.core->d.env, u, from_text(c, from), panel_time(p));
+	struct panel_session *s = panel_session_begin(&p->sessions, &p->rooms.core->d.env, u, from_text(c, from), panel_time(p));
 	if (s) {
 		panel_audit("audit.login", s, from);
 		rt_metric_add(p->rooms.core->d.metrics, RT_M_PANEL_LOGINS, 1, RT_LABELS(XFED_SPAN("ok")));

@@ -12,7 +12,7 @@
 /* ---- answers ---- */
 
 /* At the end of the turn: then whoever answered a command has let go of what is in the answer. */
-void panel_finish(struct panel *p, struct call *c)
+void panel_finish(struct panel *p, struct panel_call *c)
 {
 	c->next = p->finished;
 	p->finished = c;
@@ -25,14 +25,14 @@ static void give_back(void *arg)
 {
 	struct panel *p = arg;
 	while (p->finished) {
-		struct call *c = p->finished;
+		struct panel_call *c = p->finished;
 		p->finished = c->next;
 		c->next = NULL;
 		web_answer(c);
 	}
 }
 
-void panel_say_error(struct panel *p, struct call *c, int status, enum panel_word word)
+void panel_say_error(struct panel *p, struct panel_call *c, int status, enum panel_word word)
 {
 	c->answer = CALL_ANSWER_ERROR;
 	c->status = status;
@@ -40,7 +40,7 @@ void panel_say_error(struct panel *p, struct call *c, int status, enum panel_wor
 	panel_finish(p, c);
 }
 
-void panel_say_login(struct panel *p, struct call *c, int status, enum panel_word word)
+void panel_say_login(struct panel *p, struct panel_call *c, int status, enum panel_word word)
 {
 	c->answer = CALL_ANSWER_LOGIN;
 	c->status = status;
@@ -48,7 +48,7 @@ void panel_say_login(struct panel *p, struct call *c, int status, enum panel_wor
 	panel_finish(p, c);
 }
 
-void panel_go(struct panel *p, struct call *c, struct xfed_span where)
+void panel_go(struct panel *p, struct panel_call *c, struct xfed_span where)
 {
 	c->answer = CALL_ANSWER_GO;
 	snprintf(c->location, sizeof(c->location), "%.*s", (int)where.len, where.data);
@@ -56,7 +56,7 @@ void panel_go(struct panel *p, struct call *c, struct xfed_span where)
 }
 
 /* To where one signs in, and from there back to what was asked for. */
-static void go_to_login(struct panel *p, struct call *c)
+static void go_to_login(struct panel *p, struct panel_call *c)
 {
 	char where[PANEL_LOCATION_MAX];
 	size_t len = (size_t)snprintf(where, sizeof(where), "/login?next=");
@@ -71,7 +71,7 @@ static void go_to_login(struct panel *p, struct call *c)
 
 /* ---- the log ---- */
 
-void panel_refuse(struct panel *p, const struct call *c, const char *event, enum xfed_reason reason, const char *name)
+void panel_refuse(struct panel *p, const struct panel_call *c, const char *event, enum xfed_reason reason, const char *name)
 {
 	char from[RT_ADDR_TEXT];
 	core_count_refusal(p->rooms.core, reason, XFED_SIDE_OPERATOR);
@@ -79,13 +79,13 @@ void panel_refuse(struct panel *p, const struct call *c, const char *event, enum
 		RT_KV_STR("result", "refused"), RT_END);
 }
 
-void panel_audit(const char *event, const struct session *s, const char *from)
+void panel_audit(const char *event, const struct panel_session *s, const char *from)
 {
 	rt_log(RT_LOG_INFO, event, RT_KV_STR("login", s->name), RT_KV_STR("from", from), RT_KV_STR("role", s->is_admin ? "admin" : "reader"),
 		RT_KV_STR("method", s->is_certificate ? "certificate" : "password"), RT_KV_U64("session", s->id), RT_KV_STR("result", "ok"), RT_END);
 }
 
-static void on_ended(void *user, const struct session *s)
+static void on_ended(void *user, const struct panel_session *s)
 {
 	panel_audit("audit.session-ended", s, s->from);
 }
@@ -105,13 +105,13 @@ static void on_refused(void *user, const struct web_refusal *r)
 
 /* One command of a call, while it is asked. */
 struct asked {
-	struct call *call;
+	struct panel_call *call;
 	size_t at;
 	const struct rt_command *command;
 	char *args; /* for the audit line; NULL: it changes nothing */
 };
 
-static void answered(struct call *c)
+static void answered(struct panel_call *c)
 {
 	c->pending--;
 	if (c->pending == 0) {
@@ -122,13 +122,17 @@ static void answered(struct call *c)
 static void on_reply(void *user, json_t *result, const char *code, const char *text)
 {
 	struct asked *a = user;
-	struct call *c = a->call;
+	struct panel_call *c = a->call;
 	char from[RT_ADDR_TEXT];
 	bool is_fine = result && !json_is_false(json_object_get(result, "ok"));
 	if (a->args) {
 		rt_log(RT_LOG_INFO, "audit.command", RT_KV_STR("login", c->name), RT_KV_STR("from", rt_addr_host_text(&c->from, from)),
 			RT_KV_STR("noun", a->command->noun), RT_KV_STR("verb", a->command->verb[0] ? a->command->verb : NULL),
-			RT_KV_STR("args", a->args), RT_KV_STR("result", is_fine ? "ok" : result ? "failed" : code), RT_END);
+			RT_KV_STR("args", a->args),
+			RT_KV_STR("result", is_fine  ? "ok"
+					    : result ? "failed"
+						     : code),
+			RT_END);
 	}
 	c->results[a->at] = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
 				   : json_pack("{s:b, s:{s:s, s:s}}", "ok", 0, "error", "code", code, "text", text);
@@ -138,7 +142,7 @@ static void on_reply(void *user, json_t *result, const char *code, const char *t
 }
 
 /* Who asks for a change of a file is ours to say, whatever the form has. */
-static void sign(const struct call *c, const struct rt_command *command, json_t *args)
+static void sign(const struct panel_call *c, const struct rt_command *command, json_t *args)
 {
 	char from[RT_ADDR_TEXT];
 	for (const struct rt_command_arg *a = command->args; a->key; a++) {
@@ -150,7 +154,7 @@ static void sign(const struct call *c, const struct rt_command *command, json_t 
 	}
 }
 
-static void ask(struct panel *p, struct call *c, size_t i)
+static void ask(struct panel *p, struct panel_call *c, size_t i)
 {
 	struct panel_ask *ask = &c->asks[i];
 	struct asked *a = xfed_calloc(1, sizeof(*a));
@@ -173,7 +177,7 @@ static void ask(struct panel *p, struct call *c, size_t i)
 	rt_command_run(p->rooms.commands, command, c->role == PANEL_ADMIN, ask->args, reply, p->rooms.commands_user);
 }
 
-static void ask_all(struct panel *p, struct call *c)
+static void ask_all(struct panel *p, struct panel_call *c)
 {
 	c->answer = CALL_ANSWER_PAGE;
 	c->panel = p;
@@ -187,36 +191,35 @@ static void ask_all(struct panel *p, struct call *c)
 
 /* ---- sessions ---- */
 
-static void list_sessions(struct panel *p, struct call *c, const struct session *own)
+static void list_sessions(struct panel *p, struct panel_call *c, const struct panel_session *own)
 {
-	struct session *s;
+	struct panel_session *s;
 	c->sessions = json_array();
 	for (s = p->sessions.list; s; s = s->next) {
 		if (own->is_admin || strcmp(s->name, own->name) == 0) {
-			json_array_append_new(c->sessions,
-				json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:b}", "id", (json_int_t)s->id, "name", s->name, "role",
-					s->is_admin ? "admin" : "reader", "from", s->from, "since", (json_int_t)s->since_s, "used",
-					(json_int_t)s->used_s, "current", s == own));
+			json_array_append_new(c->sessions, json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:b}", "id", (json_int_t)s->id, "name", s->name,
+								   "role", s->is_admin ? "admin" : "reader", "from", s->from, "since",
+								   (json_int_t)s->since_s, "used", (json_int_t)s->used_s, "current", s == own));
 		}
 	}
 	c->answer = CALL_ANSWER_PAGE;
 	panel_finish(p, c);
 }
 
-static void end(struct panel *p, struct call *c, struct session *s, const char *by, const char *event)
+static void end(struct panel *p, struct panel_call *c, struct panel_session *s, const char *by, const char *event)
 {
 	char from[RT_ADDR_TEXT];
 	rt_log(RT_LOG_INFO, event, RT_KV_STR("login", by), RT_KV_STR("from", rt_addr_host_text(&c->from, from)), RT_KV_STR("of", s->name),
 		RT_KV_U64("session", s->id), RT_KV_STR("result", "ok"), RT_END);
-	session_end(&p->sessions, s);
+	panel_session_end(&p->sessions, s);
 }
 
-static void end_session(struct panel *p, struct call *c, struct session *own)
+static void end_session(struct panel *p, struct panel_call *c, struct panel_session *own)
 {
 	char number[24];
 	struct xfed_span id = request_field(&c->request, "id");
 	snprintf(number, sizeof(number), "%.*s", (int)(id.len < 20 ? id.len : 20), id.data ? id.data : "");
-	struct session *s = session_by_id(&p->sessions, strtoull(number, NULL, 10));
+	struct panel_session *s = panel_session_by_id(&p->sessions, strtoull(number, NULL, 10));
 	if (s && !own->is_admin && strcmp(s->name, own->name) != 0) {
 		panel_refuse(p, c, "panel.refused", XFED_REASON_PANEL_ROLE_MISSING, own->name);
 		panel_say_error(p, c, 403, W_ERROR_ROLE);
@@ -230,7 +233,7 @@ static void end_session(struct panel *p, struct call *c, struct session *own)
 	panel_go(p, c, is_own ? XFED_SPAN("/login") : XFED_SPAN("/sessions"));
 }
 
-static void sign_out(struct panel *p, struct call *c, struct session *s)
+static void sign_out(struct panel *p, struct panel_call *c, struct panel_session *s)
 {
 	end(p, c, s, c->name, "audit.logout");
 	c->ends_cookie = true;
@@ -239,10 +242,10 @@ static void sign_out(struct panel *p, struct call *c, struct session *s)
 
 /* ---- who asks ---- */
 
-static struct session *session_of(struct panel *p, struct call *c)
+static struct panel_session *session_of(struct panel *p, struct panel_call *c)
 {
 	bool is_use = !xfed_span_is(c->request.path, "/live"); /* a page that is left open asks for that by itself */
-	struct session *s = session_find(&p->sessions, c->token, is_use, panel_time(p));
+	struct panel_session *s = panel_session_find(&p->sessions, c->token, is_use, panel_time(p));
 	if (s && s->is_certificate && strcmp(s->name, c->certificate) != 0) {
 		s = NULL;
 	}
@@ -255,7 +258,7 @@ static struct session *session_of(struct panel *p, struct call *c)
 	return s;
 }
 
-static void without_session(struct panel *p, struct call *c)
+static void without_session(struct panel *p, struct panel_call *c)
 {
 	if (c->kind == CALL_LOGIN_TRY) {
 		login_begin(p, c);
@@ -270,7 +273,7 @@ static void without_session(struct panel *p, struct call *c)
 	}
 }
 
-static bool may(struct panel *p, struct call *c, const struct session *s)
+static bool may(struct panel *p, struct panel_call *c, const struct panel_session *s)
 {
 	struct xfed_span token = request_field(&c->request, "csrf");
 	if (c->request.method == PANEL_POST && c->kind != CALL_LOGIN_TRY && !xfed_span_eq_secret(token, xfed_span_str(s->csrf))) {
@@ -286,9 +289,9 @@ static bool may(struct panel *p, struct call *c, const struct session *s)
 	return true;
 }
 
-static void take(struct panel *p, struct call *c)
+static void take(struct panel *p, struct panel_call *c)
 {
-	struct session *s = session_of(p, c);
+	struct panel_session *s = session_of(p, c);
 	rt_metric_add(p->rooms.core->d.metrics, RT_M_PANEL_REQUESTS, 1, RT_NO_LABELS);
 	if (!s) {
 		without_session(p, c);
@@ -323,7 +326,7 @@ static void take(struct panel *p, struct call *c)
 static void on_posted(uv_async_t *async)
 {
 	struct panel *p = async->data;
-	struct call *c = NULL;
+	struct panel_call *c = NULL;
 	for (int i = 0; p->web && i < XFED_PANEL_TURN && (c = web_take(p->web)) != NULL; i++) {
 		take(p, c);
 	}
@@ -429,7 +432,7 @@ void panel_tick(struct panel *p)
 	if (p->web) {
 		web_tick(p->web, core_now(p->rooms.core), on_refused, p);
 	}
-	session_tick(&p->sessions, panel_time(p), on_ended, p);
+	panel_session_tick(&p->sessions, panel_time(p), on_ended, p);
 	login_tick(p);
 }
 
@@ -437,7 +440,7 @@ void panel_reloaded(struct panel *p)
 {
 	const struct config *c = policy_config(p->rooms.policy);
 	set_limits(p);
-	session_keep(&p->sessions, &c->panel.users, on_ended, p);
+	panel_session_keep(&p->sessions, &c->panel.users, on_ended, p);
 	if (p->fd >= 0 && (!p->web || p->options != hash_options(c, policy_panel_pem(p->rooms.policy)))) {
 		web_free(p->web, p->rooms.core->d.loop);
 		p->web = NULL;
@@ -462,8 +465,8 @@ void panel_problems(const struct panel *p, json_t *list)
 			xfed_reason_info(XFED_REASON_PANEL_SERVER_FAILED)->remedy);
 	}
 	if (policy_config(p->rooms.policy)->panel.users.count == 0) {
-		rt_control_add_problem(list, XFED_REASON_PANEL_USERS_NONE, rt_daemon_began_s(&p->rooms.core->d), "The panel is open, and nobody can sign in. %s",
-			xfed_reason_info(XFED_REASON_PANEL_USERS_NONE)->remedy);
+		rt_control_add_problem(list, XFED_REASON_PANEL_USERS_NONE, rt_daemon_began_s(&p->rooms.core->d),
+			"The panel is open, and nobody can sign in. %s", xfed_reason_info(XFED_REASON_PANEL_USERS_NONE)->remedy);
 	}
 }
 
@@ -499,7 +502,7 @@ void panel_free(struct panel *p)
 		return;
 	}
 	give_back(p); /* what was answered since */
-	session_free_all(&p->sessions);
+	panel_session_free_all(&p->sessions);
 	login_free(p);
 	xfed_wipe(p, sizeof(*p));
 	xfed_free(p);

@@ -17,7 +17,7 @@
 /* Somebody's password while it is checked; wiped at the end. */
 struct login {
 	struct login *next;
-	struct call *call;
+	struct panel_call *call;
 	char name[PANEL_USER_NAME], password[RT_PASSWORD_BYTES + 1];
 	char hash[RT_PASSWORD_HASH], like[RT_PASSWORD_HASH]; /* "": nobody has that name; "": there is nobody */
 	bool is_right;
@@ -37,40 +37,40 @@ struct logins {
 
 struct panel {
 	struct panel_rooms rooms;
-	int fd; /* -1: off */
+	int fd;		  /* -1: off */
 	uint64_t options; /* hash of what the server was started with */
 	struct web *web;
 	uv_async_t *async; /* NULL: closed */
 	struct rt_post finish;
-	struct call *finished;
-	struct sessions_kept sessions;
+	struct panel_call *finished;
+	struct panel_sessions sessions;
 	struct logins logins;
 	char problem[256]; /* why there is no server; "": there is */
 	int64_t problem_s;
 	bool is_stopped;
 };
 
-static inline struct session_time panel_time(const struct panel *p)
+static inline struct panel_session_time panel_time(const struct panel *p)
 {
-	return (struct session_time){ core_now(p->rooms.core), core_wall_s(p->rooms.core) };
+	return (struct panel_session_time){ core_now(p->rooms.core), core_wall_s(p->rooms.core) };
 }
 
 /* ---- panel.c: how a call is answered; each gives it away ---- */
 
-void panel_finish(struct panel *p, struct call *c);
-void panel_say_error(struct panel *p, struct call *c, int status, enum panel_word word);
-void panel_say_login(struct panel *p, struct call *c, int status, enum panel_word word);
-void panel_go(struct panel *p, struct call *c, struct xfed_span where);
+void panel_finish(struct panel *p, struct panel_call *c);
+void panel_say_error(struct panel *p, struct panel_call *c, int status, enum panel_word word);
+void panel_say_login(struct panel *p, struct panel_call *c, int status, enum panel_word word);
+void panel_go(struct panel *p, struct panel_call *c, struct xfed_span where);
 /* Counts a refusal, and logs it with `event`; `name` NULL: of nobody. */
-void panel_refuse(struct panel *p, const struct call *c, const char *event, enum xfed_reason reason, const char *name);
-void panel_audit(const char *event, const struct session *s, const char *from);
+void panel_refuse(struct panel *p, const struct panel_call *c, const char *event, enum xfed_reason reason, const char *name);
+void panel_audit(const char *event, const struct panel_session *s, const char *from);
 
 /* ---- login.c ---- */
 
 void login_init(struct panel *p);
-void login_begin(struct panel *p, struct call *c); /* a form with name and password */
+void login_begin(struct panel *p, struct panel_call *c); /* a form with name and password */
 /* Whose certificate the connection has, as a new session, whose cookie the answer sets; NULL: nobody's. */
-struct session *login_by_certificate(struct panel *p, struct call *c);
+struct panel_session *login_by_certificate(struct panel *p, struct panel_call *c);
 void login_tick(struct panel *p);
 void login_stop(struct panel *p); /* nobody is let in any more; a job that runs is waited for by the loop */
 void login_free(struct panel *p);

@@ -167,7 +167,8 @@ bool request_origin_is_ours(struct xfed_span origin, struct xfed_span host)
 
 bool request_next_is_fine(struct xfed_span next)
 {
-	if (next.len == 0 || next.len >= PANEL_LOCATION_MAX || next.data[0] != '/' || (next.len > 1 && (next.data[1] == '/' || next.data[1] == '\\'))) {
+	if (next.len == 0 || next.len >= PANEL_LOCATION_MAX || next.data[0] != '/' ||
+		(next.len > 1 && (next.data[1] == '/' || next.data[1] == '\\'))) {
 		return false;
 	}
 	for (size_t i = 0; i < next.len; i++) {

@@ -18,7 +18,7 @@ static void token(const struct xfed_env *env, char out[PANEL_TOKEN_HEX + 1])
 	xfed_wipe(bytes, sizeof(bytes));
 }
 
-void session_end(struct sessions_kept *k, struct session *s)
+void panel_session_end(struct panel_sessions *k, struct panel_session *s)
 {
 	HASH_DEL(k->table, s);
 	DL_DELETE(k->list, s);
@@ -28,26 +28,26 @@ void session_end(struct sessions_kept *k, struct session *s)
 }
 
 /* Signing in is rare, and the table small: a walk. */
-static void make_room(struct sessions_kept *k, const struct panel_user *user)
+static void make_room(struct panel_sessions *k, const struct panel_user *user)
 {
-	struct session *oldest = NULL, *s;
+	struct panel_session *oldest = NULL, *s;
 	size_t count = 0;
-	DL_FOREACH(k->list, s)
-	{
+	DL_FOREACH(k->list, s) {
 		bool is_same = s->is_certificate == !user->hash && strcmp(s->name, user->name) == 0;
 		oldest = is_same && !oldest ? s : oldest;
 		count += is_same;
 	}
 	if (count >= XFED_PANEL_SESSIONS_NAME) {
-		session_end(k, oldest);
+		panel_session_end(k, oldest);
 	} else if (k->count >= XFED_PANEL_SESSIONS) {
-		session_end(k, k->list);
+		panel_session_end(k, k->list);
 	}
 }
 
-struct session *session_begin(struct sessions_kept *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct session_time now)
+struct panel_session *panel_session_begin(
+	struct panel_sessions *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct panel_session_time now)
 {
-	struct session *s = xfed_calloc(1, sizeof(*s));
+	struct panel_session *s = xfed_calloc(1, sizeof(*s));
 	if (!s) {
 		return NULL;
 	}
@@ -72,14 +72,14 @@ struct session *session_begin(struct sessions_kept *k, const struct xfed_env *en
 	return s;
 }
 
-static bool is_over(const struct sessions_kept *k, const struct session *s, uint64_t now_ms)
+static bool is_over(const struct panel_sessions *k, const struct panel_session *s, uint64_t now_ms)
 {
 	return now_ms - s->used_ms >= k->idle_ms || now_ms - s->since_ms >= k->life_ms;
 }
 
-struct session *session_find(struct sessions_kept *k, const char *token, bool is_use, struct session_time now)
+struct panel_session *panel_session_find(struct panel_sessions *k, const char *token, bool is_use, struct panel_session_time now)
 {
-	struct session *s = NULL;
+	struct panel_session *s = NULL;
 	if (strlen(token) == PANEL_TOKEN_HEX) {
 		HASH_FIND(hh, k->table, token, PANEL_TOKEN_HEX, s);
 	}
@@ -95,11 +95,10 @@ struct session *session_find(struct sessions_kept *k, const char *token, bool is
 	return s;
 }
 
-struct session *session_by_id(const struct sessions_kept *k, uint64_t id)
+struct panel_session *panel_session_by_id(const struct panel_sessions *k, uint64_t id)
 {
-	struct session *s;
-	DL_FOREACH(k->list, s)
-	{
+	struct panel_session *s;
+	DL_FOREACH(k->list, s) {
 		if (s->id == id) {
 			return s;
 		}
@@ -107,34 +106,33 @@ struct session *session_by_id(const struct sessions_kept *k, uint64_t id)
 	return NULL;
 }
 
-void session_tick(struct sessions_kept *k, struct session_time now, void (*ended)(void *user, const struct session *s), void *user)
+void panel_session_tick(struct panel_sessions *k, struct panel_session_time now, void (*ended)(void *user, const struct panel_session *s), void *user)
 {
-	struct session *s, *next;
-	DL_FOREACH_SAFE(k->list, s, next)
-	{
+	struct panel_session *s, *next;
+	DL_FOREACH_SAFE(k->list, s, next) {
 		if (is_over(k, s, now.now_ms)) {
 			ended(user, s);
-			session_end(k, s);
+			panel_session_end(k, s);
 		}
 	}
 }
 
-void session_keep(struct sessions_kept *k, const struct panel_users *users, void (*ended)(void *user, const struct session *s), void *user)
+void panel_session_keep(
+	struct panel_sessions *k, const struct panel_users *users, void (*ended)(void *user, const struct panel_session *s), void *user)
 {
-	struct session *s, *next;
-	DL_FOREACH_SAFE(k->list, s, next)
-	{
+	struct panel_session *s, *next;
+	DL_FOREACH_SAFE(k->list, s, next) {
 		const struct panel_user *u = panel_users_find(users, s->is_certificate, xfed_span_str(s->name));
 		if (!u || u->is_admin != s->is_admin || proof_of(u) != s->proof) {
 			ended(user, s);
-			session_end(k, s);
+			panel_session_end(k, s);
 		}
 	}
 }
 
-void session_free_all(struct sessions_kept *k)
+void panel_session_free_all(struct panel_sessions *k)
 {
 	while (k->list) {
-		session_end(k, k->list);
+		panel_session_end(k, k->list);
 	}
 }

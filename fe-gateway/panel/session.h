@@ -10,7 +10,7 @@
 
 #define PANEL_FROM 56 /* an address in words */
 
-struct session {
+struct panel_session {
 	char token[PANEL_TOKEN_HEX + 1]; /* in the cookie */
 	char csrf[PANEL_TOKEN_HEX + 1];	 /* in each form */
 	uint64_t id;			 /* by which it can be ended; from 1 */
@@ -19,32 +19,35 @@ struct session {
 	uint64_t proof; /* of the line in the file that let it in: another hash is another password */
 	int64_t since_s, used_s;
 	uint64_t since_ms, used_ms;
-	struct session *prev, *next; /* by last use, the longest unused first */
+	struct panel_session *prev, *next; /* by last use, the longest unused first */
 	UT_hash_handle hh;
 };
 
-struct sessions_kept {
-	struct session *table, *list;
+struct panel_sessions {
+	struct panel_session *table, *list;
 	size_t count;
 	uint64_t last_id;
 	uint32_t idle_ms, life_ms;
 };
 
-struct session_time {
+struct panel_session_time {
 	uint64_t now_ms;
 	int64_t wall_s;
 };
 
 /* Where there is no room the same name's, else the one unused for longest ends. NULL: no memory. */
-struct session *session_begin(struct sessions_kept *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct session_time now);
+struct panel_session *panel_session_begin(
+	struct panel_sessions *k, const struct xfed_env *env, const struct panel_user *user, const char *from, struct panel_session_time now);
 /* NULL: there is none, or its time is over (then it has ended). `is_use`: counts as a use. */
-struct session *session_find(struct sessions_kept *k, const char *token, bool is_use, struct session_time now);
-struct session *session_by_id(const struct sessions_kept *k, uint64_t id);
-void session_end(struct sessions_kept *k, struct session *s);
+struct panel_session *panel_session_find(struct panel_sessions *k, const char *token, bool is_use, struct panel_session_time now);
+struct panel_session *panel_session_by_id(const struct panel_sessions *k, uint64_t id);
+void panel_session_end(struct panel_sessions *k, struct panel_session *s);
 /* Ends those whose time is over; tells of each. About once a second. */
-void session_tick(struct sessions_kept *k, struct session_time now, void (*ended)(void *user, const struct session *s), void *user);
+void panel_session_tick(
+	struct panel_sessions *k, struct panel_session_time now, void (*ended)(void *user, const struct panel_session *s), void *user);
 /* Other users are in force: ends those who may not any more, or may something else, or have another password. */
-void session_keep(struct sessions_kept *k, const struct panel_users *users, void (*ended)(void *user, const struct session *s), void *user);
-void session_free_all(struct sessions_kept *k);
+void panel_session_keep(
+	struct panel_sessions *k, const struct panel_users *users, void (*ended)(void *user, const struct panel_session *s), void *user);
+void panel_session_free_all(struct panel_sessions *k);
 
 #endif

@@ -125,8 +125,7 @@ size_t web_connections(struct web *w)
 static void end_slow(struct web *w, uint64_t now_ms)
 {
 	struct connection *c;
-	DL_FOREACH(w->connections, c)
-	{
+	DL_FOREACH(w->connections, c) {
 		if (c->until_ms != 0 && c->until_ms <= now_ms) {
 			shutdown(c->fd, SHUT_RDWR);
 			c->until_ms = 0;
@@ -154,7 +153,7 @@ void web_tick(struct web *w, uint64_t now_ms, void (*refused)(void *user, const 
 
 /* ---- the queue ---- */
 
-void call_free(struct call *c)
+void panel_call_free(struct panel_call *c)
 {
 	if (!c) {
 		return;
@@ -194,10 +193,10 @@ bool web_ask(struct exchange *x)
 	return is_fine;
 }
 
-struct call *web_take(struct web *w)
+struct panel_call *web_take(struct web *w)
 {
 	pthread_mutex_lock(&w->lock);
-	struct call *c = w->queue;
+	struct panel_call *c = w->queue;
 	if (c) {
 		w->queue = c->next;
 		w->queue_end = w->queue ? w->queue_end : &w->queue;
@@ -208,7 +207,7 @@ struct call *web_take(struct web *w)
 }
 
 /* Under the lock. */
-static void resume(struct web *w, struct exchange *x, struct call *c)
+static void resume(struct web *w, struct exchange *x, struct panel_call *c)
 {
 	DL_DELETE(w->waiting, x);
 	w->waiting_count--;
@@ -218,11 +217,11 @@ static void resume(struct web *w, struct exchange *x, struct call *c)
 	MHD_resume_connection(x->mhd);
 }
 
-void web_answer(struct call *c)
+void web_answer(struct panel_call *c)
 {
 	struct exchange *x = c->exchange;
 	if (!x) {
-		call_free(c);
+		panel_call_free(c);
 		return;
 	}
 	struct web *w = x->web;
@@ -350,7 +349,7 @@ void web_free(struct web *w, struct rt_loop *loop)
 	}
 	pthread_mutex_lock(&w->lock);
 	w->is_stopping = true;
-	struct call *queued = w->queue;
+	struct panel_call *queued = w->queue;
 	w->queue = NULL;
 	w->queue_end = &w->queue;
 	while (w->waiting) {
@@ -359,8 +358,8 @@ void web_free(struct web *w, struct rt_loop *loop)
 	}
 	pthread_mutex_unlock(&w->lock);
 	while (queued) {
-		struct call *next = queued->next;
-		call_free(queued);
+		struct panel_call *next = queued->next;
+		panel_call_free(queued);
 		queued = next;
 	}
 	rt_job_start(&w->job, loop, stop, stopped, w);

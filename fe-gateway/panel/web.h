@@ -15,7 +15,7 @@ struct web_options { /* copied */
 	int fd;	     /* listens already; a duplicate of it is used */
 	const char *listen;
 	const struct rt_conf_strings *hosts;
-	const char *gateway;			       /* its name */
+	const char *gateway;			   /* its name */
 	const char *certificate, *key, *client_ca; /* PEM; NULL: no TLS, and no client certificates */
 };
 
@@ -27,8 +27,8 @@ int web_new(const struct web_options *o, void (*posted)(void *arg), void *arg, s
  */
 void web_free(struct web *w, struct rt_loop *loop);
 
-struct call *web_take(struct web *w); /* the next call for the loop, NULL: none */
-void web_answer(struct call *c);      /* gives it back; frees it where nobody waits any more */
+struct panel_call *web_take(struct web *w); /* the next call for the loop, NULL: none */
+void web_answer(struct panel_call *c);	    /* gives it back; frees it where nobody waits any more */
 
 struct web_refusal {
 	enum xfed_reason reason;

@@ -34,8 +34,8 @@ struct exchange {
 	enum exchange_state state;
 	char *uri; /* path and query, as they came */
 	struct xfed_buf body;
-	struct call *call;  /* ours: while it is made, and when it has come back */
-	struct call *asked; /* the loop's */
+	struct panel_call *call;  /* ours: while it is made, and when it has come back */
+	struct panel_call *asked; /* the loop's */
 	enum panel_language language;
 };
 
@@ -57,7 +57,7 @@ struct web {
 	size_t connection_count;
 	struct exchange *waiting;
 	size_t waiting_count;
-	struct call *queue, **queue_end;
+	struct panel_call *queue, **queue_end;
 	bool is_stopping;
 	struct web_refusal refused[WEB_WHYS];
 
