@@ -324,6 +324,17 @@ static void print_diff(const json_t *result)
 	}
 }
 
+static void print_effects(const json_t *result)
+{
+	size_t i;
+	json_t *effect;
+	json_array_foreach(json_object_get(result, "effects"), i, effect) {
+		printf("effect: ");
+		ctl_text(stdout, ctl_str(effect, "text"));
+		printf("\n");
+	}
+}
+
 static void print_end(const struct change *c, const json_t *result)
 {
 	size_t i;
@@ -370,6 +381,7 @@ static enum ctl_exit tell(const struct change *c, bool is_changed, bool is_saved
 		print_list("errors", "", j);
 		print_warnings(c, j);
 		print_list("notes", "note: ", j);
+		print_effects(j);
 		print_end(c, j);
 	}
 	bool is_fine = json_is_true(json_object_get(j, "ok"));

@@ -113,7 +113,7 @@ static void put_figure(struct html *h, enum panel_word name, const char *live, i
 static void put_figures(struct html *h, const json_t *s)
 {
 	const json_t *streams = json_object_get(s, "streams"), *presence = json_object_get(s, "presence");
-	html_put(h, "<div class=\"grid\">");
+	html_put(h, "<div class=\"grid figures\">");
 	put_figure(h, W_STREAMS_IN, "streams_in", answer_int(streams, "in"), "/streams");
 	put_figure(h, W_STREAMS_OUT, "streams_out", answer_int(streams, "out"), "/streams");
 	put_figure(h, W_IN_FLIGHT, "in_flight", answer_int(s, "deliveries_in_flight"), NULL);

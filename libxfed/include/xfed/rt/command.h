@@ -140,7 +140,10 @@
  * change check   {"command", "file", "with"?, "login"?, "from"?}  as config check, with `with` (a hidden file beside it) read in the place of `file`, which is one
  *   that a reload reads; without it as if there were none. `command` is what was typed, and `login` who
  *   logged in, where root's rights came later, or to the panel, and `from` which address then: for the audit line                                                admin
- * change begin   as change check; where all is fine also {"change"}, its number: others are refused (busy) until it is finished or
+ *   Where all is fine also {"effects": [EFFECT]}, what it would do to partners and to what is live:
+ *   EFFECT = {"what": "methods"|"kinds"|"limits"|"streams"|"contacts"|"subscriptions"|"sessions"|"unknown", "text", "domain"?, "count"?,
+ *             "reason"?: of closed streams, "row"?, "methods"?: [..] as of a partner's matrix}; what does not change is left out
+ * change begin   as change check, without effects; where all is fine also {"change"}, its number: others are refused (busy) until it is finished or
  *   dropped, or for 30 s                                                                                          admin
  * change finish  {"id", "command", "file", "login"?, "from"?}     as reload, when the file is in its place                            admin
  * change drop    {"id"}                        {}                                                                  admin
