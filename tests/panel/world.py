@@ -78,13 +78,15 @@ class Life:
                           additional_domains=["a-rather-long-name-of-a-department.idle.example", "*.it.idle.example"], kinds=["message", "presence"])
         inst.list_partner("expired.example", description=EVIL)
         inst.list_partner("nowhere.example")
+        inst.list_partner("public.example", partner_type="public-verified")
         self.rule("everyone", scope="global", federation=True, xmpp=True)
         self.rule("Sales", scope="user", federation=True, xmpp=True, granted_to=["dave@corp.example", "user@corp.example"])
         self.rule("third", scope="site", federation=False, xmpp=False, domains=["corp3.example"])
         self.partner = self.made(Partner("partner.example", certs, certs.leaf("partner", "xmpp:partner.example"), inst.s2s))
         leaf = certs.leaf("panel-expired", "start=20200101000000Z", "end=20210101000000Z", "xmpp:expired.example")
         self.expired = self.made(Peer("expired.example", certs, leaf, inst.s2s))
-        for p in (self.partner, self.expired):
+        self.public = self.made(Partner("public.example", certs, certs.leaf("public", "xmpp:public.example"), inst.s2s))
+        for p in (self.partner, self.expired, self.public):
             dns.xmpp(p.domain, ("xmpp." + p.domain, p.port, HOST))
         inst.reload()
         self.flow = self.made(user.dial(inst.sip))
@@ -112,10 +114,9 @@ class Life:
         self.watched = watched(self.partner, self.user, self.flow, "dave@corp.example", "alice@partner.example")
         send_presence(self.partner, "alice@partner.example/desk", "dave@corp.example", inner="<status>at my desk</status>")
         self.watched.wait(lambda m: m.body and b"at my desk" in m.body)
-        self.server.status["sip:frank@corp.example"] = 202
         followed(self.server, self.partner, "dave@corp.example", "alice@partner.example")
-        send_presence(self.partner, "erin@partner.example", "frank@corp.example", "subscribe")
-        self.server.wait("sip:frank@corp.example")
+        send_presence(self.public, "erin@public.example", "frank@corp.example", "subscribe")
+        wait_until("the request", lambda: self.inst.gateway.control("contact", "list", state="waiting")["contacts"], 20)
 
     def stranger(self):
         """Somebody who has proved nothing, and names himself as it should hurt."""
