@@ -78,7 +78,7 @@ class Life:
                           additional_domains=["a-rather-long-name-of-a-department.idle.example", "*.it.idle.example"], kinds=["message", "presence"])
         inst.list_partner("expired.example", description=EVIL)
         inst.list_partner("nowhere.example")
-        inst.list_partner("public.example", partner_type="public-verified")
+        inst.list_partner("public.example", partner_type="public-unverified")
         self.rule("everyone", scope="global", federation=True, xmpp=True)
         self.rule("Sales", scope="user", federation=True, xmpp=True, granted_to=["dave@corp.example", "user@corp.example"])
         self.rule("third", scope="site", federation=False, xmpp=False, domains=["corp3.example"])
@@ -109,12 +109,13 @@ class Life:
             assert self.user.message(self.flow, "sip:" + target, "to nobody", sender="sip:dave@corp.example", timeout=60).status >= 300
 
     def watch(self):
-        """dave and alice see each other; erin asks to see frank, who has not been asked yet."""
+        """dave and alice see each other; frank sees erin, of a public partner, who asks to see him."""
         self.server = PresenceServer(self.user, self.flow)
         self.watched = watched(self.partner, self.user, self.flow, "dave@corp.example", "alice@partner.example")
         send_presence(self.partner, "alice@partner.example/desk", "dave@corp.example", inner="<status>at my desk</status>")
         self.watched.wait(lambda m: m.body and b"at my desk" in m.body)
         followed(self.server, self.partner, "dave@corp.example", "alice@partner.example")
+        watched(self.public, self.user, self.flow, "frank@corp.example", "erin@public.example")
         send_presence(self.public, "erin@public.example", "frank@corp.example", "subscribe")
         wait_until("the request", lambda: self.inst.gateway.control("contact", "list", state="waiting")["contacts"], 20)
 
