@@ -1,5 +1,6 @@
 #include "admin/check.h"
 #include "admin/dns.h"
+#include "xfed/rt/audit.h"
 
 /* ---- status ---- */
 
@@ -306,6 +307,12 @@ void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
 	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&a->core->d), "domains", domains(a)));
+}
+
+void command_audit_list(struct rt_reply reply, const json_t *args, void *user)
+{
+	(void)user;
+	rt_audit_list(reply, args);
 }
 
 void command_reload(struct rt_reply reply, const json_t *args, void *user)

@@ -3,6 +3,7 @@
 #include "admin/sip_status.h"
 #include "util/hex.h"
 #include "xfed/mem.h"
+#include "xfed/rt/audit.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -346,6 +347,12 @@ void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
 		json_array_append_new(domains, json_string(c->domains.items[i].domain));
 	}
 	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&ad->core->d), "domains", domains));
+}
+
+void command_audit_list(struct rt_reply reply, const json_t *args, void *user)
+{
+	(void)user;
+	rt_audit_list(reply, args);
 }
 
 void command_reload(struct rt_reply reply, const json_t *args, void *user)

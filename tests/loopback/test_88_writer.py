@@ -95,6 +95,19 @@ def test_a_change_in_two_steps(inst, writer, partner):
     assert again["error"]["code"] == "changed" and "nothing is saved" in again["error"]["text"]
 
 
+def test_who_did_it_is_listed(inst, tools, writer, partner):
+    args = {"domain": "fabrikam.example", "settings": ["description=listed"]}
+    assert request(writer, "partner", "set", args, **{"dry-run": True})["ok"] and request(writer, "partner", "set", args)["result"]["saved"]
+    inst.gateway.control("log", "level", level="debug")
+    lines = inst.gateway.control("audit", "list", limit=50)["audit"]
+    ours = [e for e in lines if "description=listed" in e["what"]]
+    assert len(ours) == 1 and (ours[0]["who"], ours[0]["from"], ours[0]["result"], ours[0]["kind"]) == ("carol", "192.0.2.7", "ok", "change")
+    assert lines[0]["what"] == "log level debug" and (lines[0]["who"], lines[0]["from"]) == ("uid %d" % os.getuid(), "control socket")
+    text = inst.gateway.ctl(tools, "audit", "list", "limit=2")
+    assert "carol" in text and "192.0.2.7" in text and "more" in text
+    assert inst.edge.control("audit", "list")["audit"] == []
+
+
 def test_the_same_answer_as_the_command(inst, tools, writer, partner):
     words = [tools["xfedctl"], "--socket", inst.gateway.socket, "--json", "partner", "set", "fabrikam.example", "tls=optional", "--dry-run"]
     typed = json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True, env=clean_environment(**SANITIZER_ENV)).stdout)

@@ -164,6 +164,10 @@
  *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
  *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
  *
+ * audit list     {"limit"? (100), "after"?}     {"audit": [ENTRY], "lost": left out for want of memory, "next"?}     newest first; pages as of contact list
+ *   ENTRY = {"id", "at", "kind": "change"|"login", a failed one, "who": a login, or "uid 1000", "from": an address, or "control socket", "what": the
+ *            command as typed, "result": "ok", or the code of a failed command or the reason of a failed login}
+ *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
