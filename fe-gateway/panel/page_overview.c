@@ -61,7 +61,9 @@ static size_t put_problems(struct html *h, const json_t *status, const char *key
 		html_put(h, " <strong>%s</strong> ", answer_str(status, "name"));
 		html_said(h, answer_str(p, "text"));
 		html_put(h, "</p>");
-		layout_remedy(h, reason);
+		if (!strstr(answer_str(p, "text"), xfed_reason_info(xfed_reason_by_code(xfed_span_str(reason)))->remedy)) {
+			layout_remedy(h, reason);
+		}
 		html_put(h, "<p class=\"quiet\">");
 		layout_reason(h, reason);
 		html_put(h, " · %i ", W_SINCE);
