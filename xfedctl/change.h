@@ -26,6 +26,7 @@ struct change {
 	struct save save;
 	struct xfed_buf was, is;
 	bool is_gone;	/* the file goes */
+	bool is_secret; /* what is in it is not shown */
 	json_t *notes;	/* sentences */
 	json_t *answer; /* of the gateway */
 };
