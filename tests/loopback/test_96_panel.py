@@ -119,6 +119,11 @@ def test_a_wrong_password_and_an_unknown_name_are_answered_alike(own):
     log(own, r"event=audit.login from=127.0.0.1 reason=panel.login.refused", mark)
 
 
+def test_who_signs_in_rightly_does_not_use_up_tries(own):
+    for _ in range(12):
+        signed_in(own, source="127.0.0.44")
+
+
 def test_who_signs_in_and_out_is_in_the_log(own):
     mark = own.gateway.process.mark()
     b = signed_in(own)
@@ -156,7 +161,7 @@ def test_a_reader_looks_and_changes_nothing(own):
 
 def test_sessions_are_listed_and_ended(own):
     anna, rolf = signed_in(own), signed_in(own, "rolf")
-    assert "anna" not in rolf.get("/sessions").text().replace("Sign out", "") or True
+    assert 'anna' not in re.sub(r"<script.*?</script>", "", rolf.get("/sessions").body)
     page = anna.get("/sessions")
     assert "rolf" in page.text()
     ids = re.findall(r'name="id" value="(\d+)"', page.body)
@@ -223,7 +228,7 @@ def test_a_name_is_added_by_a_reload(own):
     ("GET", "/a/b/c/d/e/f", {}, 400),
     ("GET", "/nothing-there", {}, 404),
     ("GET", "/?a=%00", {}, 400),
-    ("GET", "/?" + "a=1&" * 300, {}, 413),
+    ("POST", "/login", {"raw": "a=1&" * 300, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 413),
     ("GET", "/" + "a" * 4000, {}, 414),
     ("POST", "/login", {"raw": "{}", "headers": {"Content-Type": "application/json"}}, 415),
     ("POST", "/login", {"fields": {"name": "a" * 70000}}, 413),
@@ -351,12 +356,13 @@ def test_slow_clients_go(own):
 
 
 def test_a_thousand_connections_do_not_keep_others_out(own):
+    """They come from two networks: each has a share."""
     held = []
     try:
         for i in range(1000):
             s = socket.socket()
             s.settimeout(20)
-            s.bind(("127.0.%d.%d" % (i % 4, 10 + i % 5), 0))
+            s.bind(("127.0.%d.%d" % (70 + i % 2, 10 + i % 5), 0))
             s.connect(own.panel)
             held.append(s)
         wait_until("refused connections", lambda: own.gateway.metric("xfed_refusals_total", reason="panel.connections.exceeded") > 100, 20)
