@@ -161,7 +161,7 @@ static void add_word(struct change *c, const char *word)
 
 static void describe(struct change *c, const char *verb, const json_t *args)
 {
-	static const char *const keys[] = { "domain", "name", "user", "key", "value", "file" };
+	static const char *const keys[] = { "do", "domain", "name", "role", "user", "key", "value", "file" };
 	size_t i;
 	json_t *setting;
 	add_word(c, verb);
@@ -359,7 +359,7 @@ static enum ctl_exit tell(const struct change *c, bool is_changed, bool is_saved
 {
 	struct xfed_buf diff;
 	xfed_buf_init(&diff, 4 * RT_CONF_FILE_BYTES);
-	bool has_diff = is_changed && ctl_diff(xfed_buf_span(&c->was), xfed_buf_span(&c->is), &diff);
+	bool has_diff = is_changed && !c->is_secret && ctl_diff(xfed_buf_span(&c->was), xfed_buf_span(&c->is), &diff);
 	struct xfed_span text = xfed_buf_span(&diff);
 	json_t *j = c->answer ? json_copy(c->answer) : json_pack("{s:b, s:[], s:[]}", "ok", 1, "errors", "warnings");
 	json_object_del(j, "change");

@@ -28,6 +28,7 @@ struct change {
 	struct xfed_buf typed; /* the command, to be typed again */
 	char hash[65];	       /* of c->was, SHA-256; "none": there was no file */
 	bool is_gone;	       /* the file goes */
+	bool is_secret;	       /* what is in it is not shown */
 	json_t *notes;	       /* sentences */
 	json_t *answer;	       /* of the gateway */
 };

@@ -147,8 +147,8 @@ int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors 
 void config_free(struct config *c);
 /* Reads the password files; blocks. INVALID: `base.doc.errors` say why; NOMEM. */
 int config_read_secrets(struct config *c);
-/* Reads panel.users_file likewise; one that is not there yet is a warning. */
-int config_read_panel_users(struct config *c);
+/* Reads panel.users_file likewise, from where `from` says; NULL, or one that is not there yet: a warning. */
+int config_read_panel_users(struct config *c, const char *from);
 
 /* config_index.c. The end of loading: fills `senders`, `by_domain`, `by_inside` and `by_server` from the domains. OK, NOMEM. */
 int config_index(struct config *c, struct xfed_arena *a);

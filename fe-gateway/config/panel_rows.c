@@ -55,7 +55,7 @@ void config_check_panel(struct rt_conf_doc *doc, const struct config *c)
 	need(doc, c, "panel.users_file", c->panel.users_file, "panel.listen is set, and nobody could sign in");
 }
 
-int config_read_panel_users(struct config *c)
+int config_read_panel_users(struct config *c, const char *from)
 {
 	struct rt_conf_doc *doc = &c->base.doc;
 	const char *path = c->panel.users_file;
@@ -64,12 +64,12 @@ int config_read_panel_users(struct config *c)
 	if (!c->panel.listen.host || !path) {
 		return XFED_OK;
 	}
-	if (access(path, F_OK) != 0 && errno == ENOENT) {
+	if (!from || (access(from, F_OK) != 0 && errno == ENOENT)) {
 		rt_conf_warn(
 			doc, c, "panel.users_file", VALUE, "%s is not there yet, so nobody can sign in: xfedctl panel user add NAME admin", path);
 		return XFED_OK;
 	}
-	int rc = rt_file_read(path, PANEL_USERS_BYTES, &text, error);
+	int rc = rt_file_read(from, PANEL_USERS_BYTES, &text, error);
 	if (rc != XFED_OK) {
 		rt_conf_fail(doc, c, "panel.users_file", rt_file_reason(path, VALUE), "%s", error);
 		return rc;

@@ -88,6 +88,7 @@ static void let_in(struct panel *p, struct panel_call *c, const struct panel_use
 		return;
 	}
 	struct login_tries *t = tries_of(p, xfed_span_str(u->name));
+	rt_sources_refund(&p->logins.sources, &c->from, 1);
 	t->good = c->from;
 	t->left = XFED_PANEL_TRIES_NAME;
 	panel_audit("audit.login", s, from);

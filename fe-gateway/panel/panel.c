@@ -108,7 +108,8 @@ struct asked {
 	struct panel_call *call;
 	size_t at;
 	const struct rt_command *command;
-	char *args; /* for the audit line; NULL: it changes nothing */
+	bool is_told; /* it changes something, and is no trial: there is a line in the log */
+	char *args;
 };
 
 static void answered(struct panel_call *c)
@@ -125,7 +126,7 @@ static void on_reply(void *user, json_t *result, const char *code, const char *t
 	struct panel_call *c = a->call;
 	char from[RT_ADDR_TEXT];
 	bool is_fine = result && !json_is_false(json_object_get(result, "ok"));
-	if (a->args) {
+	if (a->is_told) {
 		rt_log(RT_LOG_INFO, "audit.command", RT_KV_STR("login", c->name), RT_KV_STR("from", rt_addr_host_text(&c->from, from)),
 			RT_KV_STR("noun", a->command->noun), RT_KV_STR("verb", a->command->verb[0] ? a->command->verb : NULL),
 			RT_KV_STR("args", a->args),
@@ -173,7 +174,8 @@ static void ask(struct panel *p, struct panel_call *c, size_t i)
 		sign(c, command, ask->args);
 	}
 	bool is_trial = json_is_true(json_object_get(ask->args, "dry-run"));
-	a->args = command->changes && !is_trial ? json_dumps(ask->args, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) : NULL;
+	a->is_told = command->changes && !is_trial;
+	a->args = a->is_told && ask->args ? json_dumps(ask->args, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) : NULL;
 	rt_command_run(p->rooms.commands, command, c->role == PANEL_ADMIN, ask->args, reply, p->rooms.commands_user);
 }
 

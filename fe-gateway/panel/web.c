@@ -12,6 +12,7 @@
 
 #define IDLE_S 15 /* a client that says nothing */
 #define NICE   19
+#define SPARE  16 /* beyond ours: at its own limit the library would leave all who come unanswered, whoever they are */
 
 static const enum xfed_reason reasons[WEB_WHYS] = {
 	[WEB_CONNECTIONS] = XFED_REASON_PANEL_CONNECTIONS_EXCEEDED,
@@ -256,7 +257,7 @@ static int start(struct web *w, const struct web_options *o, int fd)
 	};
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 	w->daemon = MHD_start_daemon(flags, 0, may_connect, w, exchange_step, w, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)XFED_PANEL_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)XFED_PANEL_CONNECTIONS + SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)XFED_PANEL_HEADER_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, w,
 		MHD_OPTION_NOTIFY_COMPLETED, exchange_end, w, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, w, MHD_OPTION_UNESCAPE_CALLBACK,
 		leave_escaped, NULL, MHD_OPTION_ARRAY, w->has_tls ? tls : none, MHD_OPTION_END);

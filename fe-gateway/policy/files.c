@@ -149,7 +149,10 @@ static int load_all(const char *path, bool is_start, struct policy_instead *inst
 	bool may_be_missing = !rt_conf_is_set(&f->config->base.doc, f->config, "access_dir");
 	int certificates = load_certificates(f), panel = load_panel(f);
 	int policy = load_policy(path, is_start, instead, errors, f);
-	int secrets = config_read_secrets(f->config), users = config_read_panel_users(f->config);
+	int secrets = config_read_secrets(f->config), users = XFED_OK;
+	if (f->config->panel.users_file) {
+		users = config_read_panel_users(f->config, policy_instead_of(instead, f->config->panel.users_file));
+	}
 	int access = access_dir_load(f->config->access_dir, may_be_missing, instead, is_start ? &f->broken : NULL, errors, &f->access);
 	if (access == XFED_OK) {
 		access_set_warn(f->access, f->config, errors);

@@ -23,20 +23,24 @@ static const char *const products[] = { RT_PRODUCT_WORDS(WORD, WORD) NULL };
 static const char *const forms[] = { RT_FORM_WORDS(WORD, WORD) NULL };
 static const char *const relations[] = { RT_RELATION_WORDS(WORD, WORD) NULL };
 static const char *const roles[] = { RT_ROLE_WORDS(WORD, WORD) NULL };
+static const char *const panel_acts[] = { RT_PANEL_ACT_WORDS(WORD, WORD) NULL };
+static const char *const panel_roles[] = { RT_PANEL_ROLE_WORDS(WORD, WORD) NULL };
 static const char *const key_kinds[] = { RT_KEY_KIND_WORDS(WORD, WORD) NULL };
 
 static const char *const *words_of(enum rt_arg_kind kind)
 {
-	return kind == RT_ARG_LEVEL	 ? levels
-	       : kind == RT_ARG_KIND	 ? kinds
-	       : kind == RT_ARG_SIP	 ? sips
-	       : kind == RT_ARG_PRODUCT	 ? products
-	       : kind == RT_ARG_SIP	 ? sips
-	       : kind == RT_ARG_FORM	 ? forms
-	       : kind == RT_ARG_RELATION ? relations
-	       : kind == RT_ARG_ROLE	 ? roles
-	       : kind == RT_ARG_KEY_KIND ? key_kinds
-					 : NULL;
+	return kind == RT_ARG_LEVEL	   ? levels
+	       : kind == RT_ARG_KIND	   ? kinds
+	       : kind == RT_ARG_SIP	   ? sips
+	       : kind == RT_ARG_PRODUCT	   ? products
+	       : kind == RT_ARG_SIP	   ? sips
+	       : kind == RT_ARG_FORM	   ? forms
+	       : kind == RT_ARG_RELATION   ? relations
+	       : kind == RT_ARG_ROLE	   ? roles
+	       : kind == RT_ARG_PANEL_ACT  ? panel_acts
+	       : kind == RT_ARG_PANEL_ROLE ? panel_roles
+	       : kind == RT_ARG_KEY_KIND   ? key_kinds
+					   : NULL;
 }
 
 int rt_arg_word_number(enum rt_arg_kind kind, const char *word)

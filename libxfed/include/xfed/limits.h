@@ -309,7 +309,7 @@
  *   SESSIONS          who can sign in: the session unused for longest ends; SESSIONS_NAME: by somebody with that name, of his own
  *   LOGINS            who has tries left: others who sign in, for as long as as many hashes take (one at a time, on a worker thread)
  *   TRIES_ADDRESS, _NETWORK   an address, a network: itself; TRIES_NAME: who tries that name: others who do, but from where it
- *                     signed in last
+ *                     signed in last. What succeeds does not count
  */
 #define XFED_PANEL_CONNECTIONS	   128
 #define XFED_PANEL_ADDRESS_PERCENT 13 /* of these, for one address: a browser has six */

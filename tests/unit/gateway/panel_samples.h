@@ -95,16 +95,19 @@ static const struct panel_sample {
 	{ "subscription", "list", "{\"subscriptions\":[" PANEL_SUBSCRIPTION "],\"next\":\"where\"}" },
 	{ "subscription", "remove", PANEL_SUBSCRIPTION },
 	{ "cert", "list",
-		"{\"certificates\":[{\"name\":\"example.com\",\"owner\":\"us\",\"edge\":\"edge1\",\"not_after\":1700864000},"
-		"{\"name\":\"gone.example\",\"owner\":\"partner\",\"edge\":\"edge1\",\"not_after\":1690000000}]}" },
+		"{\"certificates\":[{\"name\":\"gone.example\",\"owner\":\"partner\",\"edge\":\"edge1\",\"not_after\":1690000000,\"days\":-3,"
+		"\"state\":\"ended\"},"
+		"{\"name\":\"example.com\",\"owner\":\"us\",\"edge\":\"edge1\",\"not_after\":1700864000,\"days\":10,\"state\":\"soon\"},"
+		"{\"name\":\"gw1\",\"owner\":\"channel\",\"not_after\":1790000000,\"days\":400,\"state\":\"ok\"}],\"silent\":[\"edge2\"],\"more\":"
+		"3}" },
 	{ "explain", "",
 		"{\"from\":\"alice@example.com\",\"to\":\"bob@fabrikam.example\",\"direction\":\"to_xmpp\",\"kind\":\"message\",\"ok\":false,"
 		"\"closed\":\"access\",\"gates\":" PANEL_GATES ",\"others\":[{\"kind\":\"presence\",\"ok\":true,\"gates\":[]}]}" },
 	{ "audit", "list",
-		"{\"audit\":[{\"at\":1700000000,\"who\":\"alice\",\"from\":\"192.0.2.1\",\"command\":\"partner set fabrikam.example "
-		"sasl=required\",\"ok\":true,\"result\":\"\"},"
-		"{\"at\":1700000000,\"who\":\"mallory\",\"from\":\"192.0.2.66\",\"command\":\"login\",\"ok\":false,\"result\":\"refused\"}],\"next\":"
-		"\"2\"}" },
+		"{\"audit\":[{\"id\":3,\"at\":1700000000,\"kind\":\"change\",\"who\":\"alice\",\"from\":\"192.0.2.1\",\"what\":\"partner set "
+		"fabrikam.example sasl=required\",\"result\":\"ok\"},"
+		"{\"id\":2,\"at\":1700000000,\"kind\":\"login\",\"who\":\"mallory\",\"from\":\"192.0.2.66\",\"what\":\"\",\"result\":\"panel.login."
+		"refused\"}],\"lost\":0,\"next\":\"2\"}" },
 	{ "config", "check", "{\"ok\":false,\"errors\":[\"/etc/xfed/gateway.yaml:3:1:sip: found x\"],\"warnings\":[\"a warning\"]}" },
 	{ "config", "show", "{\"text\":\"name: gw1\\n\"}" },
 	{ "reload", "", "{\"ok\":false,\"errors\":[\"/etc/xfed/gateway.yaml:3:1:sip: found x\"],\"warnings\":[]}" },

@@ -202,6 +202,9 @@
 	NEXT(P384, "ecdsa-p384", ) NEXT(RSA2048, "rsa-2048", ) NEXT(RSA3072, "rsa-3072", ) NEXT(RSA4096, "rsa-4096", ) NEXT(SAME, "same", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
 
+#define RT_PANEL_ACT_WORDS(FIRST, NEXT)	 FIRST(ADD, "add", ) NEXT(PASSWD, "passwd", ) NEXT(REMOVE, "remove", ) NEXT(LIST, "list", )
+#define RT_PANEL_ROLE_WORDS(FIRST, NEXT) FIRST(ADMIN, "admin", ) NEXT(READER, "reader", )
+
 #define RT_WORDS_FIRST(id, word, ...) word
 #define RT_WORDS_NEXT(id, word, ...)  ", " word
 #define RT_WORDS(list)		      list(RT_WORDS_FIRST, RT_WORDS_NEXT) /* a literal: "error, warning, info, debug" */
@@ -234,6 +237,8 @@
 	X(SETTING, ARRAY, "KEY=VALUE; KEY= for the default")                                                                                         \
 	X(ROLE, STRING, RT_WORDS(RT_ROLE_WORDS))                                                                                                     \
 	X(KEY_KIND, STRING, RT_WORDS(RT_KEY_KIND_WORDS))                                                                                             \
+	X(PANEL_ACT, STRING, RT_WORDS(RT_PANEL_ACT_WORDS))                                                                                           \
+	X(PANEL_ROLE, STRING, RT_WORDS(RT_PANEL_ROLE_WORDS))                                                                                         \
 	X(DOMAINS, ARRAY, "domains such as example.com")                                                                                             \
 	X(FILES, ARRAY, "files")                                                                                                                     \
 	X(FLAG, TRUE, "said or not")                                                                                                                 \
