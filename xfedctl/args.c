@@ -100,6 +100,8 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		break;
 	case RT_ARG_FLAG:
 		return json_true();
+	case RT_ARG_REQUEST: /* nobody types it */
+		return NULL;
 	case RT_ARG_TEXT:
 	case RT_ARG_CURSOR:
 	case RT_ARG_ADDRESS:

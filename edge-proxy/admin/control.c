@@ -1,5 +1,6 @@
 #include "admin/check.h"
 #include "admin/dns.h"
+#include "xfed/rt/audit.h"
 
 /* ---- status ---- */
 
@@ -308,6 +309,12 @@ void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
 	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&a->core->d), "domains", domains(a)));
 }
 
+void command_audit_list(struct rt_reply reply, const json_t *args, void *user)
+{
+	(void)user;
+	rt_audit_list(reply, args);
+}
+
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
@@ -320,6 +327,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 #define HANDLER_INTERNAL(id) NULL
 #define HANDLER_INSIDE(id)   command_##id
 #define HANDLER_XFEDCTL(id)  NULL
+#define HANDLER_PANEL(id)    NULL
 
 static rt_command_handler *const handlers[] = {
 #define COMMAND(id, noun, verb, served, who, help, more, args) HANDLER_##served(id),

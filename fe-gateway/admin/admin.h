@@ -35,7 +35,8 @@ struct admin {
 	struct im *im;
 	struct sessions *sessions;
 	struct presence *presence;
-	struct test *tests; /* those in progress (control_test.c); NULL: none */
+	struct writer_ask *errands; /* changes that the writer of files was asked for (writer.h); NULL: none */
+	struct test *tests;	    /* those in progress (control_test.c); NULL: none */
 	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);
@@ -58,6 +59,9 @@ bool admin_is_our_policy(const struct admin *ad, const json_t *theirs);
 
 /* The edge called `name`; where that is NULL the first that is linked. False: there is none, or no link to it, which has been replied. */
 bool admin_edge_for(struct admin *ad, struct rt_reply reply, const char *name, struct channel_edge *out);
+
+/* Tries the change of a file that `args` name (change check, change begin); `look` NULL: it is begun, and held where all is fine. */
+void admin_try(struct admin *ad, struct rt_reply reply, const json_t *args, const struct policy_look *look);
 
 /* A hidden file beside `file`, or beside what that is a link to. Nothing else is read for whoever asks. */
 bool admin_is_beside(const char *with, const char *file);

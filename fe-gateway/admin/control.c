@@ -3,6 +3,7 @@
 #include "admin/sip_status.h"
 #include "util/hex.h"
 #include "xfed/mem.h"
+#include "xfed/rt/audit.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -348,6 +349,12 @@ void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
 	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&ad->core->d), "domains", domains));
 }
 
+void command_audit_list(struct rt_reply reply, const json_t *args, void *user)
+{
+	(void)user;
+	rt_audit_list(reply, args);
+}
+
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)args;
@@ -360,6 +367,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 #define HANDLER_INTERNAL(id) command_##id
 #define HANDLER_INSIDE(id)   command_##id
 #define HANDLER_XFEDCTL(id)  NULL
+#define HANDLER_PANEL(id)    command_##id
 
 static rt_command_handler *const handlers[] = {
 #define COMMAND(id, noun, verb, served, who, help, more, args) HANDLER_##served(id),

@@ -1,5 +1,7 @@
 #include "config/config.h"
 
+#include <stdio.h>
+
 #include <arpa/inet.h>
 
 #include "config/config_impl.h"
@@ -231,3 +233,12 @@ static const struct rt_conf_row gateway_rows[] = {
 RT_CONF_TABLE(const, config, "gateway.yaml", gateway_rows, struct config,
 	"The configuration of xfed-gateway, a YAML file. Dots stand for objects inside objects, [] for each item of a list.");
 /* clang-format on */
+
+int config_writer_path(const struct config *c, char out[CONFIG_WRITER_PATH_MAX])
+{
+	const char *path = c->base.control_socket;
+	size_t len = strlen(path);
+	len -= len > 5 && strcmp(path + len - 5, ".sock") == 0 ? 5 : 0;
+	int n = snprintf(out, CONFIG_WRITER_PATH_MAX, "%.*s.writer", (int)len, path);
+	return n < CONFIG_WRITER_PATH_MAX ? XFED_OK : XFED_ERR_INVALID;
+}

@@ -18,6 +18,11 @@
 #include "xfed/rt/network.h"
 #include "xfed/tls.h"
 
+/* Where the writer of that gateway's files listens (xfedctl panel writer): beside its control socket. INVALID: the path would be too long. */
+#define CONFIG_WRITER_PATH_MAX 108
+struct config;
+int config_writer_path(const struct config *c, char out[CONFIG_WRITER_PATH_MAX]);
+
 enum config_dialect { CONFIG_DIALECT_STANDARD, CONFIG_DIALECT_LYNC };
 enum config_im { CONFIG_IM_PAGE, CONFIG_IM_SESSION };
 

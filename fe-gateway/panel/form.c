@@ -163,7 +163,7 @@ static void put_name(struct html *h, const struct rt_conf_asked *k)
 
 static void put_help(struct html *h, const struct rt_conf_asked *k)
 {
-	bool has_words = k->row->words || k->row->type == RT_CONF_BOOL;
+	bool has_words = k->row->words || k->row->type == RT_CONF_BOOL || k->row->type == RT_CONF_STRING || is_list(k->row); /* the field says it */
 	html_put(h, "<p class=\"hint\" id=\"h-%s\">", k->key);
 	html_said(h, k->row->help);
 	if (!has_words) {

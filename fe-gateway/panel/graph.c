@@ -99,11 +99,18 @@ static void put_line(struct html *h, const struct graph *g, const json_t *traffi
 	xfed_buf_deinit(&points);
 }
 
+/* Small numbers that are not whole have one digit behind the point. */
+static const char *number_text(double v, char out[32])
+{
+	bool is_whole = v >= 10 || v == (double)(int64_t)v;
+	snprintf(out, 32, is_whole ? "%.0f" : "%.1f", v);
+	return out;
+}
+
 static void put_number(struct html *h, double v)
 {
 	char text[32];
-	snprintf(text, sizeof(text), v < 10 && v > 0 ? "%.1f" : "%.0f", v);
-	html_put(h, "%s", text);
+	html_put(h, "%s", number_text(v, text));
 }
 
 static void put_key(struct html *h, const struct line *l, const char *class)
@@ -217,8 +224,9 @@ json_t *graph_points(const json_t *traffic)
 static int add_figure(json_t *all, const struct graph *g, const json_t *traffic, const char *key)
 {
 	const json_t *points = answer_list(traffic, "points");
+	char text[32];
 	double v = shown(g, traffic, json_array_get(points, json_array_size(points) - 1), key);
-	return json_object_set_new(all, key, v < 10 && v > 0 ? json_sprintf("%.1f", v) : json_sprintf("%.0f", v)) == 0 ? XFED_OK : XFED_ERR_NOMEM;
+	return json_object_set_new(all, key, json_string(number_text(v, text))) == 0 ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 json_t *graph_figures(const json_t *traffic)

@@ -3,7 +3,7 @@
 
 #include "panel/change.h"
 #include "panel/form.h"
-#include "policy/access_file.h"
+#include "policy/policy.h"
 #include "xfed/mem.h"
 
 static json_t *of_rule(const struct panel_request *r)

@@ -23,13 +23,18 @@ static void put_row(struct table *t, const json_t *e)
 	table_cell(t);
 	html_put(h, "%s", answer_str(e, "from"));
 	table_cell(t);
-	html_put(h, "<code>%s</code>", answer_str(e, "command"));
+	if (strcmp(answer_str(e, "kind"), "login") == 0) {
+		html_put(h, "%i", W_SIGN_IN);
+	} else {
+		html_put(h, "<code>%s</code>", answer_str(e, "what"));
+	}
 	table_cell(t);
-	if (answer_is(e, "ok") || strcmp(answer_str(e, "result"), "ok") == 0) {
+	if (strcmp(answer_str(e, "result"), "ok") == 0) {
 		layout_mark(h, MARK_OK, W_FINE);
 	} else {
 		layout_mark(h, MARK_WARNING, W_FAILED_WORD);
-		html_put(h, " <span lang=\"en\">%s</span>", answer_str(e, "result"));
+		html_put(h, " ");
+		layout_reason(h, answer_str(e, "result"));
 	}
 }
 

@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 
-#define SOON_DAYS 14
-
 int asks_certificates(const struct panel_request *r, struct panel_ask out[], size_t *count)
 {
 	(void)r;
@@ -21,18 +19,19 @@ static enum panel_word owner_word(const char *owner)
 					       : W_NONE;
 }
 
-static void put_days(struct html *h, int64_t not_after, int64_t now)
+static void put_days(struct html *h, const json_t *c)
 {
-	int64_t left = not_after - now, days = left / 86400;
-	if (left <= 0) {
+	const char *state = answer_str(c, "state");
+	if (strcmp(state, "ended") == 0) {
 		layout_mark(h, MARK_PROBLEM, W_EXPIRED);
 		return;
 	}
-	layout_mark(h, days < SOON_DAYS ? MARK_WARNING : MARK_OK, days < SOON_DAYS ? W_SOON : W_FINE);
-	html_put(h, " %lld&nbsp;%i", (long long)days, W_DAYS);
+	bool is_soon = strcmp(state, "soon") == 0;
+	layout_mark(h, is_soon ? MARK_WARNING : MARK_OK, is_soon ? W_SOON : W_FINE);
+	html_put(h, " %lld&nbsp;%i", (long long)answer_int(c, "days"), W_DAYS);
 }
 
-static void put_row(struct table *t, const json_t *c, int64_t now)
+static void put_row(struct table *t, const json_t *c)
 {
 	struct html *h = t->h;
 	const char *owner = answer_str(c, "owner");
@@ -46,9 +45,13 @@ static void put_row(struct table *t, const json_t *c, int64_t now)
 		html_put(h, "%i", owner_word(owner));
 	}
 	table_cell(t);
-	html_put(h, "%s", *answer_str(c, "service") ? answer_str(c, "service") : answer_str(c, "edge"));
+	if (*answer_str(c, "edge")) {
+		html_put(h, "%s", answer_str(c, "edge"));
+	} else {
+		html_put(h, "%i", W_GATEWAY);
+	}
 	table_cell(t);
-	put_days(h, answer_int(c, "not_after"), now);
+	put_days(h, c);
 	table_cell(t);
 	html_time(h, answer_int(c, "not_after"));
 }
@@ -60,11 +63,18 @@ int page_certificates(const struct panel_view *v, struct panel_page *page)
 	struct table t;
 	size_t i;
 	json_t *c;
-	const json_t *list = answer_list(view_result(v, 0), "certificates");
+	const json_t *result = view_result(v, 0), *list = answer_list(result, "certificates"), *silent = answer_list(result, "silent");
 	layout_begin(&h, v, page->out, PLACE_CERTIFICATES, W_CERTIFICATES, NULL);
 	html_put(&h, "<p>%i</p>", W_CERTIFICATES_HELP);
 	if (layout_error(&h, v, 0)) {
 		return layout_end(&h);
+	}
+	if (json_array_size(silent) > 0) {
+		html_put(&h, "<div class=\"box warning\"><p>%i", W_SILENT);
+		json_array_foreach(silent, i, c) {
+			html_put(&h, " %s", json_string_value(c));
+		}
+		html_put(&h, "</p></div>\n");
 	}
 	if (json_array_size(list) == 0) {
 		html_put(&h, "<p>%i</p>", W_NO_CERTIFICATES);
@@ -72,8 +82,16 @@ int page_certificates(const struct panel_view *v, struct panel_page *page)
 	}
 	table_begin(&t, &h, W_CERTIFICATES, columns);
 	json_array_foreach(list, i, c) {
-		put_row(&t, c, v->now_s);
+		put_row(&t, c);
 	}
 	table_end(&t);
+	if (answer_int(result, "more") > 0) {
+		char shown[24], of[24];
+		snprintf(shown, sizeof(shown), "%zu", json_array_size(list));
+		snprintf(of, sizeof(of), "%lld", (long long)json_array_size(list) + (long long)answer_int(result, "more"));
+		html_put(&h, "<p>");
+		html_say(&h, W_ONLY_SHOWN_FIRST, shown, of);
+		html_put(&h, "</p>");
+	}
 	return layout_end(&h);
 }

@@ -61,7 +61,9 @@ static size_t put_problems(struct html *h, const json_t *status, const char *key
 		html_put(h, " <strong>%s</strong> ", answer_str(status, "name"));
 		html_said(h, answer_str(p, "text"));
 		html_put(h, "</p>");
-		layout_remedy(h, reason);
+		if (!strstr(answer_str(p, "text"), xfed_reason_info(xfed_reason_by_code(xfed_span_str(reason)))->remedy)) {
+			layout_remedy(h, reason);
+		}
 		html_put(h, "<p class=\"quiet\">");
 		layout_reason(h, reason);
 		html_put(h, " · %i ", W_SINCE);
@@ -111,7 +113,7 @@ static void put_figure(struct html *h, enum panel_word name, const char *live, i
 static void put_figures(struct html *h, const json_t *s)
 {
 	const json_t *streams = json_object_get(s, "streams"), *presence = json_object_get(s, "presence");
-	html_put(h, "<div class=\"grid\">");
+	html_put(h, "<div class=\"grid figures\">");
 	put_figure(h, W_STREAMS_IN, "streams_in", answer_int(streams, "in"), "/streams");
 	put_figure(h, W_STREAMS_OUT, "streams_out", answer_int(streams, "out"), "/streams");
 	put_figure(h, W_IN_FLIGHT, "in_flight", answer_int(s, "deliveries_in_flight"), NULL);

@@ -5,7 +5,7 @@
 
 #include "panel/change.h"
 #include "panel/form.h"
-#include "policy/partner_file.h"
+#include "policy/policy.h"
 
 static json_t *of_domain(struct xfed_span domain)
 {

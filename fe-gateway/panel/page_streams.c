@@ -16,6 +16,14 @@ static enum panel_word method_word(const char *method)
 						       : W_NOT_YET;
 }
 
+/* As commands take it: a number is an edge's own. */
+#define STREAM_ID 300
+static void stream_id(const json_t *s, char out[STREAM_ID])
+{
+	const char *edge = answer_str(s, "edge");
+	snprintf(out, STREAM_ID, "%s%s%lld", edge, *edge ? "/" : "", (long long)answer_int(s, "id"));
+}
+
 void stream_table(struct html *h, const json_t *streams)
 {
 	static const enum panel_word columns[] = { W_NUMBER, W_FROM_TO, W_STATE, W_TLS_VERSION, W_METHOD, W_AGE, W_QUEUED, W_NONE };
@@ -30,7 +38,9 @@ void stream_table(struct html *h, const json_t *streams)
 	json_array_foreach(streams, i, s) {
 		table_row(&t);
 		table_cell(&t);
-		html_put(h, "<a href=\"/streams/show?id=%-s\">%s</a>", answer_str(s, "id"), answer_str(s, "id"));
+		char id[STREAM_ID];
+		stream_id(s, id);
+		html_put(h, "<a href=\"/streams/show?id=%-s\">%s</a>", id, id);
 		table_cell(&t);
 		html_put(h, is_in(s) ? "%s ← %s" : "%s → %s", answer_str(s, "local"), answer_str(s, "remote"));
 		table_cell(&t);
@@ -123,7 +133,9 @@ int page_stream(const struct panel_view *v, struct panel_page *page)
 {
 	struct html h;
 	const json_t *s = view_result(v, 0);
-	layout_begin(&h, v, page->out, PLACE_PARTNERS, W_STREAM, *answer_str(s, "id") ? answer_str(s, "id") : NULL);
+	char id[STREAM_ID];
+	stream_id(s, id);
+	layout_begin(&h, v, page->out, PLACE_PARTNERS, W_STREAM, s ? id : NULL);
 	if (layout_error(&h, v, 0)) {
 		page->status = 404;
 		return layout_end(&h);
@@ -140,7 +152,7 @@ int page_stream(const struct panel_view *v, struct panel_page *page)
 		html_put(&h, "<details><summary>%i</summary><p>%i</p><form method=\"post\" action=\"/streams/close\">", W_CLOSE_STREAM,
 			W_CLOSE_STREAM_HELP);
 		form_token(&h, v);
-		form_hidden(&h, "id", xfed_span_str(answer_str(s, "id")));
+		form_hidden(&h, "id", xfed_span_str(id));
 		html_put(&h, "<button class=\"danger\">%i</button></form></details>", W_CLOSE_STREAM);
 	}
 	return layout_end(&h);

@@ -18,6 +18,7 @@
 #include "policy/access_file.h"
 #include "policy/broken.h"
 #include "policy/gates.h"
+#include "policy/partner_file.h"
 #include "policy/policy_dir.h"
 #include "proto/transfer.h"
 #include "store/store.h"
@@ -116,11 +117,16 @@ void policy_check(struct policy *p, struct rt_reply reply); /* the same, but put
 /*
  * A change of one file, by whoever may write there (xfedctl): the text is written beside it, tried, put in its place, and a reload brings
  * it into force. `with` is read in the place of `file` (NULL: as if there were none), which is one that a reload reads; all the others are
- * as they are. Nothing is swapped. `holds`: where all is fine the answer has the number of the change, and until that is done, for
+ * as they are. Nothing is swapped. `look` NULL: the change is begun: where all is fine the answer has the number of the change, and until that is done, for
  * XFED_CHANGE_HOLD_MS at most, nobody else can begin one ("busy"): two of them could each be fine, and not both together.
  */
 #define POLICY_PATH_BYTES 1024
-void policy_try(struct policy *p, const char *file, const char *with, bool holds, struct rt_reply reply);
+struct policy_look {
+	void (*fresh)(
+		void *user, struct xfed_policy *partners); /* all is fine: the partners as they would be, which the callee frees; the reply follows */
+	void *user;
+};
+void policy_try(struct policy *p, const char *file, const char *with, const struct policy_look *look, struct rt_reply reply);
 void policy_try_done(struct policy *p, uint64_t change); /* one that is over already is fine */
 
 bool policy_is_reloading(const struct policy *p);

@@ -44,6 +44,7 @@ struct policy_reload {
 	bool is_new, is_check;
 	char file[POLICY_PATH_BYTES], with[POLICY_PATH_BYTES]; /* is_check: `with` is read in the place of `file`; "": nothing is */
 	bool holds;					       /* ... and where that is fine, nobody else may change something */
+	struct policy_look look;			       /* else */
 	int rc;
 };
 

@@ -341,4 +341,19 @@
 /* A change of a file that xfedctl has begun keeps others waiting: used up by administrators, each other. */
 #define XFED_CHANGE_HOLD_MS 30000
 
+/*
+ * The last changes, and the last failed logins, kept for `audit list`: used up by administrators, and by whoever reaches the panel's port, each
+ * their own. TEXT: of each of their texts.
+ */
+#define XFED_AUDIT_ENTRIES    1000
+#define XFED_AUDIT_TEXT_BYTES 512
+
+/*
+ * What carries out the panel's changes of files: used up by administrators at the panel, each other. WAIT: for its answer. CHILDREN: changes
+ * that are under way at once. READ: how long a request may take to arrive.
+ */
+#define XFED_WRITER_CHILDREN 4
+#define XFED_WRITER_WAIT_MS  10000
+#define XFED_WRITER_READ_MS  5000
+
 #endif

@@ -130,15 +130,22 @@
  *
  * What xfedctl itself answers when it changes a file (partner add, set, remove; access add, set, remove, grant, revoke; config set): the
  *   last answer of the gateway, as below, with "file", "changed": bool (false: it said so already), "saved": bool, "diff": lines with - and +
- *   behind "@@ line N", "notes": [TEXT]; or {"error": {"code", "text"}}
+ *   behind "@@ line N", "notes": [TEXT], "command": to be typed for the same, "hash": of the file as it was, SHA-256, or "none" where there was
+ *   none; or {"error": {"code", "text"}}
+ * change carry   {"noun", "verb", "args", "login", "from", "dry-run"?, "expect"?: the "hash" that the editor saw}     gateway; for the panel alone, and
+ *   carried out by `xfedctl panel writer`, which answers as above. Codes beside those of all commands: changed: the file has another hash by now,
+ *   and nothing is saved; no-writer: it does not run, or is not the one it should be. admin
  *
  * change files   {}                            {"config": the path of gateway.yaml}           gateway; asked by xfedctl itself, like all of these
- * change check   {"command", "file", "with"?, "login"?}  as config check, with `with` (a hidden file beside it) read in the place of `file`, which is one
+ * change check   {"command", "file", "with"?, "login"?, "from"?}  as config check, with `with` (a hidden file beside it) read in the place of `file`, which is one
  *   that a reload reads; without it as if there were none. `command` is what was typed, and `login` who
- *   logged in, where root's rights came later: for the audit line                                                  admin
- * change begin   as change check; where all is fine also {"change"}, its number: others are refused (busy) until it is finished or
+ *   logged in, where root's rights came later, or to the panel, and `from` which address then: for the audit line                                                admin
+ *   Where all is fine also {"effects": [EFFECT]}, what it would do to partners and to what is live:
+ *   EFFECT = {"what": "methods"|"kinds"|"limits"|"streams"|"contacts"|"subscriptions"|"sessions"|"unknown", "text", "domain"?, "count"?,
+ *             "reason"?: of closed streams, "row"?, "methods"?: [..] as of a partner's matrix}; what does not change is left out
+ * change begin   as change check, without effects; where all is fine also {"change"}, its number: others are refused (busy) until it is finished or
  *   dropped, or for 30 s                                                                                          admin
- * change finish  {"id", "command", "file", "login"?}     as reload, when the file is in its place                            admin
+ * change finish  {"id", "command", "file", "login"?, "from"?}     as reload, when the file is in its place                            admin
  * change drop    {"id"}                        {}                                                                  admin
  *
  * change snapshot {"command", "login"?}          {"file", "bytes", "schema"}     gateway; asked by xfedctl itself, like the next two: a copy of the store beside it. Busy: one
@@ -157,6 +164,10 @@
  *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
  *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
  *
+ * audit list     {"limit"? (100), "after"?}     {"audit": [ENTRY], "lost": left out for want of memory, "next"?}     newest first; pages as of contact list
+ *   ENTRY = {"id", "at", "kind": "change"|"login", a failed one, "who": a login, or "uid 1000", "from": an address, or "control socket", "what": the
+ *            command as typed, "result": "ok", or the code of a failed command or the reason of a failed login}
+ *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
  * reload ""     {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT], "needs_restart"?: [KEY], "revision"?}     admin
@@ -170,6 +181,7 @@
 #include <jansson.h>
 
 #include "xfed/base.h"
+#include "xfed/buf.h"
 #include "xfed/relation.h"
 
 /* ---- the list ---- */
@@ -230,6 +242,7 @@
 	X(DOMAINS, ARRAY, "domains such as example.com")                                                                                             \
 	X(FILES, ARRAY, "files")                                                                                                                     \
 	X(FLAG, TRUE, "said or not")                                                                                                                 \
+	X(REQUEST, OBJECT, "the arguments of that command")                                                                                          \
 	X(TEXT, STRING, "a text")                                                                                                                    \
 	X(NOUN, STRING, "a noun")
 
@@ -269,7 +282,8 @@ enum rt_command_server {
 	RT_COMMAND_OF_BOTH,
 	RT_COMMAND_OF_XFEDCTL,
 	RT_COMMAND_OF_INTERNAL,
-	RT_COMMAND_OF_INSIDE = RT_COMMAND_OF_INTERNAL /* internal of both */
+	RT_COMMAND_OF_INSIDE = RT_COMMAND_OF_INTERNAL, /* internal of both */
+	RT_COMMAND_OF_PANEL			       /* internal too, and the control socket does not serve it */
 };
 
 #define RT_COMMAND_ARGS_MAX 14
@@ -289,12 +303,20 @@ enum {
 };
 extern const struct rt_command rt_commands[RT_COMMAND_COUNT];
 
+bool rt_command_is_typed(const struct rt_command *c); /* people type it: it is in the help, the manual and the completion */
+
 #define RT_COMMAND_WORDS 384
 /* "failures list [DOMAIN] [since=TIME]", as in a usage line. */
 const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WORDS]);
 
 /* The first needed argument that `args` has in none of its readings; NULL: there is none. */
 const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args);
+
+/* Whether `args` (an object) are those of the command: each known, of the right type, and all that are needed. False: `error` says why not. */
+bool rt_command_check(const struct rt_command *c, const json_t *args, char error[160]);
+
+/* "xfedctl partner set fabrikam.example tls=required", for a shell; `args` have been checked. Returns what xfed_buf_append() does. */
+int rt_command_typed(const struct rt_command *c, const json_t *args, struct xfed_buf *out);
 
 /* The "state" of `status` for people: "in service", "OUT OF SERVICE", "draining". Another word is returned as it is. */
 const char *rt_command_state_words(const char *state);
