@@ -4,8 +4,8 @@ gateway, two users, and something of everything there is a page for.
 """
 import json
 import os
-import subprocess
 
+from harness.browser import add_user
 from harness.daemon import SANITIZER_ENV
 from harness.installation import Installation, write
 from harness.peer import Peer
@@ -24,25 +24,17 @@ class PanelInstallation(Installation):
 
     def __init__(self, *arguments, panel=None, **kwargs):
         super().__init__(*arguments, **kwargs)
-        self.panel_port = free_port(HOST)
-        self.panel = dict({"listen": "%s:%d" % (HOST, self.panel_port), "users_file": self.dir + "/panel.users"}, **panel or {})
-        self.gateway_config["panel"] = self.panel
-        self.origin = "%s://%s:%d" % ("https" if "certificate" in self.panel else "http", HOST, self.panel_port)
+        self.panel = (HOST, free_port(HOST))
+        self.gateway_config["panel"] = dict({"listen": "%s:%d" % self.panel, "users_file": self.dir + "/panel.users"}, **panel or {})
+        self.origin = "%s://%s:%d" % (("https" if panel and "certificate" in panel else "http",) + self.panel)
         self.writer = None
-        write(self.panel["users_file"], "")
         self.write_configs()
-        for name, password, role in ((*ADMIN, "admin"), (*READER, "read-only")):
-            self.add_user(name, password, role)
-
-    def add_user(self, name, password, role):
-        done = subprocess.run([self.tools["xfedctl"], "panel", "user", "add", name, "role=" + role, "file=" + self.panel["users_file"]],
-                              input=password + "\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
-                              env=clean_environment(**SANITIZER_ENV), check=False)
-        assert done.returncode == 0, done.stdout
 
     def start(self):
         super().start()
         self.start_writer()
+        for (name, password), role in ((ADMIN, "admin"), (READER, "reader")):
+            add_user(self.gateway, self.tools, name, role, password)
         return self
 
     def start_writer(self):
