@@ -59,7 +59,8 @@ static enum ctl_exit ask_password(const struct change *c, const char *name, char
 		close(fd);
 	}
 	if (!is_read || !rt_password_is_usable(xfed_span_str(out))) {
-		return change_refuse(c, "found no password, accepted: one of 1 to %d bytes, at the terminal or as the first line of standard input", RT_PASSWORD_BYTES);
+		return change_refuse(c, "found no password, accepted: one of 1 to %d bytes, at the terminal or as the first line of standard input",
+			RT_PASSWORD_BYTES);
 	}
 	return is_same ? CTL_FINE : change_refuse(c, "the two passwords differ: nothing is changed");
 }

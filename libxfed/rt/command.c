@@ -29,18 +29,18 @@ static const char *const key_kinds[] = { RT_KEY_KIND_WORDS(WORD, WORD) NULL };
 
 static const char *const *words_of(enum rt_arg_kind kind)
 {
-	return kind == RT_ARG_LEVEL	 ? levels
-	       : kind == RT_ARG_KIND	 ? kinds
-	       : kind == RT_ARG_SIP	 ? sips
-	       : kind == RT_ARG_PRODUCT	 ? products
-	       : kind == RT_ARG_SIP	 ? sips
-	       : kind == RT_ARG_FORM	 ? forms
-	       : kind == RT_ARG_RELATION ? relations
-	       : kind == RT_ARG_ROLE	 ? roles
+	return kind == RT_ARG_LEVEL	   ? levels
+	       : kind == RT_ARG_KIND	   ? kinds
+	       : kind == RT_ARG_SIP	   ? sips
+	       : kind == RT_ARG_PRODUCT	   ? products
+	       : kind == RT_ARG_SIP	   ? sips
+	       : kind == RT_ARG_FORM	   ? forms
+	       : kind == RT_ARG_RELATION   ? relations
+	       : kind == RT_ARG_ROLE	   ? roles
 	       : kind == RT_ARG_PANEL_ACT  ? panel_acts
 	       : kind == RT_ARG_PANEL_ROLE ? panel_roles
-	       : kind == RT_ARG_KEY_KIND ? key_kinds
-					 : NULL;
+	       : kind == RT_ARG_KEY_KIND   ? key_kinds
+					   : NULL;
 }
 
 int rt_arg_word_number(enum rt_arg_kind kind, const char *word)
