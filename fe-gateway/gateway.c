@@ -93,6 +93,7 @@ PART(give_up_im, im_give_up(g->im))
 PART(close_im, im_close(g->im))
 PART(free_im, im_free(g->im))
 
+PART(tick_admin, admin_tick(&g->admin))
 PART(flush_admin, admin_flush(&g->admin))
 PART(drain_admin, admin_drain(&g->admin))
 PART(stop_admin, admin_stop(&g->admin))
@@ -319,7 +320,7 @@ static const struct part parts[] = {
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },
-	{ .name = "admin", .start = start_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
+	{ .name = "admin", .start = start_admin, .tick = tick_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
 };
 
 #define PARTS XFED_ARRAY_LEN(parts)
