@@ -191,7 +191,7 @@ def test_certificates_of_clients(panel, browser, certs):
     foreign = certs.leaf("panel-foreign", "cn=Anna A", "by=foreign", "eku=clientAuth", "host:anna.corp.example")
     expired = certs.leaf("panel-old", "cn=Anna A", "start=20200101000000Z", "end=20210101000000Z", "eku=clientAuth", "host:anna.corp.example")
     own = panel("tls", panel={"certificate": certs.chain(leaf), "key": certs.key(leaf), "client_ca": certs.ca})
-    own.gateway.ctl(own.tools, "panel", "user", "add", "Anna A", "role=admin", "--cert")
+    own.gateway.ctl(own.tools, "panel", "user", "add", "Anna A", "admin", "--cert")
 
     def visitor(name):
         options = {"ignoreHTTPSErrors": True}
