@@ -59,6 +59,7 @@ static const struct {
 		RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert import FILE... [for=ROLE] [certificate=FILE] [pass-file=FILE] [--dry-run] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert show [config=FILE]", RT_COMMAND_OF_XFEDCTL, false },
+	{ "cert list", RT_COMMAND_OF_GATEWAY, false },
 	{ "cert check [config=FILE]", RT_COMMAND_OF_XFEDCTL, false },
 	{ "cert channel-init [--replace] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-join BUNDLE [--gateway] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
