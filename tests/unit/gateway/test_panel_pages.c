@@ -295,7 +295,7 @@ static void who_may_only_look_is_offered_no_change(void **state)
 /* Not served by this version: the page says that it has no answer. */
 static bool is_to_come(const struct panel_ask *ask)
 {
-	static const char *const nouns[] = { "traffic", "cert", "audit" };
+	static const char *const nouns[] = { "traffic" };
 	bool is = false;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(nouns); i++) {
 		is = is || strcmp(ask->noun, nouns[i]) == 0;
