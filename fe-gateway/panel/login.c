@@ -100,7 +100,7 @@ static void let_in(struct panel *p, struct panel_call *c, const struct panel_use
 static void refuse(struct panel *p, struct panel_call *c, enum xfed_reason reason, const char *name, int status, enum panel_word word)
 {
 	rt_metric_add(p->rooms.core->d.metrics, RT_M_PANEL_LOGINS, 1, RT_LABELS(xfed_span_str(word == W_LOGIN_WRONG ? "wrong" : "limited")));
-	panel_refuse(p, c, "audit.login", reason, name);
+	panel_refuse_login(p, c, reason, name);
 	panel_say_login(p, c, status, word);
 }
 
@@ -185,14 +185,14 @@ struct panel_session *login_by_certificate(struct panel *p, struct panel_call *c
 {
 	char from[RT_ADDR_TEXT];
 	if (c->is_foreign) {
-		panel_refuse(p, c, "audit.login", XFED_REASON_PANEL_CERTIFICATE_UNTRUSTED, NULL);
+		panel_refuse_login(p, c, XFED_REASON_PANEL_CERTIFICATE_UNTRUSTED, NULL);
 	}
 	if (!c->certificate[0]) {
 		return NULL;
 	}
 	const struct panel_user *u = panel_users_find(users(p), true, xfed_span_str(c->certificate));
 	if (!u) {
-		panel_refuse(p, c, "panel.refused", XFED_REASON_PANEL_CERTIFICATE_UNKNOWN, c->certificate);
+		panel_refuse_login(p, c, XFED_REASON_PANEL_CERTIFICATE_UNKNOWN, c->certificate);
 		return NULL;
 	}
 	struct panel_session *s = panel_session_begin(&p->sessions, &p->rooms.core->d.env, u, from_text(c, from), panel_time(p));

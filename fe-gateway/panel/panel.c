@@ -7,6 +7,7 @@
 #include "panel/panel_impl.h"
 #include "xfed/hash.h"
 #include "xfed/mem.h"
+#include "xfed/rt/audit.h"
 #include "xfed/rt/http.h"
 
 /* ---- answers ---- */
@@ -79,6 +80,16 @@ void panel_refuse(struct panel *p, const struct panel_call *c, const char *event
 		RT_KV_STR("result", "refused"), RT_END);
 }
 
+void panel_refuse_login(struct panel *p, const struct panel_call *c, enum xfed_reason reason, const char *name)
+{
+	char from[RT_ADDR_TEXT];
+	panel_refuse(p, c, "audit.login", reason, name);
+	rt_audit_add(RT_AUDIT_LOGIN, &(struct rt_audit){ .who = name ? name : "nobody of this name",
+					     .from = rt_addr_host_text(&c->from, from),
+					     .what = "sign in to the panel",
+					     .result = xfed_reason_code(reason) });
+}
+
 void panel_audit(const char *event, const struct panel_session *s, const char *from)
 {
 	rt_log(RT_LOG_INFO, event, RT_KV_STR("login", s->name), RT_KV_STR("from", from), RT_KV_STR("role", s->is_admin ? "admin" : "reader"),
@@ -127,12 +138,11 @@ static void on_reply(void *user, json_t *result, const char *code, const char *t
 	char from[RT_ADDR_TEXT];
 	bool is_fine = result && !json_is_false(json_object_get(result, "ok"));
 	if (a->is_told) {
-		rt_log(RT_LOG_INFO, "audit.command", RT_KV_STR("login", c->name), RT_KV_STR("from", rt_addr_host_text(&c->from, from)),
-			RT_KV_STR("noun", a->command->noun), RT_KV_STR("verb", a->command->verb[0] ? a->command->verb : NULL),
-			RT_KV_STR("args", a->args),
-			RT_KV_STR("result", is_fine  ? "ok"
-					    : result ? "failed"
-						     : code),
+		const char *word = is_fine ? "ok" : result ? "failed" : code;
+		rt_addr_host_text(&c->from, from);
+		rt_audit_add_command(a->command, c->asks[a->at].args, c->name, from, word);
+		rt_log(RT_LOG_INFO, "audit.command", RT_KV_STR("login", c->name), RT_KV_STR("from", from), RT_KV_STR("noun", a->command->noun),
+			RT_KV_STR("verb", a->command->verb[0] ? a->command->verb : NULL), RT_KV_STR("args", a->args), RT_KV_STR("result", word),
 			RT_END);
 	}
 	c->results[a->at] = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)

@@ -63,6 +63,8 @@ void panel_say_login(struct panel *p, struct panel_call *c, int status, enum pan
 void panel_go(struct panel *p, struct panel_call *c, struct xfed_span where);
 /* Counts a refusal, and logs it with `event`; `name` NULL: of nobody. */
 void panel_refuse(struct panel *p, const struct panel_call *c, const char *event, enum xfed_reason reason, const char *name);
+/* The same of somebody who is not let in, for audit list too. */
+void panel_refuse_login(struct panel *p, const struct panel_call *c, enum xfed_reason reason, const char *name);
 void panel_audit(const char *event, const struct panel_session *s, const char *from);
 
 /* ---- login.c ---- */

@@ -96,8 +96,8 @@ static int weight(struct xfed_span parameters)
 	if (q.len < 3 || (q.data[0] != 'q' && q.data[0] != 'Q') || q.data[1] != '=') {
 		return 1000;
 	}
-	int sum = (q.data[2] - '0') * 1000, unit = 100;
-	for (size_t i = 4; i < q.len && i < 7 && digit(q.data[i]) >= 0; i++, unit /= 10) {
+	int sum = q.data[2] == '1' ? 1000 : 0, unit = 100;
+	for (size_t i = 4; sum < 1000 && i < q.len && i < 7 && q.data[i] >= '0' && q.data[i] <= '9'; i++, unit /= 10) {
 		sum += (q.data[i] - '0') * unit;
 	}
 	return sum;

@@ -77,6 +77,7 @@ static const struct {
 	{ "change snapshot WORDS [NAME]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change forget WORDS [NAME]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change take WORDS FILE [NAME] [--dry-run]", RT_COMMAND_OF_INTERNAL, true },
+	{ "panel user add|passwd|remove|list [NAME] [ROLE] [--cert] [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "watched certificates", RT_COMMAND_OF_INSIDE, false },
 	{ "change files", RT_COMMAND_OF_INTERNAL, false },
 	{ "change check WORDS FILE [FILE] [NAME] [ADDR]", RT_COMMAND_OF_INTERNAL, true },
