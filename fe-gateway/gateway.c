@@ -1,36 +1,10 @@
-#include "gateway.h"
+#include "parts.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "admin/admin.h"
-#include "deliver/deliver.h"
-#include "im/im.h"
-#include "journal/journal.h"
-#include "presence/presence.h"
-#include "service/service.h"
-#include "sessions/sessions.h"
 #include "xfed/mem.h"
 #include "xfed/rt/log.h"
-
-struct gateway {
-	const char *config_path;
-	struct policy_files *files; /* owned until policy_new() has taken them over */
-	struct core core;
-	struct store *store;
-	struct policy *policy;
-	struct journal *journal;
-	struct channel *channel;
-	struct trunk *trunk;
-	struct contacts *contacts;
-	struct deliver *deliver;
-	struct sessions *sessions;
-	struct im *im;
-	struct presence *presence;
-	struct admin admin;
-	struct service service;
-	struct rt_timer leave; /* the time of the next SERVICE_TICK */
-};
 
 /* ---- the parts ---- */
 
@@ -94,13 +68,17 @@ PART(give_up_im, im_give_up(g->im))
 PART(close_im, im_close(g->im))
 PART(free_im, im_free(g->im))
 
+PART(tick_panel, panel_tick(g->panel))
+PART(gauges_panel, panel_gauges(g->panel))
+PART(stop_panel, panel_stop(g->panel))
+PART(free_panel, panel_free(g->panel))
+PART(tick_admin, admin_tick(&g->admin))
 PART(flush_admin, admin_flush(&g->admin))
 PART(drain_admin, admin_drain(&g->admin))
 PART(stop_admin, admin_stop(&g->admin))
 
 static void on_swapped(void *user, bool is_new);
 static const struct policy_user policy_user = { .swapped = on_swapped };
-static const struct channel_user channel_user;
 
 static int start_store(struct gateway *g, char error[256])
 {
@@ -124,7 +102,7 @@ static int start_journal(struct gateway *g, char error[256])
 
 static int start_channel(struct gateway *g, char error[256])
 {
-	return channel_new(&g->core, g->policy, g->journal, &channel_user, g, &g->channel);
+	return channel_new(&g->core, g->policy, g->journal, &gateway_links, g, &g->channel);
 }
 
 /* The number of deliveries that have no outcome yet, and of those that are past their deadline. */
@@ -212,12 +190,14 @@ static int start_presence(struct gateway *g, char error[256])
 	}
 RELOADED(reloaded_presence, presence_reloaded(g->presence))
 RELOADED(reloaded_im, im_reloaded(g->im))
+RELOADED(reloaded_panel, panel_reloaded(g->panel))
 
 static const char *service(void *user);
 static bool is_leaving(void *user);
 static size_t in_flight(void *user);
+static void add_problems(void *user, json_t *list);
 
-/* Started last: commands may come as soon as the control socket exists. */
+/* Started late: commands may come as soon as the control socket exists. */
 static int start_admin(struct gateway *g, char error[256])
 {
 	g->admin = (struct admin){
@@ -234,6 +214,7 @@ static int start_admin(struct gateway *g, char error[256])
 		.service = service,
 		.is_leaving = is_leaving,
 		.in_flight = in_flight,
+		.problems = add_problems,
 		.service_user = g,
 	};
 	struct rt_daemon_options o = {
@@ -243,6 +224,12 @@ static int start_admin(struct gateway *g, char error[256])
 		.commands_user = &g->admin,
 	};
 	return rt_daemon_open(&g->core.d, &o, error);
+}
+
+static int start_panel(struct gateway *g, char error[256])
+{
+	struct panel_rooms rooms = { &g->core, g->policy, &admin_commands, &g->admin };
+	return panel_new(&rooms, &g->panel, error);
 }
 
 /*
@@ -321,7 +308,14 @@ static const struct part parts[] = {
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },
-	{ .name = "admin", .start = start_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
+	{ .name = "admin", .start = start_admin, .tick = tick_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
+	{ .name = "panel",
+		.start = start_panel,
+		.tick = tick_panel,
+		.gauges = gauges_panel,
+		.reloaded = reloaded_panel,
+		.stop = stop_panel,
+		.free = free_panel },
 };
 
 #define PARTS XFED_ARRAY_LEN(parts)
@@ -394,7 +388,7 @@ static bool is_quiet(const struct gateway *g)
 	return quiet;
 }
 
-static void step(struct gateway *g, enum service_event ev)
+void gateway_step(struct gateway *g, enum service_event ev)
 {
 	struct service_facts f = { .now_ms = core_now(&g->core),
 		.has_edge = channel_is_usable(g->channel),
@@ -406,7 +400,7 @@ static void step(struct gateway *g, enum service_event ev)
 
 static void on_leave(void *user)
 {
-	step(user, SERVICE_TICK);
+	gateway_step(user, SERVICE_TICK);
 }
 
 /* ---- what the rooms call ---- */
@@ -417,60 +411,6 @@ static void on_swapped(void *user, bool is_new)
 	UP(reloaded, g, is_new);
 }
 
-static void on_deliver(void *user, struct proto_from from, const Xfed__Deliver *d)
-{
-	deliver_take(((struct gateway *)user)->deliver, from, d);
-}
-
-static void on_acked(void *user, struct proto_from from, uint64_t cookie)
-{
-	im_acked(((struct gateway *)user)->im, cookie);
-}
-
-static void on_refused(void *user, struct proto_from from, uint64_t cookie)
-{
-	im_refused(((struct gateway *)user)->im, cookie);
-}
-
-static void on_run_ended(void *user, uint64_t run, bool may_take_over)
-{
-	im_run_ended(((struct gateway *)user)->im, run, may_take_over);
-}
-
-static void on_outcome(void *user, struct xfed_span stanza_id, const struct proto_result *r)
-{
-	im_outcome(((struct gateway *)user)->im, stanza_id, r);
-	presence_outcome(((struct gateway *)user)->presence, stanza_id, r);
-}
-
-static void on_stream_lost(void *user, struct xfed_span local, struct xfed_span remote, bool is_ours)
-{
-	presence_stream_lost(((struct gateway *)user)->presence, local, remote, is_ours);
-}
-
-static void on_stream_open(void *user, struct xfed_span local, struct xfed_span remote)
-{
-	presence_stream_open(((struct gateway *)user)->presence, local, remote);
-}
-
-static void on_link_changed(void *user)
-{
-	struct gateway *g = user;
-	presence_links(g->presence, channel_usable_count(g->channel));
-	step(user, SERVICE_JUDGE);
-}
-
-static const struct channel_user channel_user = {
-	.deliver = on_deliver,
-	.acked = on_acked,
-	.refused = on_refused,
-	.run_ended = on_run_ended,
-	.outcome = on_outcome,
-	.stream_lost = on_stream_lost,
-	.stream_open = on_stream_open,
-	.link_changed = on_link_changed,
-};
-
 /* ---- what the daemon (rt/daemon.h) calls ---- */
 
 static void turn_end(void *user)
@@ -478,7 +418,7 @@ static void turn_end(void *user)
 	struct gateway *g = user;
 	DOWN(flush, g);
 	if (service_is_draining(&g->service)) {
-		step(g, SERVICE_LEFT);
+		gateway_step(g, SERVICE_LEFT);
 	}
 }
 
@@ -511,7 +451,8 @@ static void gauges(void *user)
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_IN_FLIGHT, (double)l.in_flight, RT_NO_LABELS);
 	rt_metric_set(g->core.d.metrics, RT_M_DELIVERIES_UNACCOUNTED, (double)l.late, RT_NO_LABELS);
 	UP(gauges, g);
-	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy), policy_outside_creds(g->policy) };
+	const struct xfed_tls_creds *const ours[] = { policy_channel_creds(g->policy), policy_sip_creds(g->policy), policy_outside_creds(g->policy),
+		policy_panel_creds(g->policy) };
 	rt_daemon_certificates(&g->core.d, ours, XFED_ARRAY_LEN(ours));
 }
 
@@ -523,6 +464,11 @@ static const char *service(void *user)
 static bool is_leaving(void *user)
 {
 	return service_is_draining(&((struct gateway *)user)->service);
+}
+
+static void add_problems(void *user, json_t *list)
+{
+	panel_problems(((struct gateway *)user)->panel, list);
 }
 
 static bool is_in_service(void *user)
@@ -537,7 +483,7 @@ static void reload(void *user)
 
 static void drain(void *user)
 {
-	step(user, SERVICE_DRAIN);
+	gateway_step(user, SERVICE_DRAIN);
 }
 
 /* Log lines about a listed partner are limited per partner; those about everybody else share one limit. */

@@ -2,6 +2,7 @@
  * xfed-gateway: puts the rooms together. One struct gateway per process; everything in it belongs to the loop's thread. Only gateway.c and
  * main.c see all rooms; a new part is a room and a line in the table of gateway.c.
  *
+ *   panel      web pages for people who run it
  *   service    going in and out of service
  *   admin      commands of xfedctl
  *   presence   presence and subscriptions, both ways

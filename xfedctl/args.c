@@ -74,6 +74,8 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 	case RT_ARG_FORM:
 	case RT_ARG_ROLE:
 	case RT_ARG_KEY_KIND:
+	case RT_ARG_PANEL_ACT:
+	case RT_ARG_PANEL_ROLE:
 		is_fine = rt_arg_has_word(kind, text);
 		break;
 	case RT_ARG_DOMAIN:
@@ -98,6 +100,8 @@ static json_t *value_of(enum rt_arg_kind kind, const char *text)
 		break;
 	case RT_ARG_FLAG:
 		return json_true();
+	case RT_ARG_REQUEST: /* nobody types it */
+		return NULL;
 	case RT_ARG_TEXT:
 	case RT_ARG_CURSOR:
 	case RT_ARG_ADDRESS:

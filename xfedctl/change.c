@@ -1,6 +1,7 @@
 #include "change.h"
 
 #include <errno.h>
+#include <gnutls/crypto.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -113,6 +114,17 @@ static enum ctl_exit check_owner(const struct change *c)
 	return folder_check_owner(c->config_path, error) == XFED_OK ? CTL_FINE : change_refuse(c, "%s", error);
 }
 
+/* What the service says is not where an errand is carried out: that is settled when the writer starts. */
+static enum ctl_exit check_config(const struct change *c)
+{
+	const struct ctl_errand *e = c->options->errand;
+	char ours[PATH_MAX];
+	if (e && (!realpath(e->config, ours) || strcmp(ours, c->config_path) != 0)) {
+		return change_refuse(c, "%s has another configuration, %s, than the writer is for, %s", c->service, c->config_path, e->config);
+	}
+	return CTL_FINE;
+}
+
 static enum ctl_exit load_config(struct change *c)
 {
 	struct rt_conf_errors *errors = calloc(1, sizeof(*errors));
@@ -142,7 +154,7 @@ static void add_word(struct change *c, const char *word)
 
 static void describe(struct change *c, const char *verb, const json_t *args)
 {
-	static const char *const keys[] = { "domain", "name", "user", "key", "value", "file" };
+	static const char *const keys[] = { "do", "domain", "name", "role", "user", "key", "value", "file" };
 	size_t i;
 	json_t *setting;
 	add_word(c, verb);
@@ -155,6 +167,21 @@ static void describe(struct change *c, const char *verb, const json_t *args)
 	json_array_foreach(json_object_get(args, "settings"), i, setting) {
 		add_word(c, json_string_value(setting));
 	}
+}
+
+static int type(struct change *c, const char *verb, const json_t *args)
+{
+	int rc = XFED_ERR_INVALID;
+	json_t *said = json_copy((json_t *)(uintptr_t)args);
+	json_object_del(said, "dry-run");
+	for (const struct rt_command *r = rt_commands; said && r < rt_commands + RT_COMMAND_COUNT && rc == XFED_ERR_INVALID; r++) {
+		size_t len = strlen(r->noun);
+		if (strncmp(verb, r->noun, len) == 0 && verb[len] == ' ' && strcmp(verb + len + 1, r->verb) == 0) {
+			rc = rt_command_typed(r, said, &c->typed);
+		}
+	}
+	json_decref(said);
+	return rc;
 }
 
 const char *change_login(char out[64])
@@ -178,16 +205,47 @@ enum ctl_exit change_open(struct change *c, const char *verb, const json_t *args
 		.is_dry_run = json_is_true(json_object_get(args, "dry-run")),
 		.notes = json_array(),
 		.save = { .dir = -1, .link_dir = -1 } };
+	xfed_buf_init(&c->typed, 2 * XFED_CONTROL_REQUEST_BYTES);
 	describe(c, verb, args);
+	if (type(c, verb, args) != XFED_OK) {
+		return change_refuse(c, "out of memory, or a command that is too long");
+	}
 	enum ctl_exit rc = find_socket(c);
 	rc = rc == CTL_FINE ? change_ask(c, "files", NULL, &files) : rc;
 	if (rc == CTL_FINE) {
 		snprintf(c->config_path, sizeof(c->config_path), "%s", ctl_str(files, "config"));
-		rc = check_owner(c);
+		rc = check_config(c);
+		rc = rc == CTL_FINE ? check_owner(c) : rc;
 	}
 	rc = rc == CTL_FINE ? load_config(c) : rc;
 	json_decref(files);
 	return rc;
+}
+
+static int hash(struct change *c, bool exists)
+{
+	struct xfed_span text = xfed_buf_span(&c->was);
+	unsigned char digest[32];
+	snprintf(c->hash, sizeof(c->hash), "none");
+	if (exists && gnutls_hash_fast(GNUTLS_DIG_SHA256, text.data ? text.data : "", text.len, digest) != 0) {
+		return XFED_ERR_LIBRARY;
+	}
+	for (size_t i = 0; exists && i < sizeof(digest); i++) {
+		snprintf(c->hash + 2 * i, 3, "%02x", digest[i]);
+	}
+	return XFED_OK;
+}
+
+/* Whoever edits a file that another has changed since would undo that without knowing it. */
+static enum ctl_exit check_expected(const struct change *c)
+{
+	char text[PATH_MAX + 128];
+	const struct ctl_errand *e = c->options->errand;
+	if (!e || !e->expect || strcmp(e->expect, c->hash) == 0) {
+		return CTL_FINE;
+	}
+	snprintf(text, sizeof(text), "%s has been changed since it was shown: nothing is saved; look at it, and say it again", c->file);
+	return ctl_refuse_as(c->options, "changed", text);
 }
 
 enum ctl_exit change_read(struct change *c, size_t max, bool *exists)
@@ -196,7 +254,10 @@ enum ctl_exit change_read(struct change *c, size_t max, bool *exists)
 	int rc = save_open(&c->save, c->file, max, &c->was, error);
 	xfed_buf_init(&c->is, max);
 	*exists = rc == XFED_OK;
-	return rc == XFED_OK || rc == XFED_ERR_NOT_FOUND ? CTL_FINE : change_refuse(c, "%s", error);
+	if (rc != XFED_OK && rc != XFED_ERR_NOT_FOUND) {
+		return change_refuse(c, "%s", error);
+	}
+	return hash(c, *exists) == XFED_OK ? check_expected(c) : change_refuse(c, "the hash of %s cannot be made", c->file);
 }
 
 void change_close(struct change *c)
@@ -204,6 +265,7 @@ void change_close(struct change *c)
 	save_close(&c->save);
 	xfed_buf_deinit(&c->was);
 	xfed_buf_deinit(&c->is);
+	xfed_buf_deinit(&c->typed);
 	config_free(c->config);
 	json_decref(c->notes);
 	json_decref(c->answer);
@@ -231,6 +293,17 @@ static void print_warnings(const struct change *c, const json_t *result)
 	}
 }
 
+static void print_effects(const json_t *result)
+{
+	size_t i;
+	json_t *effect;
+	json_array_foreach(json_object_get(result, "effects"), i, effect) {
+		printf("effect: ");
+		ctl_text(stdout, ctl_str(effect, "text"));
+		printf("\n");
+	}
+}
+
 static void print_end(const struct change *c, const json_t *result)
 {
 	size_t i;
@@ -255,7 +328,7 @@ static enum ctl_exit tell(const struct change *c, bool is_changed, bool is_saved
 {
 	struct xfed_buf diff;
 	xfed_buf_init(&diff, 4 * RT_CONF_FILE_BYTES);
-	bool has_diff = is_changed && ctl_diff(xfed_buf_span(&c->was), xfed_buf_span(&c->is), &diff);
+	bool has_diff = is_changed && !c->is_secret && ctl_diff(xfed_buf_span(&c->was), xfed_buf_span(&c->is), &diff);
 	struct xfed_span text = xfed_buf_span(&diff);
 	json_t *j = c->answer ? json_copy(c->answer) : json_pack("{s:b, s:[], s:[]}", "ok", 1, "errors", "warnings");
 	json_object_del(j, "change");
@@ -264,7 +337,12 @@ static enum ctl_exit tell(const struct change *c, bool is_changed, bool is_saved
 	json_object_set_new(j, "saved", json_boolean(is_saved));
 	json_object_set_new(j, "diff", json_stringn(has_diff ? text.data : "", has_diff ? text.len : 0));
 	json_object_set(j, "notes", c->notes);
-	if (c->options->is_json) {
+	json_object_set_new(j, "command", json_stringn(xfed_buf_span(&c->typed).data, xfed_buf_span(&c->typed).len));
+	json_object_set_new(j, "hash", json_string(c->hash));
+	if (c->options->errand) {
+		json_decref(c->options->errand->answer);
+		c->options->errand->answer = json_incref(j);
+	} else if (c->options->is_json) {
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		printf("\n");
 	} else {
@@ -272,6 +350,7 @@ static enum ctl_exit tell(const struct change *c, bool is_changed, bool is_saved
 		ctl_print_texts("", json_object_get(j, "errors"));
 		print_warnings(c, j);
 		ctl_print_texts("note: ", json_object_get(j, "notes"));
+		print_effects(j);
 		print_end(c, j);
 	}
 	bool is_fine = json_is_true(json_object_get(j, "ok"));
@@ -282,11 +361,24 @@ static enum ctl_exit tell(const struct change *c, bool is_changed, bool is_saved
 
 /* ---- into force ---- */
 
-static enum ctl_exit try(struct change *c, json_int_t *id)
+/* Of whom the audit log tells. */
+static void set_who(const struct change *c, json_t *args)
 {
 	char name[64];
-	json_t *args = json_pack("{s:s, s:s, s:s*, s:s*}", "command", c->command, "file", c->file, "with", c->is_gone ? NULL : c->save.temporary,
-		"login", change_login(name));
+	const struct ctl_errand *e = c->options->errand;
+	const char *login = e ? e->login : change_login(name);
+	if (login) {
+		json_object_set_new(args, "login", json_string(login));
+	}
+	if (e) {
+		json_object_set_new(args, "from", json_string(e->from));
+	}
+}
+
+static enum ctl_exit try(struct change *c, json_int_t *id)
+{
+	json_t *args = json_pack("{s:s, s:s, s:s*}", "command", c->command, "file", c->file, "with", c->is_gone ? NULL : c->save.temporary);
+	set_who(c, args);
 	enum ctl_exit rc = change_ask(c, c->is_dry_run ? "check" : "begin", args, &c->answer);
 	*id = ctl_int(c->answer, "change");
 	json_decref(args);
@@ -304,8 +396,8 @@ static enum ctl_exit drop(struct change *c, json_int_t id)
 
 static enum ctl_exit finish(struct change *c, json_int_t id)
 {
-	char name[64];
-	json_t *args = json_pack("{s:I, s:s, s:s, s:s*}", "id", id, "command", c->command, "file", c->file, "login", change_login(name));
+	json_t *args = json_pack("{s:I, s:s, s:s}", "id", id, "command", c->command, "file", c->file);
+	set_who(c, args);
 	json_decref(c->answer);
 	c->answer = NULL;
 	enum ctl_exit rc = change_ask(c, "finish", args, &c->answer);
@@ -321,6 +413,9 @@ static enum ctl_exit save_and_reload(struct change *c, json_int_t id)
 		return change_refuse(c, "%s", error);
 	}
 	enum ctl_exit rc = finish(c, id);
+	if (rc != CTL_FINE && c->options->errand) {
+		return change_refuse(c, "%s is saved, and not in force: xfedctl reload", c->file);
+	}
 	if (rc != CTL_FINE) {
 		fprintf(stderr, "xfedctl: %s is saved, and not in force: xfedctl reload\n", c->file);
 		return rc;

@@ -25,14 +25,17 @@ struct change {
 	char file[PATH_MAX]; /* that is changed, as the gateway calls it */
 	struct save save;
 	struct xfed_buf was, is;
-	bool is_gone;	/* the file goes */
-	json_t *notes;	/* sentences */
-	json_t *answer; /* of the gateway */
+	struct xfed_buf typed; /* the command, to be typed again */
+	char hash[65];	       /* of c->was, SHA-256; "none": there was no file */
+	bool is_gone;	       /* the file goes */
+	bool is_secret;	       /* what is in it is not shown */
+	json_t *notes;	       /* sentences */
+	json_t *answer;	       /* of the gateway */
 };
 
 /* FINE, or the exit status when why has been told. `verb`: "partner set"; `args` are the command's. To be closed in every case. */
 enum ctl_exit change_open(struct change *c, const char *verb, const json_t *args, const struct ctl_options *options);
-/* c->file into c->was, which is empty where there is none: then `*exists` is false. */
+/* c->file into c->was, which is empty where there is none: then `*exists` is false. PROBLEM also where it is not what an errand expects. */
 enum ctl_exit change_read(struct change *c, size_t max, bool *exists);
 /* c->is, or c->is_gone, into force. */
 enum ctl_exit change_make(struct change *c);

@@ -6,6 +6,7 @@
 #define WAY_XFEDCTL(id)	 { NULL, ctl_do_##id },
 #define WAY_INTERNAL(id) { NULL, NULL },
 #define WAY_INSIDE(id)	 { NULL, NULL },
+#define WAY_PANEL(id)	 { NULL, NULL },
 
 const struct ctl_way ctl_ways[RT_COMMAND_COUNT] = {
 #define COMMAND(id, noun, verb, served, who, help, more, args) WAY_##served(id)

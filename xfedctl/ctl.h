@@ -11,10 +11,19 @@
 
 enum ctl_exit { CTL_FINE = 0, CTL_PROBLEM = 1, CTL_USAGE = 2 };
 
+/* A change that somebody asked for over a socket (writer.c): what is told goes into `answer`, and nowhere else. */
+struct ctl_errand {
+	const char *config;	  /* the gateway's file: no other one is meant */
+	const char *login, *from; /* who, and from which address */
+	const char *expect;	  /* the file's hash as the editor saw it; NULL: it does not matter */
+	json_t *answer;		  /* a new reference */
+};
+
 struct ctl_options {
 	const char *socket; /* NULL: none given */
 	const char *name;
 	bool is_all, is_json;
+	struct ctl_errand *errand; /* NULL: asked for at the terminal */
 };
 
 /*
@@ -34,6 +43,7 @@ extern const struct ctl_way ctl_ways[RT_COMMAND_COUNT]; /* in the order of rt_co
 #define CTL_DECLARE_XFEDCTL(id) enum ctl_exit ctl_do_##id(const json_t *args, const struct ctl_options *options);
 #define CTL_DECLARE_INTERNAL(id)
 #define CTL_DECLARE_INSIDE(id)
+#define CTL_DECLARE_PANEL(id)
 #define COMMAND(id, noun, verb, served, who, help, more, args) CTL_DECLARE_##served(id)
 #include "xfed/rt/commands.def"
 
@@ -103,8 +113,12 @@ void ctl_print_diff(const json_t *changed); /* {"file", "diff"} */
 void ctl_print_lines(const json_t *list, const char *name, FILE *out);
 void ctl_print_remedies(const json_t *steps, FILE *out);
 
-/* Tells why a command that xfedctl carries out itself did not work, as words or as JSON, and returns PROBLEM. */
+/*
+ * Tells why a command that xfedctl carries out itself did not work, as words or as JSON, and returns PROBLEM. `code` is one of
+ * xfed/rt/command.h; "failed" where it is not said.
+ */
 enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text);
+enum ctl_exit ctl_refuse_as(const struct ctl_options *options, const char *code, const char *text);
 
 /* json_object_get() for printing: "" and 0 where absent. */
 const char *ctl_str(const json_t *o, const char *key);

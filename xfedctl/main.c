@@ -10,7 +10,7 @@ size_t ctl_usage(const char *noun, FILE *out)
 	size_t count = 0;
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
 		char words[RT_COMMAND_WORDS];
-		if ((noun && strcmp(c->noun, noun) != 0) || c->server == RT_COMMAND_OF_INTERNAL) {
+		if ((noun && strcmp(c->noun, noun) != 0) || !rt_command_is_typed(c)) {
 			continue;
 		}
 		count++;
@@ -79,8 +79,7 @@ static int parse_options(int argc, char **argv, struct ctl_options *o)
 
 static bool is_said(const struct rt_command *c, char **words, size_t count)
 {
-	return c->server != RT_COMMAND_OF_INTERNAL && strcmp(c->noun, words[0]) == 0 &&
-	       (c->verb[0] == '\0' || (count > 1 && strcmp(c->verb, words[1]) == 0));
+	return rt_command_is_typed(c) && strcmp(c->noun, words[0]) == 0 && (c->verb[0] == '\0' || (count > 1 && strcmp(c->verb, words[1]) == 0));
 }
 
 static void usage_of(const char *noun, const char *verb)
@@ -97,7 +96,7 @@ static bool is_noun(const char *word)
 {
 	bool is_one = false;
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
-		is_one = is_one || (c->server != RT_COMMAND_OF_INTERNAL && strcmp(c->noun, word) == 0);
+		is_one = is_one || (rt_command_is_typed(c) && strcmp(c->noun, word) == 0);
 	}
 	return is_one;
 }

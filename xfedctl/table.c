@@ -178,11 +178,21 @@ json_int_t ctl_int(const json_t *o, const char *key)
 
 enum ctl_exit ctl_refuse(const struct ctl_options *options, const char *text)
 {
+	return ctl_refuse_as(options, "failed", text);
+}
+
+enum ctl_exit ctl_refuse_as(const struct ctl_options *options, const char *code, const char *text)
+{
+	if (options->errand) {
+		json_decref(options->errand->answer);
+		options->errand->answer = json_pack("{s:{s:s, s:s}}", "error", "code", code, "text", text);
+		return CTL_PROBLEM;
+	}
 	fprintf(stderr, "xfedctl: ");
 	ctl_text(stderr, text);
 	fprintf(stderr, "\n");
 	if (options->is_json) {
-		json_t *j = json_pack("{s:{s:s, s:s}}", "error", "code", "failed", "text", text);
+		json_t *j = json_pack("{s:{s:s, s:s}}", "error", "code", code, "text", text);
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		printf("\n");
 		json_decref(j);

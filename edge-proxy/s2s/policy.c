@@ -27,34 +27,19 @@ enum xfed_reason s2s_why_not(const struct s2s *s, struct xfed_span remote)
 	return s->policy ? xfed_policy_why_not(s->policy, remote) : XFED_REASON_POLICY_PARTNER_UNLISTED;
 }
 
-static enum xfed_reason judge_method(const struct xfed_partner *partner, enum xfed_method method)
-{
-	if (xfed_partner_methods(partner) & method) {
-		return XFED_REASON_NONE;
-	}
-	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
-}
-
 enum xfed_reason s2s_policy_judge(
 	const struct s2s *s, const struct xfed_partner *partner, struct xfed_span remote, struct xfed_span local, enum xfed_method method)
 {
 	if (!partner) {
 		return s2s_why_not(s, remote);
 	}
-	return !s2s_is_local(s, local) ? XFED_REASON_STREAM_TO_UNKNOWN : judge_method(partner, method);
+	return !s2s_is_local(s, local) ? XFED_REASON_STREAM_TO_UNKNOWN : xfed_partner_judge(partner, method);
 }
 
 /* Whether a live stream would be allowed under the present policy. */
 static enum xfed_reason judge(const struct s2s *s, const struct xfed_s2s_info *info)
 {
-	if (!xfed_policy_is_local(s->policy, info->local)) {
-		return XFED_REASON_STREAM_TO_UNKNOWN;
-	}
-	const struct xfed_partner *p = xfed_policy_partner(s->policy, info->remote);
-	if (!p) {
-		return s2s_why_not(s, info->remote);
-	}
-	return info->is_authenticated ? judge_method(p, info->method) : XFED_REASON_NONE;
+	return xfed_policy_judge(s->policy, info->remote, info->local, info->is_authenticated ? info->method : 0);
 }
 
 static bool is_listed(void *user, const char *domain)

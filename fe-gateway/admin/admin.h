@@ -12,6 +12,7 @@
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H
 
+#include "admin/traffic.h"
 #include "channel/channel.h"
 #include "contacts/contacts.h"
 #include "im/im.h"
@@ -35,16 +36,20 @@ struct admin {
 	struct im *im;
 	struct sessions *sessions;
 	struct presence *presence;
-	struct test *tests; /* those in progress (control_test.c); NULL: none */
+	struct traffic traffic;	    /* of the last hour */
+	struct writer_ask *errands; /* changes that the writer of files was asked for (writer.h); NULL: none */
+	struct test *tests;	    /* those in progress (control_test.c); NULL: none */
 	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
 	const char *(*service)(void *user);
 	bool (*is_leaving)(void *user);
 	size_t (*in_flight)(void *user);
+	void (*problems)(void *user, json_t *list); /* those of rooms above */
 	void *service_user;
 };
 
 extern const struct rt_command_table admin_commands;
 
+void admin_tick(struct admin *ad);
 void admin_flush(struct admin *ad); /* at the end of each turn */
 void admin_drain(struct admin *ad); /* ends the tests, which leave nothing behind */
 void admin_stop(struct admin *ad);  /* the same, before the rooms below are stopped */
@@ -59,6 +64,9 @@ bool admin_is_our_policy(const struct admin *ad, const json_t *theirs);
 bool admin_edge_for(struct admin *ad, struct rt_reply reply, const char *name, struct channel_edge *out);
 
 #define ADMIN_HOPS_MS 4000 /* for next hops that are asked before the answer to a command; then it is said that they have not answered yet */
+
+/* Tries the change of a file that `args` name (change check, change begin); `look` NULL: it is begun, and held where all is fine. */
+void admin_try(struct admin *ad, struct rt_reply reply, const json_t *args, const struct policy_look *look);
 
 /* A hidden file beside `file`, or beside what that is a link to. Nothing else is read for whoever asks. */
 bool admin_is_beside(const char *with, const char *file);

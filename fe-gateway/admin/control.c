@@ -3,6 +3,7 @@
 #include "admin/sip_status.h"
 #include "util/hex.h"
 #include "xfed/mem.h"
+#include "xfed/rt/audit.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -187,9 +188,11 @@ static json_t *problems(const struct admin *ad)
 		add_fight(ad, &e, list);
 	}
 	sip_status_problems(ad, list);
+	ad->problems(ad->service_user, list);
 	rt_control_add_certificates(list, policy_channel_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_sip_creds(ad->policy), core_wall_s(ad->core));
 	rt_control_add_certificates(list, policy_outside_creds(ad->policy), core_wall_s(ad->core));
+	rt_control_add_certificates(list, policy_panel_creds(ad->policy), core_wall_s(ad->core));
 	rt_daemon_add_ends(&ad->core->d, RT_CERT_CHANNEL, list);
 	rt_daemon_problems(&ad->core->d, &policy_config(ad->policy)->base.doc, list);
 	return list;
@@ -361,16 +364,10 @@ void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 	policy_check(((struct admin *)user)->policy, reply);
 }
 
-void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
+void command_audit_list(struct rt_reply reply, const json_t *args, void *user)
 {
-	const struct admin *ad = user;
-	const struct config *c = policy_config(ad->policy);
-	json_t *domains = json_array();
-	(void)args;
-	for (size_t i = 0; i < c->domains.count; i++) {
-		json_array_append_new(domains, json_string(c->domains.items[i].domain));
-	}
-	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&ad->core->d), "domains", domains));
+	(void)user;
+	rt_audit_list(reply, args);
 }
 
 void command_reload(struct rt_reply reply, const json_t *args, void *user)
@@ -385,6 +382,7 @@ void command_reload(struct rt_reply reply, const json_t *args, void *user)
 #define HANDLER_INTERNAL(id) command_##id
 #define HANDLER_INSIDE(id)   command_##id
 #define HANDLER_XFEDCTL(id)  NULL
+#define HANDLER_PANEL(id)    command_##id
 
 static rt_command_handler *const handlers[] = {
 #define COMMAND(id, noun, verb, served, who, help, more, args) HANDLER_##served(id),

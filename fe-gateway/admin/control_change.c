@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "admin/admin.h"
+#include "admin/writer.h"
 
 void command_change_files(struct rt_reply reply, const json_t *args, void *user)
 {
@@ -35,7 +36,7 @@ bool admin_is_beside(const char *with, const char *file)
 	return is_hidden && realpath(file, target) && len == dir_len(target) && strncmp(with, target, len) == 0;
 }
 
-static void try(struct admin *ad, struct rt_reply reply, const json_t *args, bool holds)
+void admin_try(struct admin *ad, struct rt_reply reply, const json_t *args, const struct policy_look *look)
 {
 	const char *file = json_string_value(json_object_get(args, "file")), *with = json_string_value(json_object_get(args, "with"));
 	const char *path = policy_config(ad->policy)->base.doc.file;
@@ -45,18 +46,13 @@ static void try(struct admin *ad, struct rt_reply reply, const json_t *args, boo
 	if (with && !admin_is_beside(with, file)) {
 		rt_reply_fail(reply, "bad-request", "%.200s is no hidden file beside %.200s", with, file);
 	} else {
-		policy_try(ad->policy, is_config ? path : file, with, holds, reply);
+		policy_try(ad->policy, is_config ? path : file, with, look, reply);
 	}
-}
-
-void command_change_check(struct rt_reply reply, const json_t *args, void *user)
-{
-	try(user, reply, args, false);
 }
 
 void command_change_begin(struct rt_reply reply, const json_t *args, void *user)
 {
-	try(user, reply, args, true);
+	admin_try(user, reply, args, NULL);
 }
 
 void command_change_finish(struct rt_reply reply, const json_t *args, void *user)
@@ -74,4 +70,16 @@ void command_change_drop(struct rt_reply reply, const json_t *args, void *user)
 	struct admin *ad = user;
 	policy_try_done(ad->policy, (uint64_t)json_integer_value(json_object_get(args, "id")));
 	rt_reply_ok(reply, json_object());
+}
+
+/* Of the panel alone, which says itself who asks and from where. */
+void command_change_carry(struct rt_reply reply, const json_t *args, void *user)
+{
+	struct admin *ad = user;
+	char path[CONFIG_WRITER_PATH_MAX];
+	if (config_writer_path(policy_config(ad->policy), path) != XFED_OK) {
+		rt_reply_fail(reply, "no-writer", "control_socket is too long for a writer's socket beside it");
+	} else {
+		writer_ask(&ad->errands, rt_loop_uv(ad->core->d.loop), path, json_copy((json_t *)(uintptr_t)args), reply);
+	}
 }

@@ -98,6 +98,19 @@ static void add_hop(json_t *rows, json_t *seen, const struct rt_conf_address *ho
 	}
 }
 
+static void add_panel(json_t *rows, const struct config *c)
+{
+	struct rt_addr a;
+	bool is_open = c->panel.listen.host && rt_addr_parse_host(&a, xfed_span_str(c->panel.listen.host), 0) == XFED_OK && !rt_addr_is_loopback(&a);
+	if (is_open) {
+		rt_firewall_add(rows, &(struct rt_firewall_row){ .protocol = "tcp",
+					      .own = c->panel.listen.host,
+					      .peer = "browsers of those who run the gateway",
+					      .port = c->panel.listen.port,
+					      .why = "the control panel: only for networks they work in" });
+	}
+}
+
 void command_firewall_print(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *ad = user;
@@ -105,6 +118,7 @@ void command_firewall_print(struct rt_reply reply, const json_t *args, void *use
 	json_t *rows = json_array(), *seen = json_object();
 	add_sip(rows, c);
 	add_federation(rows, c);
+	add_panel(rows, c);
 	for (size_t i = 0; i < c->edges.count; i++) {
 		add_out(rows, &c->edges.items[i].address, "tcp", c->edges.items[i].address.port, "the channel to this edge");
 	}

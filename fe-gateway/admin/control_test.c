@@ -5,6 +5,7 @@
 
 #include "admin/address.h"
 #include "admin/admin.h"
+#include "admin/writer.h"
 #include "admin/explain_ask.h"
 #include "xfed/mem.h"
 #include "xfed/text.h"
@@ -334,6 +335,7 @@ void admin_stop(struct admin *ad)
 {
 	admin_drain(ad);
 	admin_flush(ad);
+	writer_stop(&ad->errands);
 }
 
 /* ---- the beginning ---- */

@@ -1,5 +1,7 @@
 #include "config/config.h"
 
+#include <stdio.h>
+
 #include <arpa/inet.h>
 
 #include "config/config_impl.h"
@@ -225,8 +227,18 @@ static const struct rt_conf_row gateway_rows[] = {
 	{ .name = "contact_memory", .type = RT_CONF_DURATION, GATEWAY(contact_memory_ms), .flags = RELOADABLE, .min = 86400000, .max = (uint64_t)49 * 86400000,
 		.fallback = "30d", .help = "When a user and a contact are contacts no longer, as neither has asked for, shown or written anything to the other for so long; both are "
 			"told. For users of a public-unverified partner it counts what the local user does alone." },
+	{ .name = "panel", .type = RT_CONF_OBJECT, GATEWAY(panel), .table = &config_panel_table, .help = "The control panel." },
 	{ .name = "limits", .type = RT_CONF_OBJECT, GATEWAY(limits), .table = &limits_table, .help = "Limits of this gateway." },
 };
 RT_CONF_TABLE(const, config, "gateway.yaml", gateway_rows, struct config,
 	"The configuration of xfed-gateway, a YAML file. Dots stand for objects inside objects, [] for each item of a list.");
 /* clang-format on */
+
+int config_writer_path(const struct config *c, char out[CONFIG_WRITER_PATH_MAX])
+{
+	const char *path = c->base.control_socket;
+	size_t len = strlen(path);
+	len -= len > 5 && strcmp(path + len - 5, ".sock") == 0 ? 5 : 0;
+	int n = snprintf(out, CONFIG_WRITER_PATH_MAX, "%.*s.writer", (int)len, path);
+	return n < CONFIG_WRITER_PATH_MAX ? XFED_OK : XFED_ERR_INVALID;
+}

@@ -11,11 +11,17 @@
 #ifndef GATEWAY_CONFIG_CONFIG_H
 #define GATEWAY_CONFIG_CONFIG_H
 
+#include "config/panel_users.h"
 #include "interwork/presence_map.h"
 #include "xfed/limits.h"
 #include "xfed/rt/conf_base.h"
 #include "xfed/rt/network.h"
 #include "xfed/tls.h"
+
+/* Where the writer of that gateway's files listens (xfedctl panel writer): beside its control socket. INVALID: the path would be too long. */
+#define CONFIG_WRITER_PATH_MAX 108
+struct config;
+int config_writer_path(const struct config *c, char out[CONFIG_WRITER_PATH_MAX]);
 
 enum config_dialect { CONFIG_DIALECT_STANDARD, CONFIG_DIALECT_LYNC };
 enum config_im { CONFIG_IM_PAGE, CONFIG_IM_SESSION };
@@ -110,6 +116,13 @@ struct config {
 	} presence;
 	uint32_t contact_memory_ms;
 	struct {
+		struct rt_conf_address listen;				/* host NULL: off */
+		const char *certificate, *key, *client_ca, *users_file; /* NULL where not set */
+		struct rt_conf_strings hosts;				/* lower case A-labels */
+		uint32_t session_idle_ms, session_life_ms;
+		struct panel_users users; /* read by config_read_panel_users() */
+	} panel;
+	struct {
 		uint32_t connections;		       /* SIP connections over tcp and tls together */
 		uint32_t unauthenticated;	       /* of these, connections of peers that have not shown that they may send */
 		uint32_t address_share, network_share; /* percent of `unauthenticated` that one address and one network may have */
@@ -122,7 +135,7 @@ struct config {
 	} limits;
 };
 
-extern const struct rt_conf_table config_table, config_presence_table, config_choice_table;
+extern const struct rt_conf_table config_table, config_presence_table, config_choice_table, config_panel_table;
 
 /*
  * Loads and checks; problems go to `errors`. XFED_OK: the caller releases `*out` with config_free(). INVALID (`errors` say why) and NOMEM
@@ -134,6 +147,8 @@ int config_parse(const char *file, struct xfed_span text, struct rt_conf_errors 
 void config_free(struct config *c);
 /* Reads the password files; blocks. INVALID: `base.doc.errors` say why; NOMEM. */
 int config_read_secrets(struct config *c);
+/* Reads panel.users_file likewise, from where `from` says; NULL, or one that is not there yet: a warning. */
+int config_read_panel_users(struct config *c, const char *from);
 
 /* config_index.c. The end of loading: fills `senders`, `by_domain`, `by_inside` and `by_server` from the domains. OK, NOMEM. */
 int config_index(struct config *c, struct xfed_arena *a);

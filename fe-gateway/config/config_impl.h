@@ -11,4 +11,7 @@ int config_convert_next_hop(struct xfed_arena *a, struct xfed_span in, struct xf
 /* "sip:HOST[:PORT][;transport=udp|tcp|tls][;lr]"; transport NONE and port 0 where not written. OK, INVALID, NOMEM. */
 int config_parse_next_hop(struct xfed_arena *a, struct xfed_span uri, struct rt_conf_address *out);
 
+/* panel_rows.c */
+void config_check_panel(struct rt_conf_doc *doc, const struct config *c);
+
 #endif

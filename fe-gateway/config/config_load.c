@@ -315,6 +315,7 @@ static int check(struct rt_conf_doc *doc)
 	if (rc == XFED_OK) {
 		check_sip_tls(doc, c);
 		check_federation(doc, c);
+		config_check_panel(doc, c);
 		rc = config_index(c, &doc->arena);
 	}
 	if (rc == XFED_OK) {

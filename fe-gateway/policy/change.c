@@ -8,9 +8,9 @@ static uint64_t held_for(const struct policy *p)
 	return p->change_until_ms > now ? p->change_until_ms - now : 0;
 }
 
-void policy_try(struct policy *p, const char *file, const char *with, bool holds, struct rt_reply reply)
+void policy_try(struct policy *p, const char *file, const char *with, const struct policy_look *look, struct rt_reply reply)
 {
-	uint64_t left_ms = holds ? held_for(p) : 0;
+	uint64_t left_ms = !look ? held_for(p) : 0;
 	if (strlen(file) >= POLICY_PATH_BYTES || (with && strlen(with) >= POLICY_PATH_BYTES)) {
 		rt_reply_fail(reply, "bad-request", "a path of more than %d bytes", POLICY_PATH_BYTES - 1);
 	} else if (left_ms > 0) {
@@ -19,7 +19,8 @@ void policy_try(struct policy *p, const char *file, const char *with, bool holds
 	} else if (p->reload.is_running) {
 		rt_reply_fail(reply, "busy", "the files are being read already");
 	} else {
-		policy_begin(p, reply, true, file, with, holds);
+		policy_begin(p, reply, true, file, with, !look);
+		p->reload.look = look ? *look : (struct policy_look){ 0 };
 	}
 }
 

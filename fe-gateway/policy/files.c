@@ -22,6 +22,36 @@ static int load_creds(const char *certificate, const char *key, const char *ca, 
 	return rt_creds_load(&files, out, error);
 }
 
+static int read_pem(struct policy_files *f, const char *key, const char *path, struct xfed_buf *out)
+{
+	char error[256];
+	int rc = path ? rt_file_read(path, RT_PEM_BYTES, out, error) : XFED_OK;
+	if (rc != XFED_OK) {
+		rt_conf_fail_file(&f->config->base.doc, key, error);
+		return rc;
+	}
+	return path ? xfed_buf_append(out, xfed_span_make("", 1)) : XFED_OK;
+}
+
+/* The panel's server makes its credentials of the files itself; ours judge them, and know when they end. */
+static int load_panel(struct policy_files *f)
+{
+	const struct config *c = f->config;
+	char error[256];
+	if (!c->panel.listen.host || !c->panel.certificate || !c->panel.key) {
+		return XFED_OK;
+	}
+	int rc = load_creds(c->panel.certificate, c->panel.key, c->panel.client_ca, &f->panel_creds, error);
+	if (rc != XFED_OK) {
+		rt_conf_fail_file(&f->config->base.doc, "panel.certificate", error);
+		return rc;
+	}
+	rt_conf_check_certificate(&f->config->base.doc, f->config, "panel.certificate", xfed_tls_creds_cert(f->panel_creds, 0));
+	rc = read_pem(f, "panel.certificate", c->panel.certificate, &f->panel_pem.certificate);
+	rc = rc == XFED_OK ? read_pem(f, "panel.key", c->panel.key, &f->panel_pem.key) : rc;
+	return rc == XFED_OK ? read_pem(f, "panel.client_ca", c->panel.client_ca, &f->panel_pem.client_ca) : rc;
+}
+
 static int load_certificates(struct policy_files *f)
 {
 	const struct config *c = f->config;
@@ -117,15 +147,21 @@ static int load_all(const char *path, bool is_start, struct policy_instead *inst
 	}
 	rt_conf_check_files(&f->config->base.doc);
 	bool may_be_missing = !rt_conf_is_set(&f->config->base.doc, f->config, "access_dir");
-	int certificates = load_certificates(f);
+	int certificates = load_certificates(f), panel = load_panel(f);
 	int policy = load_policy(path, is_start, instead, errors, f);
-	int secrets = config_read_secrets(f->config);
+	int secrets = config_read_secrets(f->config), users = XFED_OK;
+	if (f->config->panel.users_file) {
+		users = config_read_panel_users(f->config, policy_instead_of(instead, f->config->panel.users_file));
+	}
 	int access = access_dir_load(f->config->access_dir, may_be_missing, instead, is_start ? &f->broken : NULL, errors, &f->access);
 	if (access == XFED_OK) {
 		access_set_warn(f->access, f->config, errors);
 	}
 	f->config->base.doc.errors = NULL; /* the error collector belongs to the caller and may end before the configuration */
-	rc = certificates != XFED_OK ? certificates : policy != XFED_OK ? policy : secrets != XFED_OK ? secrets : access;
+	const int all[] = { certificates, panel, policy, secrets, users, access };
+	for (size_t i = 0; rc == XFED_OK && i < XFED_ARRAY_LEN(all); i++) {
+		rc = all[i];
+	}
 	return rc == XFED_OK ? policy_broken_add_ignored(&f->broken, errors) : rc;
 }
 
@@ -174,6 +210,10 @@ void policy_files_free(struct policy_files *f)
 	xfed_tls_creds_unref(f->channel_creds);
 	xfed_tls_creds_unref(f->sip_creds);
 	xfed_tls_creds_unref(f->outside_creds);
+	xfed_tls_creds_unref(f->panel_creds);
+	xfed_buf_wipe(&f->panel_pem.certificate);
+	xfed_buf_wipe(&f->panel_pem.key);
+	xfed_buf_wipe(&f->panel_pem.client_ca);
 	config_free(f->config);
 	xfed_free(f);
 }

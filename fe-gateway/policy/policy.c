@@ -32,6 +32,16 @@ struct xfed_tls_creds *policy_sip_creds(const struct policy *p)
 	return p->files->sip_creds;
 }
 
+struct xfed_tls_creds *policy_panel_creds(const struct policy *p)
+{
+	return p->files->panel_creds;
+}
+
+const struct policy_panel_pem *policy_panel_pem(const struct policy *p)
+{
+	return &p->files->panel_pem;
+}
+
 const struct access_rule *policy_access_rules(const struct policy *p)
 {
 	return access_set_rules(p->files->access);

@@ -18,9 +18,11 @@
 #include "policy/access_file.h"
 #include "policy/broken.h"
 #include "policy/gates.h"
+#include "policy/partner_file.h"
 #include "policy/policy_dir.h"
 #include "proto/transfer.h"
 #include "store/store.h"
+#include "xfed/buf.h"
 #include "xfed/jid.h"
 #include "xfed/policy.h"
 #include "xfed/tls.h"
@@ -65,6 +67,12 @@ const struct xfed_policy *policy_partners(const struct policy *p);
 struct xfed_tls_creds *policy_channel_creds(const struct policy *p);
 struct xfed_tls_creds *policy_sip_creds(const struct policy *p);     /* NULL: nothing uses tls */
 struct xfed_tls_creds *policy_outside_creds(const struct policy *p); /* of sip.federation; NULL: it is not set */
+/* Of the panel; NULL: it has no TLS. Its server is given the files as they were read; the others are empty where they are not set. */
+struct xfed_tls_creds *policy_panel_creds(const struct policy *p);
+struct policy_panel_pem {
+	struct xfed_buf certificate, key, client_ca; /* ended by a NUL */
+};
+const struct policy_panel_pem *policy_panel_pem(const struct policy *p);
 const struct proto_revision *policy_revision(const struct policy *p);
 struct xfed_span policy_snapshot(const struct policy *p);
 
@@ -109,11 +117,16 @@ void policy_check(struct policy *p, struct rt_reply reply); /* the same, but put
 /*
  * A change of one file, by whoever may write there (xfedctl): the text is written beside it, tried, put in its place, and a reload brings
  * it into force. `with` is read in the place of `file` (NULL: as if there were none), which is one that a reload reads; all the others are
- * as they are. Nothing is swapped. `holds`: where all is fine the answer has the number of the change, and until that is done, for
+ * as they are. Nothing is swapped. `look` NULL: the change is begun: where all is fine the answer has the number of the change, and until that is done, for
  * XFED_CHANGE_HOLD_MS at most, nobody else can begin one ("busy"): two of them could each be fine, and not both together.
  */
 #define POLICY_PATH_BYTES 1024
-void policy_try(struct policy *p, const char *file, const char *with, bool holds, struct rt_reply reply);
+struct policy_look {
+	void (*fresh)(
+		void *user, struct xfed_policy *partners); /* all is fine: the partners as they would be, which the callee frees; the reply follows */
+	void *user;
+};
+void policy_try(struct policy *p, const char *file, const char *with, const struct policy_look *look, struct rt_reply reply);
 void policy_try_done(struct policy *p, uint64_t change); /* one that is over already is fine */
 
 bool policy_is_reloading(const struct policy *p);

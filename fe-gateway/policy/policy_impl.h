@@ -14,7 +14,8 @@ int policy_files_try(const char *path, struct policy_instead *i, struct rt_conf_
 
 struct policy_files {
 	struct config *config;
-	struct xfed_tls_creds *channel_creds, *sip_creds, *outside_creds;
+	struct xfed_tls_creds *channel_creds, *sip_creds, *outside_creds, *panel_creds;
+	struct policy_panel_pem panel_pem;
 	struct access_set *access;
 	struct xfed_policy *partners;
 	struct partner_presence *presence;
@@ -43,6 +44,7 @@ struct policy_reload {
 	bool is_new, is_check;
 	char file[POLICY_PATH_BYTES], with[POLICY_PATH_BYTES]; /* is_check: `with` is read in the place of `file`; "": nothing is */
 	bool holds;					       /* ... and where that is fine, nobody else may change something */
+	struct policy_look look;			       /* else */
 	int rc;
 };
 

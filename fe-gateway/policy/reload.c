@@ -60,6 +60,10 @@ static void answer(struct policy *p)
 		p->change_until_ms = core_now(p->core) + XFED_CHANGE_HOLD_MS;
 		json_object_set_new(j, "change", json_integer((json_int_t)p->change));
 	}
+	if (r->rc == XFED_OK && r->look.fresh) {
+		r->look.fresh(r->look.user, r->files->partners);
+		r->files->partners = NULL;
+	}
 	rt_reply_ok(r->reply, j);
 }
 

@@ -47,6 +47,14 @@ unsigned xfed_partner_methods(const struct xfed_partner *p)
 	return xfed_matrix_row(p->tls, p->sasl, p->dialback)->methods;
 }
 
+enum xfed_reason xfed_partner_judge(const struct xfed_partner *p, unsigned method)
+{
+	if (method == 0 || (xfed_partner_methods(p) & method)) {
+		return XFED_REASON_NONE;
+	}
+	return method == XFED_METHOD_EXTERNAL ? XFED_REASON_SASL_REQUIRED_MISSING : XFED_REASON_DIALBACK_NOT_ALLOWED;
+}
+
 bool xfed_partner_needs_tls(const struct xfed_partner *p)
 {
 	return (xfed_partner_methods(p) & XFED_METHOD_DIALBACK_PLAIN) == 0;

@@ -446,6 +446,15 @@ enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_sp
 	return owner_of(p, domain) ? XFED_REASON_POLICY_PARTNER_BROKEN : XFED_REASON_POLICY_PARTNER_UNLISTED;
 }
 
+enum xfed_reason xfed_policy_judge(const struct xfed_policy *p, struct xfed_span remote, struct xfed_span local, unsigned method)
+{
+	if (!xfed_policy_is_local(p, local)) {
+		return XFED_REASON_STREAM_TO_UNKNOWN;
+	}
+	const struct xfed_partner *partner = xfed_policy_partner(p, remote);
+	return partner ? xfed_partner_judge(partner, method) : xfed_policy_why_not(p, remote);
+}
+
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain)
 {
 	return find_claim(p->local, domain) != NULL;

@@ -23,20 +23,24 @@ static const char *const products[] = { RT_PRODUCT_WORDS(WORD, WORD) NULL };
 static const char *const forms[] = { RT_FORM_WORDS(WORD, WORD) NULL };
 static const char *const relations[] = { RT_RELATION_WORDS(WORD, WORD) NULL };
 static const char *const roles[] = { RT_ROLE_WORDS(WORD, WORD) NULL };
+static const char *const panel_acts[] = { RT_PANEL_ACT_WORDS(WORD, WORD) NULL };
+static const char *const panel_roles[] = { RT_PANEL_ROLE_WORDS(WORD, WORD) NULL };
 static const char *const key_kinds[] = { RT_KEY_KIND_WORDS(WORD, WORD) NULL };
 
 static const char *const *words_of(enum rt_arg_kind kind)
 {
-	return kind == RT_ARG_LEVEL	 ? levels
-	       : kind == RT_ARG_KIND	 ? kinds
-	       : kind == RT_ARG_SIP	 ? sips
-	       : kind == RT_ARG_PRODUCT	 ? products
-	       : kind == RT_ARG_SIP	 ? sips
-	       : kind == RT_ARG_FORM	 ? forms
-	       : kind == RT_ARG_RELATION ? relations
-	       : kind == RT_ARG_ROLE	 ? roles
-	       : kind == RT_ARG_KEY_KIND ? key_kinds
-					 : NULL;
+	return kind == RT_ARG_LEVEL	   ? levels
+	       : kind == RT_ARG_KIND	   ? kinds
+	       : kind == RT_ARG_SIP	   ? sips
+	       : kind == RT_ARG_PRODUCT	   ? products
+	       : kind == RT_ARG_SIP	   ? sips
+	       : kind == RT_ARG_FORM	   ? forms
+	       : kind == RT_ARG_RELATION   ? relations
+	       : kind == RT_ARG_ROLE	   ? roles
+	       : kind == RT_ARG_PANEL_ACT  ? panel_acts
+	       : kind == RT_ARG_PANEL_ROLE ? panel_roles
+	       : kind == RT_ARG_KEY_KIND   ? key_kinds
+					   : NULL;
 }
 
 int rt_arg_word_number(enum rt_arg_kind kind, const char *word)
@@ -89,6 +93,74 @@ const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WOR
 			a->place == RT_ARG_NAMED ? a->key : "", marks[a->place].between, a->word, marks[a->place].behind);
 	}
 	return out;
+}
+
+bool rt_command_is_typed(const struct rt_command *c)
+{
+	return c->server != RT_COMMAND_OF_INTERNAL && c->server != RT_COMMAND_OF_PANEL;
+}
+
+/* ---- as it is typed ---- */
+
+/* A word of a shell: in quotes where it is anything else than letters, digits and what no shell knows. */
+static int type_word(struct xfed_buf *out, const char *before, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+,-";
+	bool is_plain = text[0] != '\0' && text[strspn(text, plain)] == '\0';
+	int rc = xfed_buf_append_str(out, before);
+	if (is_plain) {
+		return rc == XFED_OK ? xfed_buf_append_str(out, text) : rc;
+	}
+	rc = rc == XFED_OK ? xfed_buf_append_str(out, "'") : rc;
+	for (struct xfed_span rest = xfed_span_str(text); rc == XFED_OK && rest.len > 0;) {
+		const char *quote = memchr(rest.data, '\'', rest.len);
+		size_t len = quote ? (size_t)(quote - rest.data) : rest.len;
+		rc = xfed_buf_append(out, xfed_span_make(rest.data, len));
+		rc = rc == XFED_OK && quote ? xfed_buf_append_str(out, "'\\''") : rc;
+		len += quote != NULL;
+		rest = xfed_span_make(rest.data + len, rest.len - len);
+	}
+	return rc == XFED_OK ? xfed_buf_append_str(out, "'") : rc;
+}
+
+/* "KEY=" stays outside of the quotes, so that it can be read. */
+static int type_setting(struct xfed_buf *out, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	int rc = equals ? xfed_buf_printf(out, " %.*s", (int)(equals + 1 - text), text) : XFED_OK;
+	return rc != XFED_OK ? rc : !equals ? type_word(out, " ", text) : equals[1] != '\0' ? type_word(out, "", equals + 1) : XFED_OK;
+}
+
+static int type_arg(const struct rt_command_arg *a, const json_t *value, struct xfed_buf *out)
+{
+	char text[32];
+	size_t i;
+	json_t *word;
+	int rc = XFED_OK;
+	if (json_is_array(value)) {
+		json_array_foreach(value, i, word) {
+			const char *s = json_string_value(word);
+			rc = rc != XFED_OK ? rc : a->kind == RT_ARG_SETTING ? type_setting(out, s) : type_word(out, " ", s);
+		}
+	} else if (a->place == RT_ARG_FLAGGED) {
+		rc = xfed_buf_printf(out, " --%s", a->key);
+	} else {
+		snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(value));
+		rc = a->place == RT_ARG_NAMED ? xfed_buf_printf(out, " %s=", a->key) : XFED_OK;
+		rc = rc == XFED_OK ? type_word(out, a->place == RT_ARG_NAMED ? "" : " ", json_is_string(value) ? json_string_value(value) : text)
+				   : rc;
+	}
+	return rc;
+}
+
+int rt_command_typed(const struct rt_command *c, const json_t *args, struct xfed_buf *out)
+{
+	int rc = xfed_buf_printf(out, "xfedctl %s%s%s", c->noun, c->verb[0] ? " " : "", c->verb);
+	for (const struct rt_command_arg *a = c->args; rc == XFED_OK && a->key; a++) {
+		const json_t *value = json_object_get(args, a->key);
+		rc = value ? type_arg(a, value, out) : XFED_OK;
+	}
+	return rc;
 }
 
 const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args)
@@ -174,6 +246,46 @@ static const struct rt_command_arg *arg_of(const struct rt_command *c, const cha
 	return NULL;
 }
 
+#define STRINGS_MAX 1000
+
+/* Words of a list, each as it could have been typed. */
+static bool is_list(enum rt_arg_kind kind, const json_t *value)
+{
+	size_t i;
+	json_t *word;
+	bool is_fine = json_is_array(value) && json_array_size(value) <= STRINGS_MAX;
+	json_array_foreach(value, i, word) {
+		const char *text = json_string_value(word), *equals = text ? strchr(text, '=') : NULL;
+		is_fine = is_fine && text && text[0] != '\0' && (kind != RT_ARG_SETTING || (equals && equals > text));
+	}
+	return is_fine;
+}
+
+static bool is_of_type(enum rt_arg_kind kind, const json_t *value)
+{
+	switch (infos[kind].type) {
+	case JSON_STRING:
+		return json_is_string(value) && (json_string_length(value) > 0 || kind == RT_ARG_VALUE);
+	case JSON_TRUE:
+		return json_is_true(value);
+	case JSON_ARRAY:
+		return is_list(kind, value);
+	case JSON_OBJECT:
+		return json_is_object(value);
+	default:
+		return json_is_integer(value) && json_integer_value(value) >= (kind == RT_ARG_AGO ? 0 : 1);
+	}
+}
+
+static const char *type_words(json_type type)
+{
+	return type == JSON_STRING   ? "string"
+	       : type == JSON_TRUE   ? "switch"
+	       : type == JSON_ARRAY  ? "list"
+	       : type == JSON_OBJECT ? "object"
+				     : "number";
+}
+
 /* Whether every key is an argument of the command, with the right type. */
 static bool check_given(const struct rt_command *c, const json_t *args, char error[160])
 {
@@ -187,16 +299,8 @@ static bool check_given(const struct rt_command *c, const json_t *args, char err
 			return false;
 		}
 		const struct rt_arg_info *info = &infos[a->kind];
-		json_int_t least = a->kind == RT_ARG_AGO ? 0 : 1;
-		bool is_fine = info->type == JSON_STRING ? json_string_length(value) > 0
-			       : info->type == JSON_TRUE ? json_is_true(value)
-							 : json_is_integer(value) && json_integer_value(value) >= least;
-		if (!is_fine) {
-			snprintf(error, 160, "%s is a %s: %s", key,
-				info->type == JSON_STRING ? "string"
-				: info->type == JSON_TRUE ? "switch"
-							  : "number",
-				info->what);
+		if (!is_of_type(a->kind, value)) {
+			snprintf(error, 160, "%s is a %s: %s", key, type_words(info->type), info->what);
 			return false;
 		}
 		if (info->type == JSON_STRING && !rt_arg_has_word(a->kind, json_string_value(value))) {
@@ -207,21 +311,29 @@ static bool check_given(const struct rt_command *c, const json_t *args, char err
 	return true;
 }
 
+bool rt_command_check(const struct rt_command *c, const json_t *args, char error[160])
+{
+	char name[32];
+	const struct rt_command_arg *missing = rt_command_missing(c, args);
+	bool is_fine = check_given(c, args, error);
+	if (is_fine && missing) {
+		snprintf(error, 160, "%s needs %s, %s", name_of(c, name), missing->key, infos[missing->kind].what);
+	}
+	return is_fine && !missing;
+}
+
 void rt_command_run(
 	const struct rt_command_table *t, const struct rt_command *c, bool may_change, const json_t *args, struct rt_reply reply, void *user)
 {
-	char error[160], name[32];
+	char error[160];
 	json_t *none = args ? NULL : json_object();
 	args = args ? args : none;
-	const struct rt_command_arg *missing = rt_command_missing(c, args);
 	if (c->changes && !may_change) {
 		rt_reply_fail(reply, "not-authorised", "only root and members of xfed-admin may change something");
 	} else if (!args) {
 		rt_reply_fail(reply, "failed", "out of memory");
-	} else if (!check_given(c, args, error)) {
+	} else if (!rt_command_check(c, args, error)) {
 		rt_reply_fail(reply, "bad-request", "%s", error);
-	} else if (missing) {
-		rt_reply_fail(reply, "bad-request", "%s needs %s, %s", name_of(c, name), missing->key, infos[missing->kind].what);
 	} else {
 		t->handlers[c - t->commands](reply, args, user);
 	}

@@ -282,13 +282,12 @@ static void on_sweep(uv_timer_t *t)
 
 /* ---- the socket ---- */
 
-/* Removes the socket of a process that was killed. OK: the path is free. */
-static int clear_path(const char *path, char error[256])
+int rt_control_clear(const char *path, char error[256])
 {
 	struct stat st;
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(addr.sun_path)) {
-		snprintf(error, 256, "the path of the control socket is longer than %zu bytes", sizeof(addr.sun_path) - 1);
+		snprintf(error, 256, "the path of the socket is longer than %zu bytes", sizeof(addr.sun_path) - 1);
 		return XFED_ERR_INVALID;
 	}
 	if (lstat(path, &st) != 0) {
@@ -354,7 +353,7 @@ int rt_control_new(
 	struct uv_loop_s *uv, const char *path, const struct rt_command_table *commands, void *user, struct rt_control **out, char error[256])
 {
 	*out = NULL;
-	int rc = clear_path(path, error);
+	int rc = rt_control_clear(path, error);
 	if (rc != XFED_OK) {
 		return rc;
 	}

@@ -2,13 +2,14 @@
 
 #include "control_internal.h"
 #include "xfed/mem.h"
+#include "xfed/rt/audit.h"
 #include "xfed/rt/log.h"
 
 struct control_call {
 	struct control_client *client; /* NULL: disconnected */
 	struct control_peer peer;
 	const struct rt_command *command; /* NULL: unknown */
-	char *args;			  /* for the audit line; NULL: the command changes nothing */
+	json_t *args;			  /* for the audit line; NULL: it has none, or the command changes nothing */
 };
 
 /* Logs who changed something, or tried to without the right. */
@@ -19,13 +20,18 @@ static void audit(const struct control_call *call, const char *result)
 		return;
 	}
 	const char *verb = c->verb[0] ? c->verb : NULL;
+	char who[32];
+	snprintf(who, sizeof(who), "uid %u", (unsigned)call->peer.uid);
+	rt_audit_add_command(c, call->args, who, "control socket", result);
 	if (strcmp(result, "not-authorised") == 0) {
 		rt_log(RT_LOG_WARNING, "audit.refused", RT_KV_U64("uid", call->peer.uid), RT_KV_I64("pid", call->peer.pid),
 			RT_KV_STR("noun", c->noun), RT_KV_STR("verb", verb), RT_END);
 	} else {
+		char *args = call->args ? json_dumps(call->args, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 		rt_log(RT_LOG_INFO, "audit.command", RT_KV_U64("uid", call->peer.uid), RT_KV_U64("gid", call->peer.gid),
-			RT_KV_I64("pid", call->peer.pid), RT_KV_STR("noun", c->noun), RT_KV_STR("verb", verb), RT_KV_STR("args", call->args),
+			RT_KV_I64("pid", call->peer.pid), RT_KV_STR("noun", c->noun), RT_KV_STR("verb", verb), RT_KV_STR("args", args),
 			RT_KV_STR("result", result), RT_END);
+		free(args);
 	}
 }
 
@@ -39,7 +45,7 @@ static void finish(struct control_call *call, json_t *answer)
 		control_client_answer(c, text);
 	}
 	json_decref(answer);
-	free(call->args);
+	json_decref(call->args);
 	xfed_free(call);
 }
 
@@ -88,11 +94,11 @@ static void run(struct control_call *call, struct rt_reply reply, const json_t *
 	const json_t *args = json_object_get(request, "args");
 	const char *verb = json_string_value(json_object_get(request, "verb"));
 	call->command = rt_command_find(control->commands, json_string_value(json_object_get(request, "noun")), verb ? verb : "");
-	if (!call->command) {
+	if (!call->command || call->command->server == RT_COMMAND_OF_PANEL) {
 		rt_reply_fail(reply, "unknown-command", "this service has no such command");
 		return;
 	}
-	call->args = call->command->changes && args ? json_dumps(args, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	call->args = call->command->changes ? json_incref(json_object_get(request, "args")) : NULL;
 	rt_command_run(control->commands, call->command, c->role == RT_CONTROL_ADMIN, args, reply, control->user);
 }
 

@@ -137,13 +137,13 @@ static int to_sockaddr(const struct rt_conf_address *a, struct sockaddr_storage 
 }
 
 /* Our own socket, so that a failure is reported in a sentence, and SO_REUSEADDR is set. */
-static int listen_on(const struct rt_conf_address *a, char error[256])
+int rt_http_listen(const struct rt_conf_address *a, const char *key, char error[256])
 {
 	struct sockaddr_storage addr;
 	char text[320];
 	rt_conf_address_text(a, text);
 	if (to_sockaddr(a, &addr) != XFED_OK) {
-		snprintf(error, 256, "http.listen %.100s is no IP address", text);
+		snprintf(error, 256, "%.40s %.100s is no IP address", key, text);
 		return -1;
 	}
 	int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -157,7 +157,7 @@ static int listen_on(const struct rt_conf_address *a, char error[256])
 	if (!is_up) {
 		char said[160];
 		snprintf(said, sizeof(said), "cannot listen on %.100s: %s", text, strerror(errno));
-		snprintf(error, 256, RT_LISTEN_FAILED, "http.listen", said);
+		snprintf(error, 256, RT_LISTEN_FAILED, key, said);
 		if (fd >= 0) {
 			close(fd);
 		}
@@ -214,7 +214,7 @@ int rt_http_new(struct uv_loop_s *uv, const struct rt_conf_address *listen, cons
 		return XFED_ERR_NOMEM;
 	}
 	h->pages = *pages;
-	int fd = listen_on(listen, error);
+	int fd = rt_http_listen(listen, "http.listen", error);
 	if (fd < 0) {
 		xfed_free(h);
 		return XFED_ERR_INVALID;

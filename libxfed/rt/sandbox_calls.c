@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <linux/netlink.h>
 #include <ucontext.h>
@@ -141,6 +142,9 @@ static int add_by_argument(scmp_filter_ctx f)
 	const struct scmp_arg_cmp own_limits[] = { SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0) };
 	int rc = allow(f, CALL(prlimit64), 2, own_limits);
 	rc = rc == 0 ? allow(f, CALL(prctl), 1, &SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)) : rc;
+	/* A thread may make itself less important, nobody else. */
+	const struct scmp_arg_cmp own_priority[] = { SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0) };
+	rc = rc == 0 ? allow(f, CALL(setpriority), 2, own_priority) : rc;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(ioctls) && rc == 0; i++) {
 		rc = allow(f, CALL(ioctl), 1, &SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
 	}

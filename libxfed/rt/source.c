@@ -270,6 +270,21 @@ enum rt_source_verdict rt_sources_spend(struct rt_sources *t, const struct rt_ad
 	return RT_SOURCE_OK;
 }
 
+static void refund(struct rt_source *s, uint64_t us)
+{
+	if (s) {
+		s->full_us -= s->full_us > us ? us : s->full_us;
+	}
+}
+
+void rt_sources_refund(struct rt_sources *t, const struct rt_addr *from, uint32_t cost)
+{
+	if (t->limits.budget_address != 0 && t->limits.budget_network != 0) {
+		refund(find(t, from, LEVEL_ADDRESS), cost_us(t, cost, t->limits.budget_address));
+		refund(find(t, from, LEVEL_NETWORK), cost_us(t, cost, t->limits.budget_network));
+	}
+}
+
 /* ---- log lines ---- */
 
 static bool is_news(bool *is_told, uint64_t *told_ms, uint64_t *untold, uint64_t now_ms, uint64_t *count)

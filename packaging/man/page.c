@@ -104,7 +104,7 @@ static void put_command(FILE *out, const struct rt_command *c)
 static void put_commands(FILE *out)
 {
 	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
-		if (rt_commands[i].server != RT_COMMAND_OF_INTERNAL) {
+		if (rt_command_is_typed(&rt_commands[i])) {
 			put_command(out, &rt_commands[i]);
 		}
 	}
@@ -114,7 +114,7 @@ static void put_commands(FILE *out)
 static void put_completion(FILE *out)
 {
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
-		if (c->server == RT_COMMAND_OF_INTERNAL) {
+		if (!rt_command_is_typed(c)) {
 			continue;
 		}
 		fprintf(out, "%s %s", c->noun, c->verb[0] ? c->verb : "-");

@@ -16,7 +16,7 @@ import pytest
 from harness.daemon import SANITIZER_ENV
 from harness.installation import write
 from harness.presence import PresenceServer, pidf
-from harness.proc import clean_environment
+from harness.proc import clean_environment, wait_until
 from harness.sip import SipUser
 
 PARTNER = """# Fabrikam, contract 4711
@@ -620,3 +620,43 @@ def test_words_for_people(inst, tools, partner):
     assert status == 0 and out.endswith("all files are fine with it; nothing is saved (--dry-run)\n"), out
     status, out = inst.gateway.ctl(tools, "access", "list", check=False)
     assert (status, out) == (0, "no rules: everyone may use federation\n")
+
+
+# ---- what it would do ----
+
+def effects(inst, tools, *words):
+    answer = change(inst, tools, *words, "--dry-run")
+    return {e["what"]: e for e in answer["effects"]}
+
+
+def test_what_a_change_would_do_is_told_first(inst, tools, new_partner):
+    """Streams that would close with the reason that the edge gives them, and who is shown whom no more; then it is done, and is so."""
+    inst.list_partner("live.example")
+    inst.reload()
+    partner = new_partner(inst, "live.example")
+    flow = inst.user.dial(inst.sip)
+    assert inst.user.message(flow, "sip:x@live.example", "opens a stream", sender="sip:alice@corp.example", timeout=20).status in (200, 202)
+    partner.send("<presence from='carl@live.example' to='alice@corp.example' type='subscribe'/>")
+    request = PresenceServer(inst.user, flow).wait("sip:alice@corp.example")
+    assert request
+
+    def counted():
+        """The login of a stream that has just opened may not be over yet."""
+        return len([s for s in inst.gateway.control("stream", "list", domain="live.example")["streams"] if s.get("method") == "external"])
+    live = wait_until("streams of the partner", counted, 20)
+    told = effects(inst, tools, "partner", "set", "live.example", "sasl=not-supported", "dialback=true")
+    assert told["methods"]["methods"] == ["dialback-tls"] and told["methods"]["domain"] == "live.example"
+    assert told["streams"]["count"] >= live and told["streams"]["reason"] == "sasl.required.missing"
+    assert "contacts" not in told
+    told = effects(inst, tools, "partner", "remove", "live.example")
+    assert told["streams"]["reason"] == "policy.partner.unlisted" and told["contacts"]["count"] == 1 and told["subscriptions"]["count"] >= 1
+    assert set(effects(inst, tools, "partner", "set", "live.example", "kinds=message,iq")) == {"kinds", "contacts", "subscriptions"}
+    assert set(effects(inst, tools, "partner", "set", "live.example", "limits.connections=1")) == {"limits"}
+    assert not effects(inst, tools, "partner", "set", "live.example", "description=x")
+    status, out = inst.gateway.ctl(tools, "partner", "remove", "live.example", "--dry-run", check=False)
+    assert status == 0 and "effect: 1 pairs of a user and a contact are shown each other no more\n" in out and "(policy.partner.unlisted)\n" in out
+    mark = inst.edge.process.mark()
+    change(inst, tools, "partner", "remove", "live.example")
+    inst.edge.process.wait_line("reason=policy.partner.unlisted", 20, mark)
+    flow.close()
+    partner.close()

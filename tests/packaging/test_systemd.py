@@ -8,6 +8,8 @@ import pytest
 from conftest import run
 
 SERVICES = ("xfed-edge.service", "xfed-edge@.service", "xfed-gateway.service", "xfed-gateway@.service")
+# What writes for the panel is none of the services: it has no loop, no network, and root's rights to files.
+WRITERS = ("xfed-panel-writer.service", "xfed-panel-writer@.service")
 # Of 10: what is left is that the services use the network, and that they see the users of those who connect to them.
 MOST_EXPOSURE = 1.3
 
@@ -23,10 +25,10 @@ def units(installed, scratch):
     """The units with their programs where they are now instead of where they will be; an instance has a name."""
     folder = os.path.join(scratch, "units")
     os.mkdir(folder)
-    for name in SERVICES:
+    for name in SERVICES + WRITERS:
         with open(installed_file(installed, "system/" + name), encoding="utf-8") as f:
             text = f.read()
-        for program in ("xfed-edge", "xfed-gateway"):
+        for program in ("xfed-edge", "xfed-gateway", "xfedctl"):
             where = [w for w in installed if re.search("/s?bin/%s$" % program, w)]
             assert len(where) == 1, "%s: installed as %s" % (program, where)
             text = text.replace(where[0] + " ", installed[where[0]] + " ")
@@ -39,14 +41,14 @@ def unit(name):
     return name.replace("@.", "@one.")
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", SERVICES + WRITERS)
 def test_unit_verifies_without_a_word(units, name):
     assert shutil.which("systemd-analyze"), "packaging/install-deps installs systemd"
     done = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", os.path.join(units, unit(name)))
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", SERVICES + WRITERS)
 def test_unit_is_never_given_up(units, name):
     """A port that is taken, or a full disk, is often mended hours later, and nobody thinks of reset-failed."""
     with open(os.path.join(units, unit(name)), encoding="utf-8") as f:
@@ -54,7 +56,7 @@ def test_unit_is_never_given_up(units, name):
     assert "StartLimitIntervalSec=0" in lines and "Restart=on-failure" in lines and "RestartSec=5" in lines
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", SERVICES + WRITERS)
 def test_unit_is_fenced_in(units, name):
     path = os.path.join(units, unit(name))
     done = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=%d" % (MOST_EXPOSURE * 10), path, check=False)
@@ -92,6 +94,13 @@ def test_unit_lets_write_where_the_service_writes(units, name):
     assert values(units, name, "ProtectSystem") == ["strict"]
     assert values(units, name, "ReadWritePaths") == ["-/run/xfed"]
     assert values(units, name, "StateDirectory") == (["xfed"] if "gateway" in name else [])
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_writer_reaches_files_and_sockets_alone(units, name):
+    assert values(units, name, "ReadWritePaths") == ["/etc/xfed -/run/xfed"] and values(units, name, "ProtectSystem") == ["strict"]
+    assert values(units, name, "PrivateNetwork") == ["yes"] and values(units, name, "RestrictAddressFamilies") == ["AF_UNIX"]
+    assert values(units, name, "CapabilityBoundingSet") == ["CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER"]
 
 
 @pytest.mark.parametrize("name", SERVICES)

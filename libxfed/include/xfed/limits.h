@@ -304,6 +304,35 @@
 #define XFED_HTTP_CONNECTIONS_ADDRESS 8
 
 /*
+ * The control panel. All of it is on a thread of low priority but for what stands under TURN and LOGINS. Used up by:
+ *   CONNECTIONS       who reaches the listener, a share per address and network: each other, until REQUEST_MS or RESPONSE_MS is over
+ *   HEADER, FORM, FIELDS   the client: itself
+ *   CALLS, TURN       clients together: each other, who are told to try again; the loop takes TURN of them in one turn
+ *   PAGE              whoever asks for so much: that page
+ *   SESSIONS          who can sign in: the session unused for longest ends; SESSIONS_NAME: by somebody with that name, of his own
+ *   LOGINS            who has tries left: others who sign in, for as long as as many hashes take (one at a time, on a worker thread)
+ *   TRIES_ADDRESS, _NETWORK   an address, a network: itself; TRIES_NAME: who tries that name: others who do, but from where it
+ *                     signed in last. What succeeds does not count
+ */
+#define XFED_PANEL_CONNECTIONS	   128
+#define XFED_PANEL_ADDRESS_PERCENT 13 /* of these, for one address: a browser has six */
+#define XFED_PANEL_NETWORK_PERCENT 38
+#define XFED_PANEL_REQUEST_MS	   20000 /* for a whole request, and for the next one on its connection */
+#define XFED_PANEL_RESPONSE_MS	   60000 /* for taking a whole answer */
+#define XFED_PANEL_HEADER_BYTES	   (16 * 1024)
+#define XFED_PANEL_FORM_BYTES	   (64 * 1024)
+#define XFED_PANEL_PAGE_BYTES	   (8 * 1024 * 1024)
+#define XFED_PANEL_CALLS	   32 /* requests that wait for the loop, or for an answer of a command */
+#define XFED_PANEL_TURN		   4  /* of these, begun in one turn of the loop */
+#define XFED_PANEL_SESSIONS	   256
+#define XFED_PANEL_SESSIONS_NAME   16
+#define XFED_PANEL_LOGINS	   8 /* that wait for their hash */
+#define XFED_PANEL_TRIES_ADDRESS   10
+#define XFED_PANEL_TRIES_NETWORK   40
+#define XFED_PANEL_TRIES_NAME	   10
+#define XFED_PANEL_TRIES_MS	   300000 /* in which all tries come back */
+
+/*
  * Control socket. REQUEST: used up by the client: itself. CLIENTS: by administrators: each other. READERS: by group xfed-read: each other,
  * and one that was idle for READER_IDLE makes room; the rest is reserved for administrators. Everybody else is disconnected at once.
  */
@@ -314,5 +343,20 @@
 
 /* A change of a file that xfedctl has begun keeps others waiting: used up by administrators, each other. */
 #define XFED_CHANGE_HOLD_MS 30000
+
+/*
+ * The last changes, and the last failed logins, kept for `audit list`: used up by administrators, and by whoever reaches the panel's port, each
+ * their own. TEXT: of each of their texts.
+ */
+#define XFED_AUDIT_ENTRIES    1000
+#define XFED_AUDIT_TEXT_BYTES 512
+
+/*
+ * What carries out the panel's changes of files: used up by administrators at the panel, each other. WAIT: for its answer. CHILDREN: changes
+ * that are under way at once. READ: how long a request may take to arrive.
+ */
+#define XFED_WRITER_CHILDREN 4
+#define XFED_WRITER_WAIT_MS  10000
+#define XFED_WRITER_READ_MS  5000
 
 #endif

@@ -48,6 +48,8 @@ const struct xfed_matrix_row *xfed_matrix_row(enum xfed_level tls, enum xfed_lev
 /* TLS is needed before anything else is done with this partner. */
 bool xfed_partner_needs_tls(const struct xfed_partner *p);
 unsigned xfed_partner_methods(const struct xfed_partner *p);
+/* Why it may not log in by that method (0: not yet): sasl.required.missing, dialback.not-allowed, or NONE. */
+enum xfed_reason xfed_partner_judge(const struct xfed_partner *p, unsigned method);
 
 /* ---- snapshots ---- */
 struct xfed_policy;
@@ -97,6 +99,11 @@ const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, stru
 bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain);
 /* the reason where xfed_policy_partner() is NULL: policy.partner.* */
 enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain);
+/*
+ * Whether a stream between these two may be there, logged in by that method (0: not yet): policy.partner.*, stream.to.unknown,
+ * sasl.required.missing, dialback.not-allowed, or NONE.
+ */
+enum xfed_reason xfed_policy_judge(const struct xfed_policy *p, struct xfed_span remote, struct xfed_span local, unsigned method);
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
 size_t xfed_policy_good_count(const struct xfed_policy *p);				  /* partners that are not refused */
 size_t xfed_policy_partner_count(const struct xfed_policy *p);				  /* all */

@@ -42,6 +42,9 @@ struct xfed_reason_info {
 /* Never NULL; XFED_REASON_NONE and unknown values give the code "none". */
 const struct xfed_reason_info *xfed_reason_info(enum xfed_reason r);
 const char *xfed_reason_code(enum xfed_reason r);
+/* The remedy in the language of who reads it (libxfed/reasons_de.def); "" for XFED_REASON_NONE and unknown values. Never NULL. */
+enum xfed_language { XFED_ENGLISH, XFED_GERMAN };
+const char *xfed_reason_remedy_in(enum xfed_reason r, enum xfed_language language);
 /* For the user whose message ended with it: one sentence without technical terms. Never NULL. */
 const char *xfed_reason_sentence(enum xfed_reason r);
 /* That sentence with the detail and the code, to be quoted to an administrator: "There is no user of this address: Not Found (sip.user.unknown)". */

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "admin/explain.h"
+#include "panel/said.h"
 
 /* SIP to XMPP, everything open. */
 static struct explain_facts open_out(void)
@@ -78,7 +79,7 @@ static void none_ours(struct explain_facts *f)
 }
 static void unlisted(struct explain_facts *f)
 {
-	f->why_not_partner = "no file in /p covers fabrikam.example; a stray";
+	f->why_not_partner = "no file in /p covers fabrikam.example; stray.yaml lies there and is not loaded: reload";
 	f->policy.is_listed = false;
 }
 static void refused(struct explain_facts *f)
@@ -135,7 +136,7 @@ static void unmapped(struct explain_facts *f)
 }
 static void untrusted(struct explain_facts *f)
 {
-	f->untrusted = "a SIP peer (192.0.2.1:5060 over TCP) may not send as example.com";
+	f->untrusted = "a SIP peer (192.0.2.1:5060 over TCP) may not send as example.com (2 messages refused): list it";
 }
 static void one_is_untrusted(struct explain_facts *f)
 {
@@ -320,7 +321,7 @@ static const struct {
 	{ "neither ours", false, none_ours, EXPLAIN_DIRECTION, XFED_REASON_STREAM_RELAY_ATTEMPT, "neither domain is one of domains[], which has example.com" },
 	{ "named in a broken file", false, refused, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_BROKEN, "a file in /p that cannot be loaded names fabrikam.example" },
 	{ "a broken access file", false, refused_by_broken, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_BROKEN, "the rule FedPic cannot be loaded" },
-	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example; a stray" },
+	{ "unlisted", false, unlisted, EXPLAIN_PARTNER, XFED_REASON_POLICY_PARTNER_UNLISTED, "no file in /p covers fabrikam.example; stray.yaml lies there and is not loaded: reload" },
 	{ "kinds", true, no_messages, EXPLAIN_KINDS, XFED_REASON_POLICY_KIND_FORBIDDEN, "/p/fabrikam.example.yaml" },
 	{ "a rule refuses", false, refused_by_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "the rule FedPic refuses alice@example.com: xmpp is off" },
 	{ "no rule covers", true, no_rule, EXPLAIN_ACCESS, XFED_REASON_POLICY_ACCESS_USER, "no rule" },
@@ -410,6 +411,20 @@ static const struct {
 };
 /* clang-format on */
 
+/* What a gate says can be said in German, and its name too. A path alone is no sentence. */
+static bool is_said_in_german(enum explain_gate_id id, const char *text)
+{
+	struct xfed_buf out;
+	xfed_buf_init(&out, 4096);
+	bool ok = said_in_german(xfed_span_str(explain_gate_name(id)), &out) == XFED_OK &&
+		  (!strchr(text, ' ') || said_in_german(xfed_span_str(text), &out) == XFED_OK);
+	xfed_buf_deinit(&out);
+	if (!ok) {
+		print_error("gate %s has no German: \"%s\"\n", explain_gate_name(id), text);
+	}
+	return ok;
+}
+
 static void other_than_of_a_message(void **state)
 {
 	(void)state;
@@ -425,6 +440,9 @@ static void other_than_of_a_message(void **state)
 		f.user_watches.active = f.contact_watches.active = 1;
 		kinds[i].change(&f);
 		enum explain_gate_id closed = explain_gates(&f, kinds[i].kind, gates);
+		for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
+			assert_true(is_said_in_german((enum explain_gate_id)g, gates[g].text));
+		}
 		if (closed != kinds[i].closed || !strstr(gates[kinds[i].told].text, kinds[i].words)) {
 			fail_msg("%s: closed %s: \"%s\"", kinds[i].name, explain_gate_name(closed), gates[kinds[i].told].text);
 		}
@@ -449,6 +467,9 @@ static bool row_holds(size_t i)
 		return false;
 	}
 	for (int g = 0; g < EXPLAIN_GATE_COUNT; g++) {
+		if (!is_said_in_german((enum explain_gate_id)g, gates[g].text)) {
+			return false;
+		}
 		if ((gates[g].state == POLICY_CLOSED) != (gates[g].reason != XFED_REASON_NONE) || gates[g].text[0] == '\0') {
 			print_error("%s: gate %s has no reason or text: \"%s\"\n", rows[i].name, explain_gate_name((enum explain_gate_id)g),
 				gates[g].text);

@@ -107,7 +107,7 @@ static const struct row {
 
 /* A new reason of another beginning has to be given a row. */
 static const char *const service[] = { "dns.", "net.", "tls.", "sasl.", "dialback.", "stream.", "starttls.", "channel.", "service.", "store.",
-	"config.", "sandbox.", "presence.", "delivery.", "policy." };
+	"config.", "sandbox.", "presence.", "delivery.", "policy.", "panel." };
 
 static const char *expected(const char *code)
 {

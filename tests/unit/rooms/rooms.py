@@ -22,11 +22,11 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 ROOMS = {
-    "fe-gateway": ["core", "config", "store", "policy", "journal", ("channel", "trunk"), "contacts", "deliver", "sessions", ("im", "presence"), "admin", "service"],
+    "fe-gateway": ["core", "config", "store", "policy", "journal", ("channel", "trunk"), "contacts", "deliver", "sessions", ("im", "presence"), "admin", "panel", "service"],
     "edge-proxy": ["core", "s2s", "channel", "relay", "admin", "service"],
 }
 LIBRARIES = {"fe-gateway": ["sip", "interwork"], "edge-proxy": []}
-TOP = {"fe-gateway": ["main.c", "gateway.c", "gateway.h"], "edge-proxy": ["main.c", "edge.c", "edge.h", "service.c", "service.h"]}
+TOP = {"fe-gateway": ["main.c", "gateway.c", "gateway.h", "links.c", "parts.h"], "edge-proxy": ["main.c", "edge.c", "edge.h", "service.c", "service.h"]}
 BELOW = {"fe-gateway": [], "edge-proxy": ["config.c", "config.h"]}
 ALONE = {"sqlite3.h": "fe-gateway/store/"} # what one room alone may know
 PRODUCT = ["libxfed", "proto", "fe-gateway", "edge-proxy", "xfedctl"]

@@ -59,11 +59,14 @@ static const struct {
 		RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert import FILE... [for=ROLE] [certificate=FILE] [pass-file=FILE] [--dry-run] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert show [config=FILE]", RT_COMMAND_OF_XFEDCTL, false },
+	{ "cert list", RT_COMMAND_OF_GATEWAY, false },
 	{ "cert check [config=FILE]", RT_COMMAND_OF_XFEDCTL, false },
 	{ "cert channel-init [--replace] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-join BUNDLE [--gateway] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-renew [--new-ca] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "sip list [kind=KIND] [limit=N] [after=WHERE]", RT_COMMAND_OF_GATEWAY, false },
+	{ "traffic list [limit=N]", RT_COMMAND_OF_GATEWAY, false },
+	{ "audit list [limit=N] [after=WHERE]", RT_COMMAND_OF_BOTH, false },
 	{ "config show", RT_COMMAND_OF_BOTH, false },
 	{ "config check", RT_COMMAND_OF_BOTH, false },
 	{ "config check FILE", RT_COMMAND_OF_XFEDCTL, false },
@@ -75,12 +78,15 @@ static const struct {
 	{ "change snapshot WORDS [NAME]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change forget WORDS [NAME]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change take WORDS FILE [NAME] [--dry-run]", RT_COMMAND_OF_INTERNAL, true },
+	{ "panel user add|passwd|remove|list [NAME] [ROLE] [--cert] [--dry-run]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "watched certificates", RT_COMMAND_OF_INSIDE, false },
 	{ "change files", RT_COMMAND_OF_INTERNAL, false },
-	{ "change check WORDS FILE [FILE] [NAME]", RT_COMMAND_OF_INTERNAL, true },
-	{ "change begin WORDS FILE [FILE] [NAME]", RT_COMMAND_OF_INTERNAL, true },
-	{ "change finish ID WORDS FILE [NAME]", RT_COMMAND_OF_INTERNAL, true },
+	{ "change check WORDS FILE [FILE] [NAME] [ADDR]", RT_COMMAND_OF_INTERNAL, true },
+	{ "change begin WORDS FILE [FILE] [NAME] [ADDR]", RT_COMMAND_OF_INTERNAL, true },
+	{ "change finish ID WORDS FILE [NAME] [ADDR]", RT_COMMAND_OF_INTERNAL, true },
 	{ "change drop ID", RT_COMMAND_OF_INTERNAL, true },
+	{ "change carry NOUN VERB ARGS NAME ADDR [--dry-run] [HASH]", RT_COMMAND_OF_PANEL, true },
+	{ "panel writer [config=FILE] [user=NAME]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "reload", RT_COMMAND_OF_BOTH, true },
 	{ "log level LEVEL [DOMAIN]", RT_COMMAND_OF_BOTH, true },
 	{ "help [NOUN]", RT_COMMAND_OF_XFEDCTL, false },
@@ -129,12 +135,43 @@ static void has(const char *text, const char *before, const char *words, const c
 	}
 }
 
+/* ---- as it is typed ---- */
+
+static void typed(const char *noun, const char *verb, const char *args, const char *expected)
+{
+	char error[160], text[512];
+	json_error_t where;
+	struct xfed_buf out;
+	json_t *j = json_loads(args, 0, &where);
+	xfed_buf_init(&out, 4096);
+	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
+		if (strcmp(c->noun, noun) == 0 && strcmp(c->verb, verb) == 0 && rt_command_check(c, j, error)) {
+			assert_int_equal(rt_command_typed(c, j, &out), XFED_OK);
+			break;
+		}
+	}
+	snprintf(text, sizeof(text), "%.*s", (int)xfed_buf_span(&out).len, xfed_buf_span(&out).data);
+	assert_string_equal(text, expected);
+	xfed_buf_deinit(&out);
+	json_decref(j);
+}
+
+/* It comes from a browser, and goes into a shell. */
+static void what_is_typed_is_quoted(void **state)
+{
+	typed("partner", "set", "{\"domain\": \"a.example\", \"settings\": [\"tls=\", \"kinds=message,iq\", \"description=$(rm) 'x'\"]}",
+		"xfedctl partner set a.example tls= kinds=message,iq description='$(rm) '\\''x'\\'''");
+	typed("partner", "remove", "{\"domain\": \"a b\", \"dry-run\": true}", "xfedctl partner remove 'a b' --dry-run");
+	typed("config", "set", "{\"key\": \"limits.connections\", \"value\": \"\"}", "xfedctl config set limits.connections ''");
+	typed("failures", "list", "{\"limit\": 7, \"partner\": \"a.example\"}", "xfedctl failures list a.example limit=7");
+}
+
 static void usage_has_each(void **state)
 {
 	const char *text = text_of(popen(BUILD_ROOT "/xfedctl/xfedctl --help", "r"), pclose);
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		char behind[256], noun[64];
-		if (names[i].server == RT_COMMAND_OF_INTERNAL) {
+		if (!rt_command_is_typed(&rt_commands[i])) {
 			snprintf(noun, sizeof(noun), " %s %s ", rt_commands[i].noun, rt_commands[i].verb);
 			assert_null(strstr(text, noun));
 			continue;
@@ -150,7 +187,7 @@ static void manual_has_each(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		const struct rt_command *c = &rt_commands[i];
 		char tag[256], said[512];
-		if (names[i].server == RT_COMMAND_OF_INTERNAL) {
+		if (!rt_command_is_typed(&rt_commands[i])) {
 			continue;
 		}
 		size_t name = strlen(c->noun) + (c->verb[0] ? 1 + strlen(c->verb) : 0);
@@ -201,7 +238,7 @@ static void completion_has_each(void **state)
 	for (size_t i = 0; i < XFED_ARRAY_LEN(names); i++) {
 		const struct rt_command *c = &rt_commands[i];
 		char line[128];
-		bool is_shown = c->server != RT_COMMAND_OF_INTERNAL;
+		bool is_shown = rt_command_is_typed(c);
 		snprintf(line, sizeof(line), "xfedctl %s", c->noun);
 		completes(line, is_shown ? c->noun : "");
 		if (c->verb[0]) {
@@ -263,9 +300,12 @@ static json_t *fitting(const struct rt_command *c)
 {
 	json_t *args = json_object();
 	for (const struct rt_command_arg *a = c->args; a->key; a++) {
-		bool is_string = rt_arg_info(a->kind)->type == JSON_STRING;
+		json_type type = rt_arg_info(a->kind)->type;
 		if (a->place == RT_ARG_NEEDED) {
-			json_object_set_new(args, a->key, is_string ? json_string(rt_arg_has_word(a->kind, "x") ? "x" : "debug") : json_integer(1));
+			json_object_set_new(args, a->key,
+				type == JSON_OBJECT   ? json_object()
+				: type == JSON_STRING ? json_string(rt_arg_has_word(a->kind, "x") ? "x" : "debug")
+						      : json_integer(1));
 		}
 	}
 	return args;
@@ -358,6 +398,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_stay),
+		cmocka_unit_test(what_is_typed_is_quoted),
 		cmocka_unit_test(usage_has_each),
 		cmocka_unit_test(manual_has_each),
 		cmocka_unit_test(manual_has_each_metric),

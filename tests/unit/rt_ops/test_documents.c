@@ -95,7 +95,7 @@ static bool is_planned(const char *noun, const char *verb)
 static bool fits(const struct rt_command *c, char **words, size_t count)
 {
 	size_t skip = c->verb[0] ? 2 : 1;
-	if (c->server == RT_COMMAND_OF_INTERNAL || strcmp(c->noun, words[0]) != 0 || (skip > 1 && (count < 2 || strcmp(c->verb, words[1]) != 0))) {
+	if (!rt_command_is_typed(c) || strcmp(c->noun, words[0]) != 0 || (skip > 1 && (count < 2 || strcmp(c->verb, words[1]) != 0))) {
 		return false;
 	}
 	struct ctl_mistake mistake;
@@ -107,7 +107,7 @@ static bool fits(const struct rt_command *c, char **words, size_t count)
 /* The name of a command without its arguments, or a noun. */
 static bool is_name(const struct rt_command *c, char **words, size_t count)
 {
-	return c->server != RT_COMMAND_OF_INTERNAL && count <= 2 && strcmp(c->noun, words[0]) == 0 && (count == 1 || strcmp(c->verb, words[1]) == 0);
+	return rt_command_is_typed(c) && count <= 2 && strcmp(c->noun, words[0]) == 0 && (count == 1 || strcmp(c->verb, words[1]) == 0);
 }
 
 /* `line` begins with xfedctl. */

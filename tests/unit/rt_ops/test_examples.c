@@ -130,7 +130,9 @@ static void gateway(void **state)
 	must_be_fine(&errors);
 	differing[0] = '\0';
 	rt_conf_diff(&config_table, plain, whole, note, NULL);
-	assert_string_equal(differing, "domains sip.certificate sip.key sip.ca " FEDERATION "dialback.secret_file http.listen ");
+	assert_string_equal(differing,
+		"domains sip.certificate sip.key sip.ca " FEDERATION
+		"dialback.secret_file http.listen panel.listen panel.certificate panel.key panel.users_file panel.client_ca panel.hosts ");
 	/* The domain differs in what has no default, and in that only. */
 	whole->domains.items[0].peer_addresses = plain->domains.items[0].peer_addresses;
 	whole->domains.items[0].sip_domain = whole->domains.items[0].test_user = NULL;
@@ -138,7 +140,9 @@ static void gateway(void **state)
 	whole->domains.items[0].presence = plain->domains.items[0].presence;
 	differing[0] = '\0';
 	rt_conf_diff(&config_table, plain, whole, note, NULL);
-	assert_string_equal(differing, "sip.certificate sip.key sip.ca " FEDERATION "dialback.secret_file http.listen ");
+	assert_string_equal(differing,
+		"sip.certificate sip.key sip.ca " FEDERATION
+		"dialback.secret_file http.listen panel.listen panel.certificate panel.key panel.users_file panel.client_ca panel.hosts ");
 	config_free(plain);
 	config_free(whole);
 	free(text);

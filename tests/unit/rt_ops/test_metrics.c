@@ -78,6 +78,10 @@ static void families_of_the_interface(void **state)
 		{ "xfed_loop_lag_seconds", "gauge", 0 },
 		{ "xfed_sandbox", "gauge", 1 },
 		{ "xfed_sandbox_denied_total", "counter", 1 },
+		{ "xfed_panel_requests_total", "counter", 0 },
+		{ "xfed_panel_logins_total", "counter", 1 },
+		{ "xfed_panel_sessions", "gauge", 0 },
+		{ "xfed_panel_connections", "gauge", 0 },
 		{ "xfed_build_info", "gauge", 2 },
 	};
 	const struct xfed_span values[4] = { XFED_SPAN("a"), XFED_SPAN("b"), XFED_SPAN("c"), XFED_SPAN("d") };

@@ -130,15 +130,22 @@
  *
  * What xfedctl itself answers when it changes a file (partner add, set, remove; access add, set, remove, grant, revoke; config set): the
  *   last answer of the gateway, as below, with "file", "changed": bool (false: it said so already), "saved": bool, "diff": lines with - and +
- *   behind "@@ line N", "notes": [TEXT]; or {"error": {"code", "text"}}
+ *   behind "@@ line N", "notes": [TEXT], "command": to be typed for the same, "hash": of the file as it was, SHA-256, or "none" where there was
+ *   none; or {"error": {"code", "text"}}
+ * change carry   {"noun", "verb", "args", "login", "from", "dry-run"?, "expect"?: the "hash" that the editor saw}     gateway; for the panel alone, and
+ *   carried out by `xfedctl panel writer`, which answers as above. Codes beside those of all commands: changed: the file has another hash by now,
+ *   and nothing is saved; no-writer: it does not run, or is not the one it should be. admin
  *
  * change files   {}                            {"config": the path of gateway.yaml}           gateway; asked by xfedctl itself, like all of these
- * change check   {"command", "file", "with"?, "login"?}  as config check, with `with` (a hidden file beside it) read in the place of `file`, which is one
+ * change check   {"command", "file", "with"?, "login"?, "from"?}  as config check, with `with` (a hidden file beside it) read in the place of `file`, which is one
  *   that a reload reads; without it as if there were none. `command` is what was typed, and `login` who
- *   logged in, where root's rights came later: for the audit line                                                  admin
- * change begin   as change check; where all is fine also {"change"}, its number: others are refused (busy) until it is finished or
+ *   logged in, where root's rights came later, or to the panel, and `from` which address then: for the audit line                                                admin
+ *   Where all is fine also {"effects": [EFFECT]}, what it would do to partners and to what is live:
+ *   EFFECT = {"what": "methods"|"kinds"|"limits"|"streams"|"contacts"|"subscriptions"|"sessions"|"unknown", "text", "domain"?, "count"?,
+ *             "reason"?: of closed streams, "row"?, "methods"?: [..] as of a partner's matrix}; what does not change is left out
+ * change begin   as change check, without effects; where all is fine also {"change"}, its number: others are refused (busy) until it is finished or
  *   dropped, or for 30 s                                                                                          admin
- * change finish  {"id", "command", "file", "login"?}     as reload, when the file is in its place                            admin
+ * change finish  {"id", "command", "file", "login"?, "from"?}     as reload, when the file is in its place                            admin
  * change drop    {"id"}                        {}                                                                  admin
  *
  * change snapshot {"command", "login"?}          {"file", "bytes", "schema"}     gateway; asked by xfedctl itself, like the next two: a copy of the store beside it. Busy: one
@@ -152,10 +159,22 @@
  * watched certificates  {}  {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
  *   those that are watched until they end, a partner's as it was shown last; domains: ours that partners reach us by, on an edge as pushed
  *
+ * cert list      {}     {"certificates": [{"name", "owner": as above, "not_after", "days": that are left, "state": "ok"|"soon"|"ended", "edge"?: that
+ *   has it or was shown it; the gateway itself where it is absent}], "silent": [EDGE] that did not answer, "more": how many there are besides}
+ *   gateway; the one that ends first at the top. soon: within 14 days
+ *
  * What xfedctl itself answers to cert request, import, channel-init, channel-join, channel-renew: {"ok": true, "done": [TEXT], "notes": [TEXT],
  *   "next": [TEXT]: what is to be done now}; or {"error": {"code", "text"}}. To cert show and check: {"ok": bool, "certificates": [{"service", "what":
  *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
  *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
+ *
+ * traffic list   {"limit"?: the last ones alone}     {"every_s": 10, "samples": [SAMPLE]}     gateway; the oldest first, of an hour at most
+ *   SAMPLE = {"at": its end, "to_sip", "to_xmpp": messages, "presence_to_sip", "presence_to_xmpp", "refused": stanzas, "streams_in", "streams_out",
+ *             "p50_ms"?, "p99_ms"?: of deliveries, absent where there were none}
+ *
+ * audit list     {"limit"? (100), "after"?}     {"audit": [ENTRY], "lost": left out for want of memory, "next"?}     newest first; pages as of contact list
+ *   ENTRY = {"id", "at", "kind": "change"|"login", a failed one, "who": a login, or "uid 1000", "from": an address, or "control socket", "what": the
+ *            command as typed, "result": "ok", or the code of a failed command or the reason of a failed login}
  *
  * config show   {}          {"text": "...YAML..."}                    rt_conf_print()
  * config check  {}          {"ok": bool, "errors": [TEXT], "warnings": [TEXT]}   the files as they are now; nothing is changed
@@ -170,6 +189,7 @@
 #include <jansson.h>
 
 #include "xfed/base.h"
+#include "xfed/buf.h"
 #include "xfed/relation.h"
 
 /* ---- the list ---- */
@@ -189,6 +209,9 @@
 	FIRST(P256, "ecdsa-p256", )                                                                                                                  \
 	NEXT(P384, "ecdsa-p384", ) NEXT(RSA2048, "rsa-2048", ) NEXT(RSA3072, "rsa-3072", ) NEXT(RSA4096, "rsa-4096", ) NEXT(SAME, "same", )
 #define RT_RELATION_WORDS(FIRST, NEXT) FIRST(WAITING, "waiting", ) NEXT(ASKED, "asked", ) XFED_RELATIONS(NEXT)
+
+#define RT_PANEL_ACT_WORDS(FIRST, NEXT)	 FIRST(ADD, "add", ) NEXT(PASSWD, "passwd", ) NEXT(REMOVE, "remove", ) NEXT(LIST, "list", )
+#define RT_PANEL_ROLE_WORDS(FIRST, NEXT) FIRST(ADMIN, "admin", ) NEXT(READER, "reader", )
 
 #define RT_WORDS_FIRST(id, word, ...) word
 #define RT_WORDS_NEXT(id, word, ...)  ", " word
@@ -222,9 +245,12 @@
 	X(SETTING, ARRAY, "KEY=VALUE; KEY= for the default")                                                                                         \
 	X(ROLE, STRING, RT_WORDS(RT_ROLE_WORDS))                                                                                                     \
 	X(KEY_KIND, STRING, RT_WORDS(RT_KEY_KIND_WORDS))                                                                                             \
+	X(PANEL_ACT, STRING, RT_WORDS(RT_PANEL_ACT_WORDS))                                                                                           \
+	X(PANEL_ROLE, STRING, RT_WORDS(RT_PANEL_ROLE_WORDS))                                                                                         \
 	X(DOMAINS, ARRAY, "domains such as example.com")                                                                                             \
 	X(FILES, ARRAY, "files")                                                                                                                     \
 	X(FLAG, TRUE, "said or not")                                                                                                                 \
+	X(REQUEST, OBJECT, "the arguments of that command")                                                                                          \
 	X(TEXT, STRING, "a text")                                                                                                                    \
 	X(NOUN, STRING, "a noun")
 
@@ -264,7 +290,8 @@ enum rt_command_server {
 	RT_COMMAND_OF_BOTH,
 	RT_COMMAND_OF_XFEDCTL,
 	RT_COMMAND_OF_INTERNAL,
-	RT_COMMAND_OF_INSIDE = RT_COMMAND_OF_INTERNAL /* internal of both */
+	RT_COMMAND_OF_INSIDE = RT_COMMAND_OF_INTERNAL, /* internal of both */
+	RT_COMMAND_OF_PANEL			       /* internal too, and the control socket does not serve it */
 };
 
 #define RT_COMMAND_ARGS_MAX 14
@@ -284,12 +311,20 @@ enum {
 };
 extern const struct rt_command rt_commands[RT_COMMAND_COUNT];
 
+bool rt_command_is_typed(const struct rt_command *c); /* people type it: it is in the help, the manual and the completion */
+
 #define RT_COMMAND_WORDS 384
 /* "failures list [DOMAIN] [since=TIME]", as in a usage line. */
 const char *rt_command_words(const struct rt_command *c, char out[RT_COMMAND_WORDS]);
 
 /* The first needed argument that `args` has in none of its readings; NULL: there is none. */
 const struct rt_command_arg *rt_command_missing(const struct rt_command *c, const json_t *args);
+
+/* Whether `args` (an object) are those of the command: each known, of the right type, and all that are needed. False: `error` says why not. */
+bool rt_command_check(const struct rt_command *c, const json_t *args, char error[160]);
+
+/* "xfedctl partner set fabrikam.example tls=required", for a shell; `args` have been checked. Returns what xfed_buf_append() does. */
+int rt_command_typed(const struct rt_command *c, const json_t *args, struct xfed_buf *out);
 
 /* The "state" of `status` for people: "in service", "OUT OF SERVICE", "draining". Another word is returned as it is. */
 const char *rt_command_state_words(const char *state);

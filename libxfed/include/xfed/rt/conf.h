@@ -218,6 +218,19 @@ int rt_conf_keep(struct rt_conf_doc *fresh, const void *in_force);
 /* The OPTIONS part of a section 5 manual page in roff. OK, LIMIT, NOMEM. */
 int rt_conf_man(const struct rt_conf_table *table, struct xfed_buf *out);
 
+/* One key of a table, for a form. Its strings are valid while the function runs. */
+struct rt_conf_asked {
+	const char *key; /* "limits.connections" */
+	const struct rt_conf_row *row;
+	const struct rt_conf_row *inside; /* the object it is in; NULL: none */
+	const char *accepted;		  /* a phrase: "true | false" */
+	const char *fallback;		  /* its default as it would be written in the file; NULL: none */
+};
+typedef void rt_conf_asked_fn(void *user, const struct rt_conf_asked *asked);
+void rt_conf_each_key(
+	const struct rt_conf_table *t, rt_conf_asked_fn *fn, void *user);	   /* those in objects too, in their order; not lists of objects */
+const char *rt_conf_number_text(enum rt_conf_type type, uint64_t n, char out[32]); /* as written in a file: "10s", "64KiB" */
+
 /* Checks a table itself: sizes of members, defaults that parse, names in order and unique. Returns NULL or a sentence (static). For unit tests. */
 const char *rt_conf_table_check(const struct rt_conf_table *table);
 

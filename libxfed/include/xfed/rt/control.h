@@ -42,6 +42,9 @@ int rt_control_new(
  */
 void rt_control_free(struct rt_control *c);
 
+/* Removes a socket that a process left behind which has ended. OK: the path is free. INVALID with one sentence in `error`: somebody answers, or it is no socket. */
+int rt_control_clear(const char *path, char error[256]);
+
 /* The role for given credentials; for tests. Groups are numeric; (gid_t)-1: a group that does not exist on this host. */
 enum rt_control_role { RT_CONTROL_NOBODY, RT_CONTROL_READER, RT_CONTROL_ADMIN };
 enum rt_control_role rt_control_role_of(uid_t uid, const gid_t *groups, size_t group_count, uid_t own_uid, gid_t admin_group, gid_t read_group);

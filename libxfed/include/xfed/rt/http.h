@@ -31,6 +31,8 @@ struct rt_http_pages {
 int rt_http_new(struct uv_loop_s *uv, const struct rt_conf_address *listen, const struct rt_http_pages *pages, struct rt_http **out, char error[256]);
 /* Stops at once; memory goes when the loop has run its close callbacks. NULL is fine. */
 void rt_http_free(struct rt_http *h);
+/* A socket that listens for HTTP there, for others than these pages; `key` is that of the configuration. -1 with one sentence in `error`. */
+int rt_http_listen(const struct rt_conf_address *a, const char *key, char error[256]);
 uint16_t rt_http_port(const struct rt_http *h); /* the port in use, for port 0 in tests */
 
 #endif

@@ -64,6 +64,9 @@ void rt_sources_give_back(struct rt_source_hold *hold); /* holding none is fine 
  */
 enum rt_source_verdict rt_sources_spend(struct rt_sources *t, const struct rt_addr *from, uint32_t cost, uint64_t now_ms);
 
+/* Gives back what was spent on work that turned out to be honest. */
+void rt_sources_refund(struct rt_sources *t, const struct rt_addr *from, uint32_t cost);
+
 /*
  * Whether a refusal with this verdict should be logged: the first of a source, then one per RT_SOURCE_TELL_MS. `*count`: how many there
  * were since the last line, with this one.
