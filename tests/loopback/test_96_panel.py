@@ -103,7 +103,7 @@ def test_the_cookie_and_the_headers(own):
         assert part in policy
     assert "unsafe" not in policy
     assert page.headers["cache-control"] == "no-store" and page.headers["x-content-type-options"] == "nosniff"
-    assert page.headers["referrer-policy"] == "no-referrer" and page.headers["cross-origin-opener-policy"] == "same-origin"
+    assert page.headers["referrer-policy"] == "same-origin" and page.headers["cross-origin-opener-policy"] == "same-origin"
     asset = re.search(r'href="(/assets/[^"]+\.css)"', page.body).group(1)
     got = Browser(own.panel).get(asset)
     assert got.status == 200 and "immutable" in got.headers["cache-control"]

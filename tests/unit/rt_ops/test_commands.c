@@ -65,6 +65,7 @@ static const struct {
 	{ "cert channel-join BUNDLE [--gateway] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "cert channel-renew [--new-ca] [output=DIR] [config=FILE]", RT_COMMAND_OF_XFEDCTL, true },
 	{ "sip list [kind=KIND] [limit=N] [after=WHERE]", RT_COMMAND_OF_GATEWAY, false },
+	{ "traffic list [limit=N]", RT_COMMAND_OF_GATEWAY, false },
 	{ "audit list [limit=N] [after=WHERE]", RT_COMMAND_OF_BOTH, false },
 	{ "config show", RT_COMMAND_OF_BOTH, false },
 	{ "config check", RT_COMMAND_OF_BOTH, false },

@@ -168,6 +168,10 @@
  *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
  *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
  *
+ * traffic list   {"limit"?: the last ones alone}     {"every_s": 10, "samples": [SAMPLE]}     gateway; the oldest first, of an hour at most
+ *   SAMPLE = {"at": its end, "to_sip", "to_xmpp": messages, "presence_to_sip", "presence_to_xmpp", "refused": stanzas, "streams_in", "streams_out",
+ *             "p50_ms"?, "p99_ms"?: of deliveries, absent where there were none}
+ *
  * audit list     {"limit"? (100), "after"?}     {"audit": [ENTRY], "lost": left out for want of memory, "next"?}     newest first; pages as of contact list
  *   ENTRY = {"id", "at", "kind": "change"|"login", a failed one, "who": a login, or "uid 1000", "from": an address, or "control socket", "what": the
  *            command as typed, "result": "ok", or the code of a failed command or the reason of a failed login}
