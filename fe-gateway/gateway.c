@@ -71,6 +71,7 @@ PART(tick_panel, panel_tick(g->panel))
 PART(gauges_panel, panel_gauges(g->panel))
 PART(stop_panel, panel_stop(g->panel))
 PART(free_panel, panel_free(g->panel))
+PART(tick_admin, admin_tick(&g->admin))
 PART(flush_admin, admin_flush(&g->admin))
 PART(drain_admin, admin_drain(&g->admin))
 PART(stop_admin, admin_stop(&g->admin))
@@ -305,7 +306,7 @@ static const struct part parts[] = {
 		.reloaded = reloaded_presence,
 		.stop = stop_presence,
 		.free = free_presence },
-	{ .name = "admin", .start = start_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
+	{ .name = "admin", .start = start_admin, .tick = tick_admin, .flush = flush_admin, .drain = drain_admin, .stop = stop_admin },
 	{ .name = "panel",
 		.start = start_panel,
 		.tick = tick_panel,

@@ -306,6 +306,7 @@ static json_t *domains(const struct admin *a)
 void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
 {
 	const struct admin *a = user;
+	a->gauges(a->user);
 	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&a->core->d), "domains", domains(a)));
 }
 
@@ -396,6 +397,19 @@ static void take_stream_close(struct admin *a, struct channel_link *l, const Xfe
 	reply_found(l, r->id, admin_stream_close(a, argument(r, "id")), "there is no such stream");
 }
 
+#define CERTIFICATES_MAX 300 /* so many fit into a frame, whatever they are called */
+
+static void take_certificates(struct admin *a, struct channel_link *l, const Xfed__Request *r)
+{
+	a->gauges(a->user); /* ours are noted there */
+	json_t *all = rt_daemon_watched(&a->core->d), *soonest = rt_certs_soonest(all, CERTIFICATES_MAX);
+	json_int_t count = (json_int_t)json_array_size(all);
+	reply_found(l, r->id,
+		json_pack("{s:o, s:I}", "certificates", soonest, "more", count > CERTIFICATES_MAX ? count - CERTIFICATES_MAX : (json_int_t)0),
+		"out of memory");
+	json_decref(all);
+}
+
 static void take_counters(struct admin *a, struct channel_link *l, const Xfed__Request *r)
 {
 	a->gauges(a->user);
@@ -461,6 +475,7 @@ static const struct {
 	{ "stream.list", false, take_stream_list },
 	{ "stream.show", false, take_stream_show },
 	{ "stream.close", true, take_stream_close },
+	{ "certificates", false, take_certificates },
 	{ "counters", false, take_counters },
 	{ "pair.show", false, take_pair },
 	{ "retry", true, take_retry },

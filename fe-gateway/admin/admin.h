@@ -12,6 +12,7 @@
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H
 
+#include "admin/traffic.h"
 #include "channel/channel.h"
 #include "contacts/contacts.h"
 #include "im/im.h"
@@ -35,6 +36,7 @@ struct admin {
 	struct im *im;
 	struct sessions *sessions;
 	struct presence *presence;
+	struct traffic traffic;	    /* of the last hour */
 	struct writer_ask *errands; /* changes that the writer of files was asked for (writer.h); NULL: none */
 	struct test *tests;	    /* those in progress (control_test.c); NULL: none */
 	/* Functions of the whole service: its state in a word, whether it is going out of service, and how many deliveries have no outcome yet. */
@@ -47,6 +49,7 @@ struct admin {
 
 extern const struct rt_command_table admin_commands;
 
+void admin_tick(struct admin *ad);
 void admin_flush(struct admin *ad); /* at the end of each turn */
 void admin_drain(struct admin *ad); /* ends the tests, which leave nothing behind */
 void admin_stop(struct admin *ad);  /* the same, before the rooms below are stopped */

@@ -337,18 +337,6 @@ void command_config_check(struct rt_reply reply, const json_t *args, void *user)
 	policy_check(((struct admin *)user)->policy, reply);
 }
 
-void command_cert_watched(struct rt_reply reply, const json_t *args, void *user)
-{
-	const struct admin *ad = user;
-	const struct config *c = policy_config(ad->policy);
-	json_t *domains = json_array();
-	(void)args;
-	for (size_t i = 0; i < c->domains.count; i++) {
-		json_array_append_new(domains, json_string(c->domains.items[i].domain));
-	}
-	rt_reply_ok(reply, json_pack("{s:o, s:o}", "certificates", rt_daemon_watched(&ad->core->d), "domains", domains));
-}
-
 void command_audit_list(struct rt_reply reply, const json_t *args, void *user)
 {
 	(void)user;

@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 
-#define WIDTH	   300
-#define HEIGHT	   100
-#define POINTS_MAX 360
-#define ROWS_MAX   12 /* of the table for who reads instead of looking */
+#define WIDTH	    300
+#define HEIGHT	    100
+#define SAMPLES_MAX 360
+#define ROWS_MAX    12 /* of the table for who reads instead of looking */
 
 struct line {
 	const char *key; /* of a point, and its name */
@@ -14,42 +14,50 @@ struct line {
 static const struct graph {
 	enum panel_word title;
 	const char *unit;
-	struct line one, two; /* `two` may be none */
+	struct line one, two;
 } graphs[] = {
 	{ W_MESSAGES, "/min", { "to_sip", W_TO_SIP }, { "to_xmpp", W_TO_XMPP } },
 	{ W_LATENCY, "ms", { "p50_ms", W_P50 }, { "p99_ms", W_P99 } },
-	{ W_STREAMS, "", { "streams", W_STREAMS }, { NULL, W_NONE } },
-	{ W_PRESENCES, "/min", { "presences", W_PRESENCES }, { NULL, W_NONE } },
+	{ W_STREAMS, "", { "streams_in", W_STREAMS_IN }, { "streams_out", W_STREAMS_OUT } },
+	{ W_PRESENCES, "/min", { "presence_to_sip", W_TO_SIP }, { "presence_to_xmpp", W_TO_XMPP } },
 };
 
-static double value(const json_t *point, const char *key)
+/* Below 0: there is no such figure, as of the latency where nothing was delivered. Figures of a while are told by the minute. */
+static double shown(const struct graph *g, const json_t *traffic, const json_t *sample, const char *key)
 {
-	const json_t *n = json_object_get(point, key);
+	const json_t *n = json_object_get(sample, key);
 	double v = json_number_value(n);
-	return v >= 0 && v < 1e12 ? v : 0; /* no NaN either */
+	int64_t every = answer_int(traffic, "every_s");
+	if (!json_is_number(n) || !(v >= 0 && v < 1e12)) { /* no NaN either */
+		return -1;
+	}
+	return strcmp(g->unit, "/min") == 0 && every > 0 ? v * 60 / (double)every : v;
 }
 
-/* Figures of a while are told by the minute. */
-static double shown(const struct graph *g, const json_t *traffic, const json_t *point, const char *key)
+static double last_shown(const struct graph *g, const json_t *traffic, const char *key)
 {
-	int64_t step = answer_int(traffic, "step_s");
-	return strcmp(g->unit, "/min") == 0 && step > 0 ? value(point, key) * 60 / (double)step : value(point, key);
+	const json_t *samples = answer_list(traffic, "samples");
+	double v = -1;
+	for (size_t i = json_array_size(samples); i > 0 && v < 0; i--) {
+		v = shown(g, traffic, json_array_get(samples, i - 1), key);
+	}
+	return v > 0 ? v : 0;
 }
 
-/* The last POINTS_MAX of them. */
-static size_t first_of(const json_t *points)
+/* The last SAMPLES_MAX of them. */
+static size_t first_of(const json_t *samples)
 {
-	size_t n = json_array_size(points);
-	return n > POINTS_MAX ? n - POINTS_MAX : 0;
+	size_t n = json_array_size(samples);
+	return n > SAMPLES_MAX ? n - SAMPLES_MAX : 0;
 }
 
 static double highest(const struct graph *g, const json_t *traffic)
 {
-	const json_t *points = answer_list(traffic, "points");
+	const json_t *samples = answer_list(traffic, "samples");
 	double most = 0;
-	for (size_t i = first_of(points); i < json_array_size(points); i++) {
-		double one = shown(g, traffic, json_array_get(points, i), g->one.key);
-		double two = g->two.key ? shown(g, traffic, json_array_get(points, i), g->two.key) : 0;
+	for (size_t i = first_of(samples); i < json_array_size(samples); i++) {
+		double one = shown(g, traffic, json_array_get(samples, i), g->one.key);
+		double two = shown(g, traffic, json_array_get(samples, i), g->two.key);
 		most = one > most ? one : most;
 		most = two > most ? two : most;
 	}
@@ -66,21 +74,31 @@ static double round_up(double most)
 	return top;
 }
 
-/* Points from left to right, the newest at the right edge. A third of them is enough for the width that a line has. */
+/* The mean of what there is in some samples from the i-th on; what was before where there is nothing. */
+static double mean(const struct graph *g, const json_t *traffic, size_t i, size_t count, const char *key, double before)
+{
+	const json_t *samples = answer_list(traffic, "samples");
+	double sum = 0, n = 0;
+	for (size_t k = i; k < i + count; k++) {
+		double v = shown(g, traffic, json_array_get(samples, k), key);
+		sum += v >= 0 ? v : 0;
+		n += v >= 0;
+	}
+	return n > 0 ? sum / n : before;
+}
+
+/* From left to right, the newest at the right edge; three samples make a point, which is enough for the width that a line has. */
 static int points_of(const struct graph *g, const json_t *traffic, const char *key, struct xfed_buf *out)
 {
-	const json_t *points = answer_list(traffic, "points");
-	size_t first = first_of(points), n = json_array_size(points);
-	double top = round_up(highest(g, traffic));
+	const json_t *samples = answer_list(traffic, "samples");
+	size_t first = first_of(samples), n = json_array_size(samples);
+	double top = round_up(highest(g, traffic)), v = -1;
 	int rc = XFED_OK;
 	for (size_t i = first; i < n && rc == XFED_OK; i += 3) {
-		double sum = 0;
 		size_t of = n - i < 3 ? n - i : 3;
-		for (size_t k = 0; k < of; k++) {
-			sum += shown(g, traffic, json_array_get(points, i + k), key);
-		}
-		double x = WIDTH - (double)(n - i - of) * WIDTH / POINTS_MAX, y = HEIGHT - sum / (double)of * HEIGHT / top;
-		rc = xfed_buf_printf(out, "%s%.1f,%.1f", i > first ? " " : "", x, y);
+		v = mean(g, traffic, i, of, key, v);
+		double x = WIDTH - (double)(n - i - of) * WIDTH / SAMPLES_MAX, y = HEIGHT - v * HEIGHT / top;
+		rc = v < 0 ? XFED_OK : xfed_buf_printf(out, "%s%.1f,%.1f", xfed_buf_len(out) > 0 ? " " : "", x, y);
 	}
 	return rc;
 }
@@ -88,9 +106,6 @@ static int points_of(const struct graph *g, const json_t *traffic, const char *k
 static void put_line(struct html *h, const struct graph *g, const json_t *traffic, const struct line *l, const char *class)
 {
 	struct xfed_buf points;
-	if (!l->key) {
-		return;
-	}
 	xfed_buf_init(&points, 16384);
 	int rc = points_of(g, traffic, l->key, &points);
 	h->rc = h->rc == XFED_OK ? rc : h->rc;
@@ -110,39 +125,34 @@ static const char *number_text(double v, char out[32])
 static void put_number(struct html *h, double v)
 {
 	char text[32];
-	html_put(h, "%s", number_text(v, text));
+	html_put(h, "%s", v < 0 ? "–" : number_text(v, text));
 }
 
 static void put_key(struct html *h, const struct line *l, const char *class)
 {
-	if (l->key) {
-		html_put(h,
-			"<span><svg class=\"graph\" viewBox=\"0 0 28 12\" aria-hidden=\"true\"><polyline class=\"%s\" points=\"0,6 "
-			"28,6\"/></svg>%i</span>",
-			class, l->word);
-	}
+	html_put(h,
+		"<span><svg class=\"graph\" viewBox=\"0 0 28 12\" aria-hidden=\"true\"><polyline class=\"%s\" points=\"0,6 28,6\"/></svg>%i</span>",
+		class, l->word);
 }
 
 /* Every so many-th point, oldest first. */
 static void put_table(struct html *h, const struct graph *g, const json_t *traffic)
 {
-	const enum panel_word columns[] = { W_WHEN, g->one.word, g->two.key ? g->two.word : W_NONE, W_NONE };
-	const json_t *points = answer_list(traffic, "points");
-	size_t first = first_of(points), n = json_array_size(points), step = (n - first + ROWS_MAX - 1) / ROWS_MAX;
+	const enum panel_word columns[] = { W_WHEN, g->one.word, g->two.word, W_NONE };
+	const json_t *samples = answer_list(traffic, "samples");
+	size_t first = first_of(samples), n = json_array_size(samples), step = (n - first + ROWS_MAX - 1) / ROWS_MAX;
 	struct table t;
 	html_put(h, "<details><summary>%i</summary>", W_AS_TABLE);
 	table_begin(&t, h, g->title, columns);
 	for (size_t i = first; i < n; i += step) {
-		const json_t *p = json_array_get(points, i);
+		const json_t *p = json_array_get(samples, i);
 		table_row(&t);
 		table_cell(&t);
 		html_time(h, answer_int(p, "at"));
 		table_cell(&t);
 		put_number(h, shown(g, traffic, p, g->one.key));
-		if (g->two.key) {
-			table_cell(&t);
-			put_number(h, shown(g, traffic, p, g->two.key));
-		}
+		table_cell(&t);
+		put_number(h, shown(g, traffic, p, g->two.key));
 	}
 	table_end(&t);
 	html_put(h, "</details>");
@@ -150,15 +160,12 @@ static void put_table(struct html *h, const struct graph *g, const json_t *traff
 
 static void put_graph(struct html *h, const struct graph *g, const json_t *traffic)
 {
-	const json_t *points = answer_list(traffic, "points"), *last = json_array_get(points, json_array_size(points) - 1);
 	html_put(h, "<section class=\"card\"><h3>%i</h3><p class=\"figure\"><span data-live=\"%s\">", g->title, g->one.key);
-	put_number(h, shown(g, traffic, last, g->one.key));
+	put_number(h, last_shown(g, traffic, g->one.key));
 	html_put(h, "</span>");
-	if (g->two.key) {
-		html_put(h, " / <span data-live=\"%s\">", g->two.key);
-		put_number(h, shown(g, traffic, last, g->two.key));
-		html_put(h, "</span>");
-	}
+	html_put(h, " / <span data-live=\"%s\">", g->two.key);
+	put_number(h, last_shown(g, traffic, g->two.key));
+	html_put(h, "</span>");
 	html_put(h,
 		" <span class=\"quiet\">%s</span></p><svg class=\"graph\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
 		"aria-label=\"%i: %i\">",
@@ -178,11 +185,11 @@ static void put_graph(struct html *h, const struct graph *g, const json_t *traff
 
 void graph_all(struct html *h, const json_t *traffic)
 {
-	if (json_array_size(answer_list(traffic, "points")) == 0) {
+	if (json_array_size(answer_list(traffic, "samples")) == 0) {
 		html_put(h, "<p>%i</p>", W_NO_TRAFFIC);
 		return;
 	}
-	html_put(h, "<div class=\"grid\">");
+	html_put(h, "<div class=\"grid graphs\">");
 	for (size_t i = 0; i < XFED_ARRAY_LEN(graphs); i++) {
 		put_graph(h, &graphs[i], traffic);
 	}
@@ -194,9 +201,6 @@ void graph_all(struct html *h, const json_t *traffic)
 static int add_points(json_t *all, const struct graph *g, const json_t *traffic, const char *key)
 {
 	struct xfed_buf text;
-	if (!key) {
-		return XFED_OK;
-	}
 	xfed_buf_init(&text, 16384);
 	int rc = points_of(g, traffic, key, &text);
 	if (rc == XFED_OK && json_object_set_new(all, key, json_stringn(xfed_buf_span(&text).data, xfed_buf_len(&text))) != 0) {
@@ -223,10 +227,8 @@ json_t *graph_points(const json_t *traffic)
 
 static int add_figure(json_t *all, const struct graph *g, const json_t *traffic, const char *key)
 {
-	const json_t *points = answer_list(traffic, "points");
 	char text[32];
-	double v = shown(g, traffic, json_array_get(points, json_array_size(points) - 1), key);
-	return json_object_set_new(all, key, json_string(number_text(v, text))) == 0 ? XFED_OK : XFED_ERR_NOMEM;
+	return json_object_set_new(all, key, json_string(number_text(last_shown(g, traffic, key), text))) == 0 ? XFED_OK : XFED_ERR_NOMEM;
 }
 
 json_t *graph_figures(const json_t *traffic)
@@ -235,7 +237,7 @@ json_t *graph_figures(const json_t *traffic)
 	int rc = all ? XFED_OK : XFED_ERR_NOMEM;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(graphs) && rc == XFED_OK; i++) {
 		rc = add_figure(all, &graphs[i], traffic, graphs[i].one.key);
-		rc = rc == XFED_OK && graphs[i].two.key ? add_figure(all, &graphs[i], traffic, graphs[i].two.key) : rc;
+		rc = rc == XFED_OK ? add_figure(all, &graphs[i], traffic, graphs[i].two.key) : rc;
 	}
 	if (rc != XFED_OK) {
 		json_decref(all);

@@ -1,8 +1,10 @@
 /* Certificates that end, ours and others', in the problems of `status` and in the metrics. */
 #include "xfed/rt/control.h"
 
+#include <stdlib.h>
 #include <time.h>
 
+#include "xfed/mem.h"
 #include "xfed/rt/daemon.h"
 #include "xfed/rt/process.h"
 
@@ -167,4 +169,30 @@ json_t *rt_daemon_watched(const struct rt_daemon *d)
 	json_t *list = json_array();
 	rt_certs_each(d->certs, add_watched, list);
 	return list;
+}
+
+static int by_end(const void *a, const void *b)
+{
+	json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "not_after"));
+	json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "not_after"));
+	return x < y ? -1 : x > y;
+}
+
+json_t *rt_certs_soonest(const json_t *list, size_t max)
+{
+	size_t i, count = json_array_size(list);
+	json_t **all = xfed_calloc(count > 0 ? count : 1, sizeof(all[0])), *out = all ? json_array() : NULL, *one;
+	if (!out) {
+		xfed_free(all);
+		return NULL;
+	}
+	json_array_foreach(list, i, one) {
+		all[i] = one;
+	}
+	qsort(all, count, sizeof(all[0]), by_end);
+	for (i = 0; i < count && i < max; i++) {
+		json_array_append(out, all[i]);
+	}
+	xfed_free(all);
+	return out;
 }

@@ -281,3 +281,35 @@ void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id, size_t label, s
 		}
 	}
 }
+
+/* ---- read by others ---- */
+
+void rt_metric_visit(const struct rt_metrics *m, enum rt_metric_id id, void (*fn)(void *user, const struct rt_series *s), void *user)
+{
+	const struct metric_family *f = &m->families[id];
+	for (const struct rt_series *s = f->table; s; s = s->hh.next) {
+		fn(user, s);
+	}
+	fn(user, &f->overflow);
+}
+
+struct xfed_span rt_series_label(const struct rt_series *s, size_t i)
+{
+	return s->values[i];
+}
+
+void rt_metric_buckets(const struct rt_metrics *m, enum rt_metric_id id, uint64_t out[RT_METRIC_BUCKETS + 1])
+{
+	const struct metric_family *f = &m->families[id];
+	XFED_REQUIRE(f->info.label_count == 0);
+	out[METRIC_BUCKETS] = f->overflow.count;
+	for (size_t i = 0; i < METRIC_BUCKETS; i++) {
+		out[i] = f->overflow.buckets ? f->overflow.buckets[i] : 0;
+		out[METRIC_BUCKETS] -= out[i];
+	}
+}
+
+double rt_metric_bound(size_t bucket)
+{
+	return metric_bounds[bucket];
+}

@@ -6,7 +6,7 @@
 #include "xfed/arena.h"
 #include "xfed/rt/metrics.h"
 
-#define METRIC_BUCKETS	 15
+#define METRIC_BUCKETS	 RT_METRIC_BUCKETS
 #define METRIC_KEY_BYTES (RT_METRIC_LABELS_MAX * (RT_METRIC_VALUE_BYTES + 2))
 
 extern const double metric_bounds[METRIC_BUCKETS];		 /* upper bounds in seconds */

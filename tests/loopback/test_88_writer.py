@@ -12,7 +12,7 @@ import pytest
 
 from harness.daemon import SANITIZER_ENV
 from harness.installation import write
-from harness.proc import Process, clean_environment
+from harness.proc import Process, clean_environment, wait_until
 from harness.sip import SipUser
 
 PARTNER = "# theirs\ndomain: fabrikam.example\ntls: required # since 2019\n"
@@ -232,3 +232,11 @@ def test_the_control_socket_does_not_carry(inst):
     args = {"noun": "partner", "verb": "set", "args": {}, "login": "a", "from": "b"}
     body = json.dumps({"noun": "change", "verb": "carry", "args": args}).encode()
     assert say(inst.gateway.socket, body + b"\n", ends=True)["error"]["code"] == "unknown-command"
+
+
+def test_what_was_carried_is_listed(inst, tools):
+    wait_until("a sample", lambda: inst.gateway.control("traffic", "list")["samples"], 60)
+    answer = inst.gateway.control("traffic", "list", limit=1)
+    assert answer["every_s"] == 10 and len(answer["samples"]) == 1
+    assert set(answer["samples"][0]) >= {"at", "to_sip", "to_xmpp", "presence_to_sip", "presence_to_xmpp", "refused", "streams_in", "streams_out"}
+    assert "TO SIP" in inst.gateway.ctl(tools, "traffic", "list")

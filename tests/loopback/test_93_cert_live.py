@@ -285,3 +285,20 @@ def test_a_channel_that_is_about_to_end(inst, certs, started):
 def started_again(inst):
     inst.edge.start()
     inst.edge.wait_ready(30)
+
+
+def test_all_that_is_known_in_one_list(inst, peer, flow, certs):
+    """Of the gateway, of the edge, of both ends of the channel and of a partner, the one that ends first at the top."""
+    p = peer(lambda domain: certs.leaf_until("soon-" + domain.split(".")[0], 5 * DAY, "xmpp:" + domain))
+    both_ways(inst, p, flow)
+    answer = inst.gateway.control("cert", "list")
+    found = answer["certificates"]
+    ends = [c["not_after"] for c in found]
+    assert ends == sorted(ends) and answer["silent"] == [] and answer["more"] == 0
+    of = lambda owner, edge: {c["name"]: c for c in found if c["owner"] == owner and c.get("edge") == edge}
+    assert of("us", None) and of("us", "edge1") and of("channel", None) and of("channel", "edge1"), found
+    theirs = of("partner", "edge1")[p.domain]
+    assert theirs["state"] == "soon" and theirs["days"] in (4, 5)
+    status, out = inst.gateway.ctl(inst.tools, "cert", "list", check=False)
+    late = [c for c in found if c["state"] != "ok" and c["owner"] != "partner"]  # a partner's is the partner's affair
+    assert status == (1 if late else 0) and p.domain in out and "edge1" in out

@@ -11,7 +11,7 @@ const readline = require("readline");
 const { chromium } = require("playwright-core");
 
 const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const PATIENCE_MS = 60000; // a bound, not a time: the machine may be busy
+const PATIENCE_MS = 30000; // a bound, not a time: the machine may be busy
 const objects = new Map();
 let objectCount = 0;
 
@@ -24,7 +24,7 @@ const keep = (object) => {
 const watchDocument = () => {
 	const seen = { violations: [], shift: 0 };
 	document.addEventListener("securitypolicyviolation", (e) => seen.violations.push(`${e.effectiveDirective}: ${e.blockedURI} ${e.sample}`));
-	new PerformanceObserver((list) => list.getEntries().forEach((e) => (seen.shift += e.value))).observe({ type: "layout-shift", buffered: true });
+	new PerformanceObserver((list) => list.getEntries().forEach((e) => (seen.shift += e.hadRecentInput ? 0 : e.value))).observe({ type: "layout-shift", buffered: true });
 	Object.defineProperty(window, "xfedSeen", { value: seen });
 };
 

@@ -12,7 +12,7 @@ SAID = {
     "overview": ["edge1", "expired.example", "tls.cert.expired"], "partners": ["partner.example", "Partner & Söhne, Vertrag 4711", "nowhere.example"],
     "partners-found": ["idle.example"], "partner": ["Vertrag 4711", "TLS1.3"], "partner-idle": ["*.it.idle.example"],
     "partner-check": ["xmpp.partner.example", "TLS1.3"], "partner-check-expired": ["tls.cert.expired"], "access": ["Sales", "third", "corp3.example"],
-    "access-rule": ["dave@corp.example", "user@corp.example"], "contacts": ["dave@corp.example", "alice@partner.example", "erin@partner.example"],
+    "access-rule": ["dave@corp.example", "user@corp.example"], "contacts": ["dave@corp.example", "alice@partner.example", "erin@public.example"],
     "contacts-pair": ["dave@corp.example"], "subscriptions": ["dave@corp.example", "alice@partner.example"],
     "failures": ["expired.example", "tls.cert.expired", "dns.name.missing"], "failure": ["CN=expired.example", "2021-01-01", "tls.cert.expired"],
     "streams": ["partner.example", "TLS1.3"], "stream": ["CN=partner.example"], "certificates": ["partner.example", "2021-01-01"],

@@ -4,8 +4,8 @@ gateway, two users, and something of everything there is a page for.
 """
 import json
 import os
-import subprocess
 
+from harness.browser import add_user
 from harness.daemon import SANITIZER_ENV
 from harness.installation import Installation, write
 from harness.peer import Peer
@@ -24,25 +24,17 @@ class PanelInstallation(Installation):
 
     def __init__(self, *arguments, panel=None, **kwargs):
         super().__init__(*arguments, **kwargs)
-        self.panel_port = free_port(HOST)
-        self.panel = dict({"listen": "%s:%d" % (HOST, self.panel_port), "users_file": self.dir + "/panel.users"}, **panel or {})
-        self.gateway_config["panel"] = self.panel
-        self.origin = "%s://%s:%d" % ("https" if "certificate" in self.panel else "http", HOST, self.panel_port)
+        self.panel = (HOST, free_port(HOST))
+        self.gateway_config["panel"] = dict({"listen": "%s:%d" % self.panel, "users_file": self.dir + "/panel.users"}, **panel or {})
+        self.origin = "%s://%s:%d" % (("https" if panel and "certificate" in panel else "http",) + self.panel)
         self.writer = None
-        write(self.panel["users_file"], "")
         self.write_configs()
-        for name, password, role in ((*ADMIN, "admin"), (*READER, "read-only")):
-            self.add_user(name, password, role)
-
-    def add_user(self, name, password, role):
-        done = subprocess.run([self.tools["xfedctl"], "panel", "user", "add", name, "role=" + role, "file=" + self.panel["users_file"]],
-                              input=password + "\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
-                              env=clean_environment(**SANITIZER_ENV), check=False)
-        assert done.returncode == 0, done.stdout
 
     def start(self):
         super().start()
         self.start_writer()
+        for (name, password), role in ((ADMIN, "admin"), (READER, "reader")):
+            add_user(self.gateway, self.tools, name, role, password)
         return self
 
     def start_writer(self):
@@ -78,13 +70,15 @@ class Life:
                           additional_domains=["a-rather-long-name-of-a-department.idle.example", "*.it.idle.example"], kinds=["message", "presence"])
         inst.list_partner("expired.example", description=EVIL)
         inst.list_partner("nowhere.example")
+        inst.list_partner("public.example", partner_type="public-unverified")
         self.rule("everyone", scope="global", federation=True, xmpp=True)
         self.rule("Sales", scope="user", federation=True, xmpp=True, granted_to=["dave@corp.example", "user@corp.example"])
         self.rule("third", scope="site", federation=False, xmpp=False, domains=["corp3.example"])
         self.partner = self.made(Partner("partner.example", certs, certs.leaf("partner", "xmpp:partner.example"), inst.s2s))
         leaf = certs.leaf("panel-expired", "start=20200101000000Z", "end=20210101000000Z", "xmpp:expired.example")
         self.expired = self.made(Peer("expired.example", certs, leaf, inst.s2s))
-        for p in (self.partner, self.expired):
+        self.public = self.made(Partner("public.example", certs, certs.leaf("public", "xmpp:public.example"), inst.s2s))
+        for p in (self.partner, self.expired, self.public):
             dns.xmpp(p.domain, ("xmpp." + p.domain, p.port, HOST))
         inst.reload()
         self.flow = self.made(user.dial(inst.sip))
@@ -107,15 +101,15 @@ class Life:
             assert self.user.message(self.flow, "sip:" + target, "to nobody", sender="sip:dave@corp.example", timeout=60).status >= 300
 
     def watch(self):
-        """dave and alice see each other; erin asks to see frank, who has not been asked yet."""
+        """dave and alice see each other; frank sees erin, of a public partner, who asks to see him."""
         self.server = PresenceServer(self.user, self.flow)
         self.watched = watched(self.partner, self.user, self.flow, "dave@corp.example", "alice@partner.example")
         send_presence(self.partner, "alice@partner.example/desk", "dave@corp.example", inner="<status>at my desk</status>")
         self.watched.wait(lambda m: m.body and b"at my desk" in m.body)
-        self.server.status["sip:frank@corp.example"] = 202
         followed(self.server, self.partner, "dave@corp.example", "alice@partner.example")
-        send_presence(self.partner, "erin@partner.example", "frank@corp.example", "subscribe")
-        self.server.wait("sip:frank@corp.example")
+        watched(self.public, self.user, self.flow, "frank@corp.example", "erin@public.example")
+        send_presence(self.public, "erin@public.example", "frank@corp.example", "subscribe")
+        wait_until("the request", lambda: self.inst.gateway.control("contact", "list", state="waiting")["contacts"], 20)
 
     def stranger(self):
         """Somebody who has proved nothing, and names himself as it should hurt."""

@@ -36,15 +36,20 @@ struct world {
 	json_t *(*answer)(const struct panel_ask *ask);
 };
 
+/* One sample for each ten seconds; in some nothing was delivered. */
 static json_t *traffic(void)
 {
-	json_t *points = json_array();
+	json_t *samples = json_array();
 	for (int i = 0; i < 360; i++) {
-		json_array_append_new(
-			points, json_pack("{s:I, s:i, s:i, s:i, s:i, s:f, s:f}", "at", (json_int_t)1700000000 + i * 10, "to_sip", i % 37, "to_xmpp",
-					i % 41, "presences", i % 7, "streams", 5, "p50_ms", 12.5, "p99_ms", 40.0 + i % 9));
+		json_t *s = json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "at", (json_int_t)1700000000 + i * 10, "to_sip", i % 37, "to_xmpp",
+			i % 41, "presence_to_sip", i % 7, "presence_to_xmpp", i % 5, "refused", 0, "streams_in", 5, "streams_out", 4);
+		if (i % 60 > 5) {
+			json_object_set_new(s, "p50_ms", json_real(12.5));
+			json_object_set_new(s, "p99_ms", json_real(40.0 + i % 9));
+		}
+		json_array_append_new(samples, s);
 	}
-	return json_pack("{s:i, s:o}", "step_s", 10, "points", points);
+	return json_pack("{s:i, s:o}", "every_s", 10, "samples", samples);
 }
 
 static const struct panel_sample *sample_of(const struct panel_ask *ask)
@@ -295,7 +300,7 @@ static void who_may_only_look_is_offered_no_change(void **state)
 /* Not served by this version: the page says that it has no answer. */
 static bool is_to_come(const struct panel_ask *ask)
 {
-	static const char *const nouns[] = { "traffic", "cert", "audit" };
+	static const char *const nouns[] = { "traffic" };
 	bool is = false;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(nouns); i++) {
 		is = is || strcmp(ask->noun, nouns[i]) == 0;

@@ -9,6 +9,7 @@
 
 #include "xfed/cert.h"
 #include "xfed/rt/certs.h"
+#include "xfed/rt/daemon.h"
 #include "xfed/rt/log.h"
 
 #define DAY 86400
@@ -169,10 +170,27 @@ static void who_is_gone_is_forgotten(void **state)
 	xfed_cert_free(cert);
 }
 
+static void the_soonest_first(void **state)
+{
+	json_t *list = json_loads("[{\"not_after\": 30}, {\"not_after\": 10}, {}, {\"not_after\": 20}]", 0, NULL), *none = json_array();
+	json_t *two = rt_certs_soonest(list, 3), *empty = rt_certs_soonest(none, 3), *absent = rt_certs_soonest(NULL, 3);
+	assert_int_equal(json_array_size(two), 3);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(two, 0), "not_after")), 0);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(two, 1), "not_after")), 10);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(two, 2), "not_after")), 20);
+	assert_int_equal(json_array_size(empty) + json_array_size(absent), 0);
+	json_decref(list);
+	json_decref(none);
+	json_decref(two);
+	json_decref(empty);
+	json_decref(absent);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_soonest_first),
 		TEST(each_step_is_told_once),
 		TEST(where_it_stands),
 		TEST(a_new_one_begins_anew),

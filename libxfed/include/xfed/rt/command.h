@@ -159,10 +159,18 @@
  * watched certificates  {}  {"certificates": [{"name", "owner": "us"|"channel"|"partner", "not_after"}], "domains": [..]}     asked by xfedctl itself
  *   those that are watched until they end, a partner's as it was shown last; domains: ours that partners reach us by, on an edge as pushed
  *
+ * cert list      {}     {"certificates": [{"name", "owner": as above, "not_after", "days": that are left, "state": "ok"|"soon"|"ended", "edge"?: that
+ *   has it or was shown it; the gateway itself where it is absent}], "silent": [EDGE] that did not answer, "more": how many there are besides}
+ *   gateway; the one that ends first at the top. soon: within 14 days
+ *
  * What xfedctl itself answers to cert request, import, channel-init, channel-join, channel-renew: {"ok": true, "done": [TEXT], "notes": [TEXT],
  *   "next": [TEXT]: what is to be done now}; or {"error": {"code", "text"}}. To cert show and check: {"ok": bool, "certificates": [{"service", "what":
  *   a key of its configuration, "file", "waits": bool: for the answer to a request, "subject"?, "issuer"?, "names"?, "not_after"?, "days"?, "problem"?}],
  *   "watched": [as in watched certificates, with "service"], "uncovered": [DOMAIN], "problems": [TEXT], "notes": [TEXT]}
+ *
+ * traffic list   {"limit"?: the last ones alone}     {"every_s": 10, "samples": [SAMPLE]}     gateway; the oldest first, of an hour at most
+ *   SAMPLE = {"at": its end, "to_sip", "to_xmpp": messages, "presence_to_sip", "presence_to_xmpp", "refused": stanzas, "streams_in", "streams_out",
+ *             "p50_ms"?, "p99_ms"?: of deliveries, absent where there were none}
  *
  * audit list     {"limit"? (100), "after"?}     {"audit": [ENTRY], "lost": left out for want of memory, "next"?}     newest first; pages as of contact list
  *   ENTRY = {"id", "at", "kind": "change"|"login", a failed one, "who": a login, or "uid 1000", "from": an address, or "control socket", "what": the

@@ -104,6 +104,8 @@ void rt_daemon_certificates(struct rt_daemon *d, const struct xfed_tls_creds *co
 /* To the problems, or notes, of `status`: those of that owner that end within RT_CERT_SOON_S. Not for ours: rt_control_add_certificates(). */
 void rt_daemon_add_ends(const struct rt_daemon *d, enum rt_cert_owner owner, json_t *list);
 json_t *rt_daemon_watched(const struct rt_daemon *d); /* "certificates" of watched certificates */
+/* Of such a list those that end first, in that order; `max` at most. NULL: no memory. */
+json_t *rt_certs_soonest(const json_t *list, size_t max);
 
 /* ---- configuration ---- */
 

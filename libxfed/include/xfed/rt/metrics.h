@@ -60,6 +60,13 @@ double rt_metric_value(const struct rt_metrics *m, enum rt_metric_id id, const s
 /* For gauges whose objects do not exist any more: hides the series in which label number `label` has the value, until they are set again. */
 void rt_metric_clear(struct rt_metrics *m, enum rt_metric_id id, size_t label, struct xfed_span value);
 
+/* For figures made of metrics: each series of ours of a family, with its labels; the buckets of a histogram without labels, each for itself. */
+#define RT_METRIC_BUCKETS 15
+void rt_metric_visit(const struct rt_metrics *m, enum rt_metric_id id, void (*fn)(void *user, const struct rt_series *s), void *user);
+struct xfed_span rt_series_label(const struct rt_series *s, size_t i);
+void rt_metric_buckets(const struct rt_metrics *m, enum rt_metric_id id, uint64_t out[RT_METRIC_BUCKETS + 1]); /* the last: above all bounds */
+double rt_metric_bound(size_t bucket); /* the most that is in it, in seconds; not of the last */
+
 /* The Prometheus text format, ours and the imported ones. OK, LIMIT, NOMEM. */
 int rt_metrics_print(const struct rt_metrics *m, struct xfed_buf *out);
 
