@@ -369,6 +369,8 @@ def test_slow_clients_go(own):
 def test_a_thousand_connections_keep_nobody_out_and_hold_up_no_message(own, new_partner, users):
     """They come from two networks: each has a share."""
     held, partner = [], new_partner(own, "partner.example", leaf="partner")
+    partner.say("alice", "dave@corp.example", "before the crowd")
+    users["corp.example"].wait_text("before the crowd")
     try:
         for i in range(1000):
             s = socket.socket()
