@@ -521,6 +521,25 @@ static void what_is_invalid_comes_back_with_what_was_typed(void **state)
 	shown_free(&s);
 }
 
+static void without_a_writer_the_command_is_told(void **state)
+{
+	(void)state;
+	static const struct panel_field form[] = { FIELD("was.sasl", "optional"), FIELD("sasl", "required"), FIELD("was.description", ""),
+		FIELD("description", "it's <b>") };
+	struct shown s;
+	show_fields(&s, "/partners/fabrikam.example/edit", form, 4, refused);
+	shown_free(&s);
+	show_fields(&s, "/partners/fabrikam.example/remove", form, 4, refused);
+	must_have(&s, "<pre>xfedctl partner remove fabrikam.example</pre>");
+	shown_free(&s);
+	show_fields(&s, "/partners/new", form, 4, refused);
+	assert_false(has(&s, "<pre>")); /* it has no domain */
+	shown_free(&s);
+	show_fields(&s, "/partners/fabrikam.example/enabled", form, 4, refused);
+	must_have(&s, "<pre>xfedctl partner set fabrikam.example enabled=true</pre>");
+	shown_free(&s);
+}
+
 static void two_who_edit_one_partner_are_told(void **state)
 {
 	(void)state;
@@ -617,6 +636,7 @@ int main(void)
 		cmocka_unit_test(a_form_sets_what_was_changed),
 		cmocka_unit_test(a_change_is_tried_before_it_is_saved),
 		cmocka_unit_test(what_is_invalid_comes_back_with_what_was_typed),
+		cmocka_unit_test(without_a_writer_the_command_is_told),
 		cmocka_unit_test(two_who_edit_one_partner_are_told),
 		cmocka_unit_test(the_form_has_every_key_and_row),
 		cmocka_unit_test(own_pages_are_sound),
