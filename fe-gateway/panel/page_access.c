@@ -120,7 +120,7 @@ static void put_users(struct html *h, const struct panel_view *v, const json_t *
 		form_input(h, "user", W_USER, (struct xfed_span){ 0 }, W_NONE);
 		form_button(h, W_GRANT);
 	}
-	html_put(h, "<ul>");
+	html_put(h, "<ul class=\"names\">");
 	json_array_foreach(users, i, user) {
 		if (i >= USERS_SHOWN) {
 			html_put(h, "<li>…</li>");
