@@ -67,6 +67,7 @@ PART(gauges_channel, channel_gauges(g->channel))
 PART(stop_channel, channel_free(g->channel))
 PART(free_channel, channel_done(g->channel))
 PART(tick_trunk, trunk_tick(g->trunk, core_now(&g->core)))
+PART(flush_trunk, trunk_flush(g->trunk))
 PART(drain_trunk, trunk_drain(g->trunk))
 PART(stop_trunk, trunk_stop(g->trunk))
 PART(free_trunk, trunk_free(g->trunk))
@@ -286,6 +287,7 @@ static const struct part parts[] = {
 	{ .name = "trunk",
 		.start = start_trunk,
 		.tick = tick_trunk,
+		.flush = flush_trunk,
 		.drain = drain_trunk,
 		.reloaded = reloaded_trunk,
 		.stop = stop_trunk,

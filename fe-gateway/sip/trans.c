@@ -11,6 +11,7 @@
 #define C	     180000		    /* RFC 3261 section 16.6 step 11; nothing else limits a ringing INVITE */
 #define SAY_100	     200		    /* RFC 3261 section 17.2.1 */
 #define UNANSWERED   170000		    /* of an INVITE to a user of ours: shorter than Timer C of the peer */
+#define FORGET_STEP  100 /* those that are only remembered are forgotten together: a wake-up for each is dearer than a tenth of a second more */
 #define NEVER	     UINT64_MAX
 #define KEEP	     (UINT64_MAX - 1) /* the limit of the previous state still applies */
 
@@ -165,6 +166,13 @@ static void trace(struct sip_layer *l, const char *state)
 	}
 }
 
+/* `at` or a little later. */
+static uint64_t together(const struct sip_layer *l, uint64_t at)
+{
+	uint64_t step = sip_layer_scale(l, FORGET_STEP);
+	return at > UINT64_MAX - step ? at : (at + step - 1) / step * step;
+}
+
 void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state state, uint64_t now_ms)
 {
 	const struct row *row = &rows[state];
@@ -182,6 +190,7 @@ void sip_trans_enter(struct sip_layer *l, struct sip_trans *t, enum sip_state st
 	t->resend_ms = resends ? after(now_ms, t->interval_ms) : NEVER;
 	if (life != KEEP) {
 		t->expire_ms = after(now_ms, sip_layer_scale(l, life));
+		t->expire_ms = row->expiry == QUIET && !row->is_open ? together(l, t->expire_ms) : t->expire_ms;
 	}
 	sip_trans_rearm(l, t);
 }

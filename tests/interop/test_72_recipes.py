@@ -67,6 +67,8 @@ def test_the_records_are_taken_by_a_real_server(lab, public):
         checked(1, "no edge of this gateway(.|\n)*10\\.91\\.1\\.99")
     finally:
         load(before)
+        wait_until("the records of before, by the resolver too: the next test's partners ask it", lambda: any(
+            "edge.corp.example." in line for line in lab.dns.ask("_xmpp-server._tcp.corp.example", "SRV")), 60)
 
 
 @pytest.fixture
