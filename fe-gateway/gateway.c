@@ -218,10 +218,7 @@ static int start_admin(struct gateway *g, char error[256])
 		.service_user = g,
 	};
 	struct rt_daemon_options o = {
-		.name = "gateway",
-		.config = &policy_config(g->policy)->base,
-		.commands = &admin_commands,
-		.commands_user = &g->admin,
+		.name = "gateway", .config = &policy_config(g->policy)->base, .commands = &admin_commands, .commands_user = &g->admin
 	};
 	return rt_daemon_open(&g->core.d, &o, error);
 }

@@ -39,7 +39,7 @@ const char *ctl_nearest(const char *noun, const char *word)
 	size_t best = least(FAR_APART, strlen(word) / 2) + 1;
 	for (const struct rt_command *c = rt_commands; c < rt_commands + RT_COMMAND_COUNT; c++) {
 		const char *known = noun ? c->verb : c->noun;
-		bool is_one = c->server != RT_COMMAND_OF_INTERNAL && known[0] && (!noun || strcmp(c->noun, noun) == 0);
+		bool is_one = rt_command_is_typed(c) && known[0] && (!noun || strcmp(c->noun, noun) == 0);
 		size_t far = is_one ? distance(word, known) : best;
 		if (far < best) {
 			best = far;
