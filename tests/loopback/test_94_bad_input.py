@@ -1,6 +1,8 @@
 """
 Each command with what it cannot do: one sentence, the exit status that says so, and nothing is changed. Whatever stands in commands.def has rows here.
 """
+import functools
+import json
 import os
 import re
 import shutil
@@ -356,6 +358,55 @@ def test_one_sentence(own, tools, place, words, status, said, before, socket):
         out = ""
     assert got == status and len(lines) == 1 and filled(said) in lines[0] and not out, (got, lines, out, err)
     assert state(own) == kept
+
+
+def check_by_both(own, tools, daemon):
+    """What --check-config and config check FILE say of a service's file: exit status and problems of each."""
+    asked = subprocess.run([daemon.binary, "-c", daemon.config, "--check-config"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120,
+                           env=clean_environment(**SANITIZER_ENV), check=False)
+    got, out, err = run(own, tools, "", "config", "check", daemon.config, socket=False)
+    assert not err
+    return (asked.returncode, sorted(asked.stderr.splitlines())), (got, sorted(out.splitlines()[:-1]))
+
+
+# what a service's file leads to -> what is said of it, where it is none of its kind
+LED_TO = {
+    "a partner": ("gateway", "partners.d/partner.example.yaml", "accepted: keys and values"),
+    "a rule": ("gateway", "access.d/friends.yaml", "accepted: keys and values"),
+    "a certificate of the gateway": ("gateway", "channel.certificate", "channel.certificate"),
+    "a certificate of the edge": ("edge", "certificates.0.certificate", "certificates"),
+    "a certificate of the edge's channel": ("edge", "channel.certificate", "certificates"),
+}
+
+
+@pytest.mark.parametrize("row", LED_TO)
+def test_a_file_is_checked_with_what_it_leads_to(own, tools, place, row):
+    """config check FILE and --check-config agree, and see what else than the file itself is wrong."""
+    kind, what, said = LED_TO[row]
+    daemon = getattr(own, kind)
+    by_service, by_ctl = check_by_both(own, tools, daemon)
+    assert by_service == by_ctl and by_ctl[0] == 0
+    with open(daemon.config, encoding="utf-8") as f:
+        whole = f.read()
+    if "/" in what:
+        changed = own.dir + "/" + what
+        with open(changed, encoding="utf-8") as f:
+            kept = f.read()
+        broken = "nothing of the kind\n"
+    else:
+        changed, kept, config = daemon.config, whole, json.loads(whole)
+        *outer, last = what.split(".")
+        inside = functools.reduce(lambda found, key: found[int(key) if key.isdigit() else key], outer, config)
+        inside[last] = place + "/text"
+        broken = json.dumps(config, indent=1)
+    try:
+        with open(changed, "w", encoding="utf-8") as f:
+            f.write(broken)
+        by_service, by_ctl = check_by_both(own, tools, daemon)
+    finally:
+        with open(changed, "w", encoding="utf-8") as f:
+            f.write(kept)
+    assert by_service == by_ctl and by_ctl[0] == 1 and any(said in line for line in by_ctl[1]), (by_service, by_ctl)
 
 
 WITHOUT_ROOM = ("partner remove", "access remove")  # they write nothing
