@@ -60,4 +60,14 @@ int edge_config_load(const char *path, struct rt_conf_errors *errors, struct edg
 int edge_config_parse(const char *file, struct xfed_span text, struct rt_conf_errors *errors, struct edge_config **out);
 void edge_config_free(struct edge_config *c);
 
+/* ---- the PEM files that it names (config_creds.c) ---- */
+
+struct xfed_tls_creds;
+/* XFED_OK, or an error with one sentence in `error`, and both NULL. The caller releases them. */
+int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
+/* Warns of certificates that are expired or not valid yet. */
+void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds *partners, const struct xfed_tls_creds *channel);
+/* Loads everything, and keeps nothing: what --check-config and xfedctl config check FILE say. XFED_OK, or `errors` have what is wrong. */
+int edge_config_check(const char *path, struct rt_conf_errors *errors);
+
 #endif

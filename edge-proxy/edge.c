@@ -5,29 +5,6 @@
 
 /* ---- credentials ---- */
 
-int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256])
-{
-	*partners = *channel = NULL;
-	int rc = s2s_load_creds(c, partners, error);
-	if (rc == XFED_OK) {
-		rc = channel_load_creds(c, channel, error);
-	}
-	if (rc != XFED_OK) {
-		xfed_tls_creds_unref(*partners);
-		*partners = NULL;
-	}
-	return rc;
-}
-
-void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds *partners, const struct xfed_tls_creds *channel)
-{
-	const struct xfed_cert *cert;
-	for (size_t i = 0; i < c->certificates.count && (cert = xfed_tls_creds_cert(partners, i)); i++) {
-		rt_conf_check_certificate(&c->base.doc, &c->certificates.items[i], "certificate", cert);
-	}
-	rt_conf_check_certificate(&c->base.doc, c, "channel.certificate", xfed_tls_creds_cert(channel, 0));
-}
-
 /* The credentials just loaded; each part takes over its own and leaves NULL. */
 struct edge_creds {
 	struct xfed_tls_creds *partners, *channel;

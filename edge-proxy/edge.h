@@ -34,9 +34,6 @@ void edge_free(struct edge *e);
 void edge_drain(struct edge *e);	  /* begin nothing new */
 bool edge_is_quiet(const struct edge *e); /* every delivery is settled */
 void edge_give_up(struct edge *e);	  /* settles what is left, as refused or uncertain */
-/* Warns of certificates that are expired or not valid yet. */
-void edge_check_certificates(struct edge_config *c, const struct xfed_tls_creds *partners, const struct xfed_tls_creds *channel);
-int edge_load_creds(const struct edge_config *c, struct xfed_tls_creds **partners, struct xfed_tls_creds **channel, char error[256]);
 
 /* service.c */
 int edge_service_start(struct edge *e, char error[256]);

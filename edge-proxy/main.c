@@ -5,22 +5,6 @@
 #include "xfed/rt/process.h"
 #include "xfed/sasl.h"
 
-/* XFED_OK; else the errors of `config` say what is wrong. */
-static int check(struct edge_config *config)
-{
-	struct xfed_tls_creds *partners, *channel;
-	char error[256];
-	int rc = edge_load_creds(config, &partners, &channel, error);
-	if (rc != XFED_OK) {
-		rt_conf_fail_file(&config->base.doc, "certificates", error);
-	} else {
-		edge_check_certificates(config, partners, channel);
-	}
-	xfed_tls_creds_unref(partners);
-	xfed_tls_creds_unref(channel);
-	return rc;
-}
-
 static int serve(struct edge_config *config, const char *path)
 {
 	struct edge *e = NULL;
@@ -47,8 +31,7 @@ static int run(const char *path, bool check_only)
 	struct rt_conf_errors errors;
 	struct edge_config *config = NULL;
 	rt_conf_errors_init(&errors);
-	int rc = edge_config_load(path, &errors, &config);
-	rc = rc == XFED_OK && check_only ? check(config) : rc;
+	int rc = check_only ? edge_config_check(path, &errors) : edge_config_load(path, &errors, &config);
 	rt_print_problems(&errors);
 	rt_conf_errors_deinit(&errors);
 	if (rc == XFED_OK && !check_only) {

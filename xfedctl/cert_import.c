@@ -237,21 +237,26 @@ static size_t list_names(const struct xfed_cert *cert, const char **out, size_t 
 	return count;
 }
 
+/* Of the keys that came along, one that a certificate belongs to: m->key, and m->leaf. */
+static bool find_key(struct import *m)
+{
+	struct cert_id key;
+	for (m->key = 0; m->key < m->pile.key_count; m->key++) {
+		if (cert_id_of_key(m->pile.keys[m->key], &key) == XFED_OK && find_leaf(&m->pile, &key, &m->leaf)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* By a key that came along: the place is found by the names. */
 static int choose_place(struct import *m)
 {
 	const char *names[CERT_NAMES_MAX];
-	struct cert_id key;
 	struct cert_run *r = m->r;
-	for (m->key = 0; m->key < m->pile.key_count; m->key++) {
-		if (cert_id_of_key(m->pile.keys[m->key], &key) == XFED_OK && find_leaf(&m->pile, &key, &m->leaf)) {
-			break;
-		}
-	}
-	if (m->key == m->pile.key_count) {
+	if (m->pile.key_count == 0) {
 		snprintf(r->error, sizeof(r->error), "%s",
-			m->key > 0 ? "the key is not that of any certificate in the files"
-			: m->unread[0]
+			m->unread[0]
 				? m->unread
 				: "no key of this host belongs to it: it was asked for on another host, or with another key. Where the key is in "
 				  "a file of its own, "
@@ -270,6 +275,10 @@ static int choose_place(struct import *m)
 
 static int find_place(struct import *m)
 {
+	if (m->pile.key_count > 0 && !find_key(m)) { /* nor is it passed over where a key of this host fits: whoever gave it meant it */
+		snprintf(m->r->error, sizeof(m->r->error), "the key is not that of any certificate in the files");
+		return XFED_ERR_INVALID;
+	}
 	if (!fits_any(m)) {
 		return choose_place(m);
 	}

@@ -6,6 +6,7 @@
 #include "edge-proxy/config.h"
 #include "fe-gateway/policy/access_file.h"
 #include "fe-gateway/policy/partner_file.h"
+#include "fe-gateway/policy/policy.h"
 #include "xfed/reason.h"
 #include "xfed/rt/control.h"
 
@@ -103,27 +104,33 @@ static void check_text(const char *file, struct xfed_span text, struct rt_conf_e
 	}
 }
 
-/* Checks a file as edge.yaml and as gateway.yaml, whatever it is called, and reports the one with fewer errors. */
-static void check_service(const char *file, struct xfed_span text, struct rt_conf_errors *errors)
+/* Whether a text is rather one of gateway.yaml, whatever its file is called: read as that it has fewer errors. */
+static bool is_gateway(const char *file, struct xfed_span text)
 {
-	struct rt_conf_errors other;
+	struct rt_conf_errors as_edge, as_gateway;
 	struct edge_config *e;
 	struct config *g;
-	rt_conf_errors_init(&other);
-	if (edge_config_parse(file, text, errors, &e) == XFED_OK) {
-		rt_conf_check_files(&e->base.doc);
-	}
-	if (config_parse(file, text, &other, &g) == XFED_OK) {
-		rt_conf_check_files(&g->base.doc);
-	}
+	rt_conf_errors_init(&as_edge);
+	rt_conf_errors_init(&as_gateway);
+	(void)edge_config_parse(file, text, &as_edge, &e);
+	(void)config_parse(file, text, &as_gateway, &g);
 	edge_config_free(e);
 	config_free(g);
-	if (other.error_count < errors->error_count) {
-		struct rt_conf_errors swap = *errors;
-		*errors = other;
-		other = swap;
+	bool is = as_gateway.error_count < as_edge.error_count;
+	rt_conf_errors_deinit(&as_edge);
+	rt_conf_errors_deinit(&as_gateway);
+	return is;
+}
+
+/* All that it leads to, too: by the functions of --check-config. */
+static void check_service(const char *file, struct xfed_span text, struct rt_conf_errors *errors)
+{
+	struct policy_files *files = NULL;
+	int rc = is_gateway(file, text) ? policy_files_load(file, false, errors, &files) : edge_config_check(file, errors);
+	policy_files_free(files);
+	if (rc != XFED_OK && errors->error_count == 0) {
+		rt_conf_errors_add(errors, false, XFED_REASON_CONFIG_VALUE_INVALID, file, 0, 0, NULL, "out of memory");
 	}
-	rt_conf_errors_deinit(&other);
 }
 
 static void check_path(const char *file, struct rt_conf_errors *errors)

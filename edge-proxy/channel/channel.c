@@ -52,13 +52,6 @@ static const struct proto_exchange_user exchange_user = {
 
 /* ---- making ---- */
 
-int channel_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256])
-{
-	struct rt_pem_pair pair = { c->channel.certificate, c->channel.key };
-	struct rt_pem_files files = { .pairs = &pair, .pair_count = 1, .ca = c->channel.ca };
-	return rt_creds_load(&files, out, error);
-}
-
 int channel_new(struct core *core, const struct edge_config *config, struct xfed_tls_creds *creds, struct s2s *s2s, const struct channel_user *user,
 	void *user_data, struct channel **out)
 {

@@ -34,8 +34,6 @@ struct channel_user {
 	void (*changed)(void *user); /* the set of usable links, or the policy, has changed */
 };
 
-/* XFED_OK, or an error with one sentence in `error` */
-int channel_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256]);
 /* OK, NOMEM. Takes over the credentials. */
 int channel_new(struct core *core, const struct edge_config *config, struct xfed_tls_creds *creds, struct s2s *s2s, const struct channel_user *user,
 	void *user_data, struct channel **out);

@@ -66,18 +66,6 @@ void s2s_tick(struct s2s *s, uint64_t now_ms)
 
 /* ---- configuration ---- */
 
-int s2s_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256])
-{
-	struct rt_pem_pair pairs[RT_PEM_PAIRS_MAX];
-	struct rt_pem_files files = {
-		.pairs = pairs, .pair_count = c->certificates.count, .ca = c->trust.ca, .crls = c->trust.crl.items, .crl_count = c->trust.crl.count
-	};
-	for (size_t i = 0; i < c->certificates.count && i < RT_PEM_PAIRS_MAX; i++) {
-		pairs[i] = (struct rt_pem_pair){ c->certificates.items[i].certificate, c->certificates.items[i].key };
-	}
-	return rt_creds_load(&files, out, error);
-}
-
 /* Public CAs leave out clientAuth since 2026: some partners then refuse our certificate for EXTERNAL. */
 static void warn_about_certificates(const struct s2s *s)
 {

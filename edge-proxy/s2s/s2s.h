@@ -81,7 +81,6 @@ void s2s_free(struct s2s *s); /* after the loop has ended, when no job is runnin
 void s2s_tick(struct s2s *s, uint64_t now_ms);
 void s2s_gauges(struct s2s *s);
 
-int s2s_load_creds(const struct edge_config *c, struct xfed_tls_creds **out, char error[256]);
 /* At the start and at a reload: takes over the credentials, judges the streams by them and clears the waiting times of pairs. */
 void s2s_configure(struct s2s *s, const struct edge_config *config, struct xfed_tls_creds *creds);
 const struct xfed_tls_creds *s2s_creds(const struct s2s *s);

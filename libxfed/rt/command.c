@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "xfed/jid.h"
+
 /* ---- the list ---- */
 
 static const struct rt_arg_info infos[] = {
@@ -286,6 +288,17 @@ static const char *type_words(json_type type)
 				     : "number";
 }
 
+/* A filter by what is no domain would find nothing, and a mistyped one look like an empty list. */
+static bool is_domain(const char *text)
+{
+	struct xfed_arena a;
+	struct xfed_span name;
+	xfed_arena_init(&a, 16384);
+	bool is = xfed_jid_domain(&a, xfed_span_str(text), &name) != XFED_ERR_INVALID;
+	xfed_arena_deinit(&a);
+	return is;
+}
+
 /* Whether every key is an argument of the command, with the right type. */
 static bool check_given(const struct rt_command *c, const json_t *args, char error[160])
 {
@@ -305,6 +318,10 @@ static bool check_given(const struct rt_command *c, const json_t *args, char err
 		}
 		if (info->type == JSON_STRING && !rt_arg_has_word(a->kind, json_string_value(value))) {
 			snprintf(error, 160, "%s is one of %s", key, info->what);
+			return false;
+		}
+		if (a->kind == RT_ARG_DOMAIN && !is_domain(json_string_value(value))) {
+			snprintf(error, 160, "%.120s is no domain", json_string_value(value));
 			return false;
 		}
 	}

@@ -386,6 +386,15 @@ def test_what_must_not_be_put_in_place(host, certs):
         assert host.everything() == before, row
 
 
+def test_a_key_of_another_one_is_not_passed_over(host, certs):
+    """Also where the host has the right one."""
+    host.put("tls/corp.example.key", certs.key("corp"))
+    before = host.everything()
+    status, out = host.ctl("import", certs.chain("corp"), certs.key("corp2"))
+    assert status == 1 and "the key is not that of any certificate" in out, out
+    assert host.everything() == before
+
+
 def test_a_name_that_would_be_lost(host, certs):
     with open(host.dir + "/channel-domains", "w", encoding="ascii") as f:
         f.write("corp.example\ncorp2.example\n")

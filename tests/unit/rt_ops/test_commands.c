@@ -369,6 +369,31 @@ static void what_does_not_fit_is_refused(void **state)
 	}
 }
 
+static void what_is_no_domain_is_refused(void **state)
+{
+	static const char *const rows[] = { "no..domain", "user@partner.example", "a b", ".", "-" };
+	struct rt_reply reply = { keep_code, NULL };
+	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
+		for (const struct rt_command_arg *a = rt_commands[i].args; a->key; a++) {
+			if (rt_commands[i].server == RT_COMMAND_OF_XFEDCTL || a->kind != RT_ARG_DOMAIN) {
+				continue;
+			}
+			json_t *args = fitting(&rt_commands[i]);
+			json_object_set_new(args, a->key, json_string("B\303\234cher.Example"));
+			rt_command_run(&table, &rt_commands[i], true, args, reply, NULL);
+			assert_string_equal(code, "ok");
+			for (size_t k = 0; k < XFED_ARRAY_LEN(rows); k++) {
+				json_object_set_new(args, a->key, json_string(rows[k]));
+				rt_command_run(&table, &rt_commands[i], true, args, reply, NULL);
+				if (strcmp(code, "bad-request") != 0) {
+					fail_msg("%s with %s=%s: %s", names[i].words, a->key, rows[k], code);
+				}
+			}
+			json_decref(args);
+		}
+	}
+}
+
 /* What is one of a few words is checked, explained and offered by the same list. */
 static void words_of_a_few(void **state)
 {
@@ -407,6 +432,7 @@ int main(void)
 		cmocka_unit_test(who_may),
 		cmocka_unit_test(words_of_a_few),
 		cmocka_unit_test(what_does_not_fit_is_refused),
+		cmocka_unit_test(what_is_no_domain_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
