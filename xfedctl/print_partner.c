@@ -31,7 +31,9 @@ enum ctl_exit ctl_print_partner_list(const json_t *result, FILE *out)
 	}
 	json_array_foreach(list, i, p) {
 		ctl_table_add(&t, ctl_str(p, "domain"));
-		ctl_table_add(&t, json_is_true(json_object_get(p, "refused")) ? "refused" : ctl_str(p, "partner_type"));
+		ctl_table_add(&t, json_is_true(json_object_get(p, "refused"))	 ? "refused"
+				  : json_is_false(json_object_get(p, "enabled")) ? "disabled"
+										 : ctl_str(p, "partner_type"));
 		ctl_table_add(&t, ctl_str(p, "tls"));
 		ctl_table_add(&t, ctl_str(p, "sasl"));
 		ctl_table_add(&t, json_is_true(json_object_get(p, "dialback")) ? "yes" : "no");
@@ -75,6 +77,9 @@ enum ctl_exit ctl_print_partner_show(const json_t *p, FILE *out)
 	const char *problem = ctl_str(matrix, "problem");
 	ctl_table_init(&t, 2);
 	row(&t, "domain", ctl_str(p, "domain"));
+	if (json_is_false(json_object_get(p, "enabled"))) {
+		row(&t, "enabled", "false: nothing is exchanged");
+	}
 	row(&t, "description", ctl_str(p, "description"));
 	row_list(&t, "additional domains", json_object_get(p, "additional_domains"));
 	row(&t, "type", ctl_str(p, "partner_type"));

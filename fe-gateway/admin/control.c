@@ -310,8 +310,9 @@ void command_partner_show(struct rt_reply reply, const json_t *args, void *user)
 	struct xfed_span domain;
 	const char *asked = json_string_value(json_object_get(args, "domain"));
 	xfed_arena_init(&a, 16384);
-	const struct xfed_partner *p = xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? policy_partner(ad->policy, domain) : NULL;
-	if (p) {
+	const struct xfed_partner *p =
+		xfed_jid_domain(&a, xfed_span_str(asked), &domain) == XFED_OK ? xfed_policy_owner(policy_partners(ad->policy), domain) : NULL;
+	if (p && (xfed_partner_is_served(p) || p->is_disabled)) {
 		gather(ad, reply, partner_json(ad, p), "streams", "stream.list", p->domain);
 	} else {
 		bool is_refused = domain.len > 0 && policy_why_not(ad->policy, domain) == XFED_REASON_POLICY_PARTNER_BROKEN;

@@ -72,7 +72,7 @@ static json_t *partners(const struct xfed_policy *all)
 	json_t *list = json_array();
 	for (size_t i = 0; i < xfed_policy_partner_count(all); i++) {
 		const struct xfed_partner *p = xfed_policy_partner_at(all, i);
-		for (size_t n = 0; p->kinds != 0 && n <= p->additional_count; n++) {
+		for (size_t n = 0; xfed_partner_is_served(p) && n <= p->additional_count; n++) {
 			json_array_append_new(list, ascii(n == 0 ? p->domain : p->additional[n - 1]));
 		}
 	}

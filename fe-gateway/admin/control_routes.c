@@ -145,7 +145,7 @@ static bool fill_ours(struct asked *k)
 static bool add_partner(struct asked *k, const char **list, const struct xfed_partner *p)
 {
 	bool is_fine = true;
-	for (size_t i = 0; p->kinds != 0 && is_fine && i <= p->additional_count; i++) {
+	for (size_t i = 0; xfed_partner_is_served(p) && is_fine && i <= p->additional_count; i++) {
 		const char *name = ascii(k, i == 0 ? p->domain : p->additional[i - 1]);
 		is_fine = name != NULL;
 		list[k->facts.partner_count++] = name;

@@ -9,7 +9,7 @@
 
 static bool is_served(const struct xfed_partner *p)
 {
-	return p && p->kinds != 0;
+	return p && xfed_partner_is_served(p);
 }
 
 static void methods_words(unsigned methods, char out[96])

@@ -1,5 +1,8 @@
 #include "panel/change.h"
 
+#include "xfed/limits.h"
+#include "xfed/rt/command.h"
+
 enum change_step change_step(const struct panel_request *r)
 {
 	return field_is(r, "step", "save") ? CHANGE_SAVE : field_is(r, "step", "back") ? CHANGE_BACK : CHANGE_TRY;
@@ -48,14 +51,29 @@ static void list(struct html *h, const json_t *texts, const char *box, enum pane
 	html_put(h, "</ul></div>\n");
 }
 
-static void put_command(struct html *h, const char *command)
+static void put_command(struct html *h, struct xfed_span command)
 {
-	if (*command) {
-		html_put(h, "<details><summary>%i</summary><pre>%s</pre></details>\n", W_COMMAND_INSTEAD, command);
-	}
+	html_put(h, "<details><summary>%i</summary><pre>%.*s</pre></details>\n", W_COMMAND_INSTEAD, (int)command.len, command.data);
 }
 
-void change_refusal(struct html *h, const struct panel_view *v, size_t n)
+/* What stands in a request for a change, as people type it; whoever carries out a change tells it, and may not be there. */
+static void put_typed(struct html *h, const struct panel_ask *ask)
+{
+	const json_t *args = json_object_get(ask->args, "args");
+	char error[160];
+	struct xfed_buf text;
+	xfed_buf_init(&text, XFED_PANEL_FORM_BYTES);
+	for (size_t i = 0; i < RT_COMMAND_COUNT; i++) {
+		const struct rt_command *c = &rt_commands[i];
+		bool is_meant = strcmp(c->noun, answer_str(ask->args, "noun")) == 0 && strcmp(c->verb, answer_str(ask->args, "verb")) == 0;
+		if (is_meant && rt_command_check(c, args, error) && rt_command_typed(c, args, &text) == XFED_OK) {
+			put_command(h, xfed_buf_span(&text));
+		}
+	}
+	xfed_buf_deinit(&text);
+}
+
+void change_refusal(struct html *h, const struct panel_view *v, size_t n, change_asks_fn *asks)
 {
 	const json_t *result = view_result(v, n), *answer = n < v->result_count ? v->results[n] : NULL, *error = json_object_get(answer, "error");
 	if (!result) {
@@ -68,7 +86,15 @@ void change_refusal(struct html *h, const struct panel_view *v, size_t n)
 		list(h, answer_list(result, "errors"), "problem", W_NOTHING_SAVED);
 		html_put(h, "</div>");
 	}
-	put_command(h, answer_str(result ? result : error, "command"));
+	struct panel_ask asked[PANEL_ASKS_MAX];
+	size_t count = 0;
+	asks(v->request, asked, &count);
+	if (n < count) {
+		put_typed(h, &asked[n]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		json_decref(asked[i].args);
+	}
 }
 
 /* Lines with - and + behind "@@ line N". A word stands beside the colour for who does not see it. */
@@ -133,15 +159,17 @@ void change_trial(struct html *h, const struct panel_view *v, size_t n, bool has
 	list(h, answer_list(result, "effects"), "plain", W_EFFECTS);
 	list(h, answer_list(result, "notes"), "plain", W_NOTES);
 	buttons(h, v, result, has_form, cancel, name);
-	put_command(h, answer_str(result, "command"));
+	if (*answer_str(result, "command")) {
+		put_command(h, xfed_span_str(answer_str(result, "command")));
+	}
 }
 
-void change_page(struct html *h, const struct panel_view *v, size_t n, const char *cancel, struct xfed_span name)
+void change_page(struct html *h, const struct panel_view *v, size_t n, const char *cancel, struct xfed_span name, change_asks_fn *asks)
 {
 	if (change_outcome(v, n) == CHANGE_TRIED) {
 		change_trial(h, v, n, false, cancel, name);
 		return;
 	}
-	change_refusal(h, v, n);
+	change_refusal(h, v, n, asks);
 	html_put(h, "<p><a class=\"button\" href=\"%s%-.*s\">%i</a></p>\n", cancel, (int)name.len, name.data, W_BACK);
 }

@@ -16,11 +16,13 @@ int change_ask(const struct panel_request *r, struct panel_ask *out, const char 
 enum change_outcome { CHANGE_REFUSED, CHANGE_TRIED, CHANGE_SAVED };
 enum change_outcome change_outcome(const struct panel_view *v, size_t n);
 
-/* Why nothing was saved, with what is to be typed instead where files cannot be changed from here. */
-void change_refusal(struct html *h, const struct panel_view *v, size_t n);
+/* What the page asked, to tell what is to be typed for the same. */
+typedef int change_asks_fn(const struct panel_request *r, struct panel_ask out[], size_t *count);
+/* Why nothing was saved, and what is to be typed instead. */
+void change_refusal(struct html *h, const struct panel_view *v, size_t n, change_asks_fn *asks);
 /* What a trial found, and the buttons; `has_form`: there is a form to go back to. The place to go to without a change is `cancel`, and a name behind it. */
 void change_trial(struct html *h, const struct panel_view *v, size_t n, bool has_form, const char *cancel, struct xfed_span name);
 /* The page of a change that has no form: one or the other. */
-void change_page(struct html *h, const struct panel_view *v, size_t n, const char *cancel, struct xfed_span name);
+void change_page(struct html *h, const struct panel_view *v, size_t n, const char *cancel, struct xfed_span name, change_asks_fn *asks);
 
 #endif

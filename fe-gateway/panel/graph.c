@@ -92,13 +92,13 @@ static int points_of(const struct graph *g, const json_t *traffic, const char *k
 {
 	const json_t *samples = answer_list(traffic, "samples");
 	size_t first = first_of(samples), n = json_array_size(samples);
-	double top = round_up(highest(g, traffic)), v = 0;
+	double top = round_up(highest(g, traffic)), v = -1;
 	int rc = XFED_OK;
 	for (size_t i = first; i < n && rc == XFED_OK; i += 3) {
 		size_t of = n - i < 3 ? n - i : 3;
 		v = mean(g, traffic, i, of, key, v);
 		double x = WIDTH - (double)(n - i - of) * WIDTH / SAMPLES_MAX, y = HEIGHT - v * HEIGHT / top;
-		rc = xfed_buf_printf(out, "%s%.1f,%.1f", i > first ? " " : "", x, y);
+		rc = v < 0 ? XFED_OK : xfed_buf_printf(out, "%s%.1f,%.1f", xfed_buf_len(out) > 0 ? " " : "", x, y);
 	}
 	return rc;
 }
@@ -189,7 +189,7 @@ void graph_all(struct html *h, const json_t *traffic)
 		html_put(h, "<p>%i</p>", W_NO_TRAFFIC);
 		return;
 	}
-	html_put(h, "<div class=\"grid\">");
+	html_put(h, "<div class=\"grid graphs\">");
 	for (size_t i = 0; i < XFED_ARRAY_LEN(graphs); i++) {
 		put_graph(h, &graphs[i], traffic);
 	}

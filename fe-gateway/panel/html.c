@@ -197,7 +197,7 @@ static bool put_said(struct html *h, const char *english)
 		return true;
 	}
 	xfed_buf_init(&german, SAID_BYTES);
-	bool is_known = said_in_german(xfed_span_str(english), &german) == XFED_OK;
+	bool is_known = said_in_german(xfed_span_str(english), &german) == XFED_OK && !xfed_span_is(xfed_buf_span(&german), english);
 	if (is_known) {
 		html_text(h, xfed_buf_span(&german));
 	}

@@ -330,7 +330,7 @@ void layout_reason(struct html *h, const char *code)
 {
 	if (xfed_reason_by_code(xfed_span_str(code)) != XFED_REASON_NONE) {
 		html_put(h, "<a class=\"code\" href=\"/explain?code=%-s\">%s</a>", code, code);
-	} else {
+	} else if (*code) {
 		html_put(h, "<code>%s</code>", code);
 	}
 }

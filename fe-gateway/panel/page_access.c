@@ -120,7 +120,7 @@ static void put_users(struct html *h, const struct panel_view *v, const json_t *
 		form_input(h, "user", W_USER, (struct xfed_span){ 0 }, W_NONE);
 		form_button(h, W_GRANT);
 	}
-	html_put(h, "<ul>");
+	html_put(h, "<ul class=\"names\">");
 	json_array_foreach(users, i, user) {
 		if (i >= USERS_SHOWN) {
 			html_put(h, "<li>…</li>");
@@ -235,7 +235,7 @@ int page_rule_new(const struct panel_view *v, struct panel_page *page)
 		return layout_end(&h);
 	}
 	if (is_asked) {
-		change_refusal(&h, v, 0);
+		change_refusal(&h, v, 0, asks_rule_new);
 	}
 	put_form(&h, v, NULL, NULL, "/access");
 	return layout_end(&h);
@@ -260,7 +260,7 @@ int page_rule_edit(const struct panel_view *v, struct panel_page *page)
 		return layout_end(&h);
 	}
 	if (is_asked) {
-		change_refusal(&h, v, 1);
+		change_refusal(&h, v, 1, asks_rule_edit);
 	}
 	put_form(&h, v, view_result(v, 0), "name", "/access");
 	return layout_end(&h);
@@ -292,7 +292,7 @@ int asks_rule_remove(const struct panel_request *r, struct panel_ask out[], size
 	return change_ask(r, &out[0], "access", "remove", of_rule(r));
 }
 
-static int page_simple(const struct panel_view *v, struct panel_page *page, enum panel_word title, bool is_gone)
+static int page_simple(const struct panel_view *v, struct panel_page *page, enum panel_word title, bool is_gone, change_asks_fn *asks)
 {
 	struct html h;
 	if (change_outcome(v, 0) == CHANGE_SAVED) {
@@ -300,21 +300,21 @@ static int page_simple(const struct panel_view *v, struct panel_page *page, enum
 			       : page_go(page, "/access/", path_part(v->request, 1), "?done=changed");
 	}
 	begin(&h, v, page, title);
-	change_page(&h, v, 0, "/access/", path_part(v->request, 1));
+	change_page(&h, v, 0, "/access/", path_part(v->request, 1), asks);
 	return layout_end(&h);
 }
 
 int page_rule_grant(const struct panel_view *v, struct panel_page *page)
 {
-	return page_simple(v, page, W_GRANT, false);
+	return page_simple(v, page, W_GRANT, false, asks_rule_grant);
 }
 
 int page_rule_revoke(const struct panel_view *v, struct panel_page *page)
 {
-	return page_simple(v, page, W_REVOKE, false);
+	return page_simple(v, page, W_REVOKE, false, asks_rule_revoke);
 }
 
 int page_rule_remove(const struct panel_view *v, struct panel_page *page)
 {
-	return page_simple(v, page, W_REMOVE, true);
+	return page_simple(v, page, W_REMOVE, true, asks_rule_remove);
 }

@@ -15,9 +15,11 @@ static void put_list(struct html *h, const json_t *texts, const char *box, enum 
 	size_t i;
 	json_t *text;
 	if (json_array_size(texts) > 0) {
-		html_put(h, "<div class=\"box %s\"><p><strong>%i</strong></p><ul lang=\"en\">", box, title);
+		html_put(h, "<div class=\"box %s\"><p><strong>%i</strong></p><ul>", box, title);
 		json_array_foreach(texts, i, text) {
-			html_put(h, "<li>%s</li>", json_string_value(text));
+			html_put(h, "<li>");
+			html_said(h, json_string_value(text));
+			html_put(h, "</li>");
 		}
 		html_put(h, "</ul></div>\n");
 	}

@@ -71,7 +71,7 @@ int page_partner_new(const struct panel_view *v, struct panel_page *page)
 		return layout_end(&h);
 	}
 	if (is_asked) {
-		change_refusal(&h, v, 0);
+		change_refusal(&h, v, 0, asks_partner_new);
 	}
 	struct form f = {
 		.h = &h, .table = &partner_file_table, .given = v->request->method == PANEL_POST ? v->request : NULL, .behind = put_matrix
@@ -114,7 +114,7 @@ int page_partner_edit(const struct panel_view *v, struct panel_page *page)
 		return layout_end(&h);
 	}
 	if (is_asked) {
-		change_refusal(&h, v, 1);
+		change_refusal(&h, v, 1, asks_partner_edit);
 	}
 	struct form f = { .h = &h,
 		.table = &partner_file_table,
@@ -148,7 +148,7 @@ int page_partner_enabled(const struct panel_view *v, struct panel_page *page)
 		return page_go(page, "/partners/", path_part(v->request, 1), "?done=changed");
 	}
 	begin(&h, v, page, field_is(v->request, "enabled", "false") ? W_DISABLE : W_ENABLE);
-	change_page(&h, v, 0, "/partners/", path_part(v->request, 1));
+	change_page(&h, v, 0, "/partners/", path_part(v->request, 1), asks_partner_enabled);
 	return layout_end(&h);
 }
 
@@ -159,6 +159,6 @@ int page_partner_remove(const struct panel_view *v, struct panel_page *page)
 		return page_go(page, "/partners?done=removed", (struct xfed_span){ 0 }, "");
 	}
 	begin(&h, v, page, W_REMOVE);
-	change_page(&h, v, 0, "/partners/", path_part(v->request, 1));
+	change_page(&h, v, 0, "/partners/", path_part(v->request, 1), asks_partner_remove);
 	return layout_end(&h);
 }

@@ -9,7 +9,7 @@
 
 /* ---- what has lately been with whom, by the name of the other side ---- */
 
-/* {"fabrikam.example": {"streams": 2, "last": 1700000000, "reason": "..", "id": 7}}; NULL: no memory */
+/* {"fabrikam.example": {"streams": 2, "age_s": of the youngest, "last": 1700000000, "reason": "..", "id": 7}}; NULL: no memory */
 static json_t *by_remote(const json_t *streams, const json_t *failures)
 {
 	json_t *all = json_object(), *item;
@@ -18,6 +18,9 @@ static json_t *by_remote(const json_t *streams, const json_t *failures)
 		json_t *of = json_object_get(all, answer_str(item, "remote"));
 		if (!of) {
 			json_object_set_new(all, answer_str(item, "remote"), of = json_object());
+		}
+		if (answer_int(of, "streams") == 0 || answer_int(item, "age_s") < answer_int(of, "age_s")) {
+			json_object_set(of, "age_s", json_object_get(item, "age_s"));
 		}
 		json_object_set_new(of, "streams", json_integer((json_int_t)answer_int(of, "streams") + 1));
 	}
@@ -36,12 +39,15 @@ static json_t *by_remote(const json_t *streams, const json_t *failures)
 }
 
 struct summary {
-	int64_t streams;
-	const json_t *failure; /* the newest; NULL: none is kept */
+	int64_t streams, age_s; /* of the youngest */
+	const json_t *failure;	/* the newest; NULL: none is kept */
 };
 
 static void add(struct summary *s, const json_t *of)
 {
+	if (answer_int(of, "streams") > 0 && (s->streams == 0 || answer_int(of, "age_s") < s->age_s)) {
+		s->age_s = answer_int(of, "age_s");
+	}
 	s->streams += answer_int(of, "streams");
 	if (answer_int(of, "last") > answer_int(s->failure, "last")) {
 		s->failure = of;
@@ -146,7 +152,7 @@ static bool is_sought(const json_t *partner, struct xfed_span sought)
 	return is;
 }
 
-static void list_row(struct table *t, const json_t *partner, const struct summary *s)
+static void list_row(struct table *t, const json_t *partner, const struct summary *s, int64_t now_s)
 {
 	struct html *h = t->h;
 	const char *domain = answer_str(partner, "domain");
@@ -165,6 +171,12 @@ static void list_row(struct table *t, const json_t *partner, const struct summar
 	table_cell(t);
 	html_put(h, "%lld", (long long)s->streams);
 	table_cell(t);
+	if (s->streams > 0) {
+		html_time(h, now_s - s->age_s);
+	} else {
+		html_put(h, "%i", W_NONE_OPEN);
+	}
+	table_cell(t);
 	if (s->failure) {
 		html_put(h, "<a href=\"/failures/%lld\">%s</a><br>", (long long)answer_int(s->failure, "id"), answer_str(s->failure, "reason"));
 		html_time(h, answer_int(s->failure, "last"));
@@ -175,7 +187,8 @@ static void list_row(struct table *t, const json_t *partner, const struct summar
 
 static void list(struct html *h, const struct panel_view *v, const json_t *partners)
 {
-	static const enum panel_word columns[] = { W_KEY_DOMAIN, W_STATE, W_METHODS, W_KEY_PARTNER_TYPE, W_STREAMS, W_LAST_FAILURE, W_NONE };
+	static const enum panel_word columns[] = { W_KEY_DOMAIN, W_STATE, W_METHODS, W_KEY_PARTNER_TYPE, W_STREAMS, W_LAST_SUCCESS, W_LAST_FAILURE,
+		W_NONE };
 	json_t *all = by_remote(answer_list(view_result(v, 1), "streams"), answer_list(view_result(v, 2), "failures")), *partner;
 	struct xfed_span sought = xfed_span_trim(field_get(v->request, "q"));
 	size_t i, found = 0;
@@ -187,7 +200,7 @@ static void list(struct html *h, const struct panel_view *v, const json_t *partn
 		}
 		if (++found <= SHOWN_MAX) {
 			struct summary s = sum(all, partner);
-			list_row(&t, partner, &s);
+			list_row(&t, partner, &s, v->now_s);
 		}
 	}
 	table_end(&t);

@@ -3,7 +3,7 @@
 #include "xfed/reason.h"
 
 #define SLOTS	   10 /* %1 to %9 */
-#define DEPTH	   2  /* of sentences in slots of sentences */
+#define DEPTH	   3  /* of sentences in slots of sentences */
 #define TEXT_BYTES 4096
 
 const struct said_row said_rows[] = {

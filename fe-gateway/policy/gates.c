@@ -33,6 +33,9 @@ static struct policy_verdict partner(const struct policy_facts *f, enum policy_k
 	if (f->is_listed) {
 		return OPEN;
 	}
+	if (f->is_disabled) {
+		return CLOSED(XFED_REASON_POLICY_PARTNER_DISABLED);
+	}
 	return CLOSED(f->is_refused ? XFED_REASON_POLICY_PARTNER_BROKEN : XFED_REASON_POLICY_PARTNER_UNLISTED);
 }
 

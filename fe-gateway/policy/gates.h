@@ -30,6 +30,7 @@ struct policy_facts {
 	bool from_is_good, to_is_good;
 	bool from_is_ours, to_is_ours; /* judged by the names known on the sender's side */
 	bool is_refused;	       /* a file that cannot be loaded names the other domain */
+	bool is_disabled;	       /* a file that has enabled: false names it */
 	bool is_listed;		       /* a partner file covers the other domain; from it: */
 	enum xfed_partner_type type;
 	unsigned kinds;

@@ -13,6 +13,7 @@
 struct partner_options {
 	struct xfed_partner partner;
 	struct rt_conf_strings additional;
+	bool enabled;
 	struct rt_conf_address connect_to;
 	struct {
 		uint32_t connections, stanzas_per_second, stanza_bytes;
@@ -101,6 +102,8 @@ static const struct rt_conf_row partner_rows[] = {
 	{ .name = "domain", .type = RT_CONF_STRING, PARTNER(partner.domain), .flags = RT_CONF_REQUIRED | RELOADABLE, .convert = rt_conf_convert_domain,
 		.help = "The partner's domain; the file is named after it." },
 	{ .name = "description", .type = RT_CONF_STRING, PARTNER(partner.description), .flags = RELOADABLE, .help = "A text for people." },
+	{ .name = "enabled", .type = RT_CONF_BOOL, PARTNER(enabled), .flags = RELOADABLE, .fallback = "true",
+		.help = "false: nothing is exchanged with the partner (policy.partner.disabled), its streams are closed, and the file stays for the day it is put into force again." },
 	{ .name = "additional_domains", .type = RT_CONF_STRINGS, PARTNER(additional), .flags = RELOADABLE, .max = 1024,
 		.convert = convert_additional,
 		.help = "More domains of the partner. *.domain stands for everything below it, not for itself; an exact name beats a wildcard." },
@@ -163,6 +166,7 @@ static void check_matrix(struct rt_conf_doc *doc, const struct partner_options *
 static void fill(struct xfed_partner *p, const struct partner_options *o)
 {
 	*p = o->partner;
+	p->is_disabled = !o->enabled;
 	p->additional = o->additional.items;
 	p->additional_count = o->additional.count;
 	p->connect_host = o->connect_to.host;

@@ -104,7 +104,11 @@ const char *policy_not_partner_words(const struct policy *p, struct xfed_span do
 	const char *dir = p->files->config->partners_dir;
 	char found[512];
 	int len = (int)(domain.len < 255 ? domain.len : 255);
-	if (policy_why_not(p, domain) == XFED_REASON_POLICY_PARTNER_BROKEN) {
+	enum xfed_reason why_not = policy_why_not(p, domain);
+	if (why_not == XFED_REASON_POLICY_PARTNER_DISABLED) {
+		policy_partner_path(p, xfed_policy_owner(p->files->partners, domain), found);
+		snprintf(out, 1024, "%.400s has enabled: false", found);
+	} else if (why_not == XFED_REASON_POLICY_PARTNER_BROKEN) {
 		snprintf(out, 1024, "a file in %.200s that cannot be loaded names %.*s", dir, len, domain.data);
 	} else if (policy_dir_find_stray(dir, domain, found)) {
 		bool is_named = policy_dir_is_named(found, domain);
@@ -131,6 +135,7 @@ const struct xfed_partner *policy_pair_facts(
 	const struct xfed_partner *partner = policy_partner(p, remote_domain);
 	f->is_listed = partner != NULL;
 	f->is_refused = !partner && policy_why_not(p, remote_domain) == XFED_REASON_POLICY_PARTNER_BROKEN;
+	f->is_disabled = !partner && policy_why_not(p, remote_domain) == XFED_REASON_POLICY_PARTNER_DISABLED;
 	if (partner) {
 		f->type = partner->type;
 		f->kinds = partner->kinds;

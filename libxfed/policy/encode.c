@@ -10,7 +10,8 @@
  *   partner: string domain, optional description, list of string additional, u8 type, u8 tls,
  *       u8 sasl, u8 dialback, optional connect_host, u16 connect_port, u8 keepalive,
  *       u32 max_connections, u32 stanzas_per_second, u32 stanza_bytes, u8 kinds, u8 dane,
- *       optional trust_ca_pem, list of string pins; kinds 0: its names are refused (xfed_policy_refuse())
+ *       optional trust_ca_pem, list of string pins; kinds 0: its names are refused (xfed_policy_refuse()), or
+ *       with sasl optional: it is disabled. Edges that do not know the latter refuse its names too
  *
  * Not JSON, because with length prefixes decoding needs no more memory than was sent, and nothing can be written in two ways. An edge
  * refuses a version it does not know as a whole, because a field it skipped might restrict something.
@@ -69,16 +70,16 @@ static void put_partner(struct xfed_buf *b, int *rc, const struct xfed_partner *
 	put_optional(b, rc, p->description);
 	put_list(b, rc, p->additional, p->additional_count);
 	put_uint(b, rc, p->type, 1);
-	put_uint(b, rc, p->tls, 1);
-	put_uint(b, rc, p->sasl, 1);
-	put_uint(b, rc, p->dialback, 1);
+	put_uint(b, rc, p->is_disabled ? XFED_REQUIRED : p->tls, 1);
+	put_uint(b, rc, p->is_disabled ? XFED_OPTIONAL : p->sasl, 1);
+	put_uint(b, rc, p->is_disabled ? false : p->dialback, 1);
 	put_optional(b, rc, p->connect_host);
 	put_uint(b, rc, p->connect_port, 2);
 	put_uint(b, rc, p->keepalive, 1);
 	put_uint(b, rc, p->max_connections, 4);
 	put_uint(b, rc, p->stanzas_per_second, 4);
 	put_uint(b, rc, p->stanza_bytes, 4);
-	put_uint(b, rc, p->kinds, 1);
+	put_uint(b, rc, p->is_disabled ? 0 : p->kinds, 1);
 	put_uint(b, rc, p->dane, 1);
 	put_optional(b, rc, p->trust_ca_pem);
 	put_list(b, rc, p->pins, p->pin_count);
@@ -213,6 +214,7 @@ static struct xfed_partner get_partner(struct input *in)
 	p.stanzas_per_second = get_uint(in, 4);
 	p.stanza_bytes = get_uint(in, 4);
 	p.kinds = get_uint(in, 1);
+	p.is_disabled = p.kinds == 0 && p.sasl == XFED_OPTIONAL;
 	p.dane = (enum xfed_dane)get_uint(in, 1);
 	p.trust_ca_pem = get_optional(in, POLICY_CA_PEM_MAX);
 	p.pins = get_list(in, POLICY_PINS_MAX, &p.pin_count);

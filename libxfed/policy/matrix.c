@@ -47,6 +47,11 @@ unsigned xfed_partner_methods(const struct xfed_partner *p)
 	return xfed_matrix_row(p->tls, p->sasl, p->dialback)->methods;
 }
 
+bool xfed_partner_is_served(const struct xfed_partner *p)
+{
+	return p->kinds != 0 && !p->is_disabled;
+}
+
 enum xfed_reason xfed_partner_judge(const struct xfed_partner *p, unsigned method)
 {
 	if (method == 0 || (xfed_partner_methods(p) & method)) {

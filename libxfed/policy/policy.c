@@ -269,6 +269,7 @@ static void set_refused(struct xfed_partner *p)
 	p->tls = p->sasl = XFED_REQUIRED;
 	p->dialback = false;
 	p->kinds = 0;
+	p->is_disabled = false;
 }
 
 static void drop_additional(struct xfed_partner *p, const char *name)
@@ -433,7 +434,12 @@ static const struct xfed_partner *owner_of(const struct xfed_policy *p, struct x
 const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain)
 {
 	const struct xfed_partner *owner = owner_of(p, domain);
-	return owner && owner->kinds != 0 ? owner : NULL;
+	return owner && xfed_partner_is_served(owner) ? owner : NULL;
+}
+
+const struct xfed_partner *xfed_policy_owner(const struct xfed_policy *p, struct xfed_span domain)
+{
+	return owner_of(p, domain);
 }
 
 bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain)
@@ -443,7 +449,11 @@ bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain)
 
 enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_span domain)
 {
-	return owner_of(p, domain) ? XFED_REASON_POLICY_PARTNER_BROKEN : XFED_REASON_POLICY_PARTNER_UNLISTED;
+	const struct xfed_partner *owner = owner_of(p, domain);
+	if (owner && owner->is_disabled) {
+		return XFED_REASON_POLICY_PARTNER_DISABLED;
+	}
+	return owner ? XFED_REASON_POLICY_PARTNER_BROKEN : XFED_REASON_POLICY_PARTNER_UNLISTED;
 }
 
 enum xfed_reason xfed_policy_judge(const struct xfed_policy *p, struct xfed_span remote, struct xfed_span local, unsigned method)
@@ -469,7 +479,7 @@ size_t xfed_policy_good_count(const struct xfed_policy *p)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < p->partners.count; i++) {
-		n += p->partners.items[i]->owner->kinds != 0;
+		n += xfed_partner_is_served(p->partners.items[i]->owner);
 	}
 	return n;
 }

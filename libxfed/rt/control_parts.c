@@ -82,10 +82,10 @@ static json_t *connect_to(const struct xfed_partner *p)
 
 json_t *rt_control_partner(const struct xfed_partner *p)
 {
-	return json_pack("{s:s, s:s*, s:o*, s:o, s:s, s:s, s:s, s:b, s:o*, s:b, s:{s:I, s:I, s:I}, s:o, s:s, s:{s:b, s:o}, s:o}", "domain", p->domain,
-		"description", p->description, "refused", p->kinds == 0 ? json_true() : NULL, "additional_domains",
-		strings(p->additional, p->additional_count), "partner_type", type_word(p->type), "tls", level_word(p->tls), "sasl",
-		level_word(p->sasl), "dialback", p->dialback, "connect_to", connect_to(p), "keepalive", p->keepalive, "limits", "connections",
+	return json_pack("{s:s, s:s*, s:b, s:o*, s:o, s:s, s:s, s:s, s:b, s:o*, s:b, s:{s:I, s:I, s:I}, s:o, s:s, s:{s:b, s:o}, s:o}", "domain",
+		p->domain, "description", p->description, "enabled", !p->is_disabled, "refused", p->kinds == 0 ? json_true() : NULL,
+		"additional_domains", strings(p->additional, p->additional_count), "partner_type", type_word(p->type), "tls", level_word(p->tls),
+		"sasl", level_word(p->sasl), "dialback", p->dialback, "connect_to", connect_to(p), "keepalive", p->keepalive, "limits", "connections",
 		(json_int_t)p->max_connections, "stanzas_per_second", (json_int_t)p->stanzas_per_second, "stanza_size", (json_int_t)p->stanza_bytes,
 		"kinds", kinds(p->kinds), "dane", p->dane == XFED_DANE_ON ? "on" : "off", "trust", "ca", p->trust_ca_pem != NULL, "pins",
 		strings(p->pins, p->pin_count), "matrix", matrix(p));

@@ -5,6 +5,7 @@
 
 static const char *const sentences[XFED_REASON_COUNT] = {
 	[XFED_REASON_POLICY_PARTNER_UNLISTED] = "This domain does not exchange messages with yours.",
+	[XFED_REASON_POLICY_PARTNER_DISABLED] = "This domain does not exchange messages with yours at the moment.",
 	[XFED_REASON_POLICY_PARTNER_BROKEN] = "This domain does not exchange messages with yours at the moment.",
 	[XFED_REASON_POLICY_ACCESS_USER] = "This user does not exchange messages with other domains.",
 	[XFED_REASON_POLICY_ACCESS_BROKEN] = "This user does not exchange messages with other domains at the moment.",

@@ -56,6 +56,7 @@ TITLES = {
     "login": ("CPU time of a new authenticated stream", plain),
     "micro": ("Instructions an operation", plain),
     "isolation": ("What others feel: p99 in ms, median of the pairs", plain),
+    "panel": ("What messages feel of an attack on the panel: p99 in ms, median of the pairs", plain),
     "bounds": ("Those that do not take", plain),
     "subscriptions": ("Presence: 100,000 subscriptions of 10,000 users", tables),
     "contacts": ("A message where there are 100,000 contacts", plain),

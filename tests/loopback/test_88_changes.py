@@ -650,3 +650,32 @@ def test_what_a_change_would_do_is_told_first(inst, tools, new_partner):
     inst.edge.process.wait_line("reason=policy.partner.unlisted", 20, mark)
     flow.close()
     partner.close()
+
+
+def test_a_partner_is_disabled_for_a_while(inst, tools, new_partner):
+    """As one that is not listed, but told apart, on both sides of the channel; its file stays, and it comes back."""
+    inst.list_partner("off.example")
+    inst.reload()
+    partner = new_partner(inst, "off.example")
+    flow = inst.user.dial(inst.sip)
+    alice, bob = "sip:alice@corp.example", "sip:x@off.example"
+    assert inst.user.message(flow, bob, "before", sender=alice, timeout=20).status in (200, 202)
+    told = effects(inst, tools, "partner", "set", "off.example", "enabled=false")
+    assert told["streams"]["reason"] == "policy.partner.disabled" and told["streams"]["count"] >= 1
+    mark = inst.edge.process.mark()
+    change(inst, tools, "partner", "set", "off.example", "enabled=false")
+    inst.edge.process.wait_line("reason=policy.partner.disabled", 20, mark)
+    response = inst.user.message(flow, bob, "meanwhile", sender=alice, timeout=20)
+    assert response.status == 403 and "policy.partner.disabled" in response.get("warning")
+    shown = inst.gateway.control("partner", "show", domain="off.example")
+    assert shown["enabled"] is False and "refused" not in shown and shown["tls"] == "required"
+    assert [p["enabled"] for p in inst.gateway.control("partner", "list")["partners"] if p["domain"] == "off.example"] == [False]
+    status, out = inst.gateway.ctl(tools, "explain", "alice@corp.example", "x@off.example", check=False)
+    assert status == 1 and "off.example.yaml has enabled: false" in out and "policy.partner.disabled" in out
+    assert "disabled" in inst.gateway.ctl(tools, "partner", "list")
+    change(inst, tools, "partner", "set", "off.example", "enabled=")
+    assert inst.user.message(flow, bob, "again", sender=alice, timeout=20).status in (200, 202)
+    flow.close()
+    partner.close()
+    inst.unlist_partner("off.example")
+    inst.reload()

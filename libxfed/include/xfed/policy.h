@@ -29,7 +29,8 @@ struct xfed_partner {
 	uint16_t connect_port;
 	bool keepalive;
 	uint32_t max_connections, stanzas_per_second, stanza_bytes;
-	unsigned kinds; /* 0: its names are refused, see xfed_policy_refuse() */
+	unsigned kinds;	  /* 0: its names are refused, see xfed_policy_refuse(), or it is disabled */
+	bool is_disabled; /* listed, and nothing is exchanged (policy.partner.disabled), whatever the rest says */
 	enum xfed_dane dane;
 	const char *trust_ca_pem; /* PEM text; NULL: the edge's own trust.ca */
 	const char *const *pins;  /* SHA-256 of the SPKI in lower-case hexadecimal */
@@ -45,6 +46,7 @@ struct xfed_matrix_row {
 	const char *problem; /* why it is invalid, or what to warn of; NULL: neither */
 };
 const struct xfed_matrix_row *xfed_matrix_row(enum xfed_level tls, enum xfed_level sasl, bool dialback); /* never NULL */
+bool xfed_partner_is_served(const struct xfed_partner *p);						 /* neither refused nor disabled */
 /* TLS is needed before anything else is done with this partner. */
 bool xfed_partner_needs_tls(const struct xfed_partner *p);
 unsigned xfed_partner_methods(const struct xfed_partner *p);
@@ -91,10 +93,12 @@ int xfed_policy_encode(const struct xfed_policy *p, struct xfed_buf *out);
 int xfed_policy_decode(struct xfed_span in, struct xfed_policy **out, struct xfed_policy_error *err);
 
 /*
- * NULL: not listed, or refused. The exact name comes first, then the longest wildcard, which covers any depth below its domain, not the
+ * NULL: not listed, refused, or disabled. The exact name comes first, then the longest wildcard, which covers any depth below its domain, not the
  * domain itself, and never a local domain. `additional` and `pins` are sorted.
  */
 const struct xfed_partner *xfed_policy_partner(const struct xfed_policy *p, struct xfed_span domain);
+/* The same, but also one that is refused or disabled. */
+const struct xfed_partner *xfed_policy_owner(const struct xfed_policy *p, struct xfed_span domain);
 /* Whether the partner's file has the exact name, not only a wildcard that covers it. */
 bool xfed_policy_names(const struct xfed_policy *p, struct xfed_span domain);
 /* the reason where xfed_policy_partner() is NULL: policy.partner.* */
@@ -105,7 +109,7 @@ enum xfed_reason xfed_policy_why_not(const struct xfed_policy *p, struct xfed_sp
  */
 enum xfed_reason xfed_policy_judge(const struct xfed_policy *p, struct xfed_span remote, struct xfed_span local, unsigned method);
 bool xfed_policy_is_local(const struct xfed_policy *p, struct xfed_span domain);
-size_t xfed_policy_good_count(const struct xfed_policy *p);				  /* partners that are not refused */
+size_t xfed_policy_good_count(const struct xfed_policy *p);				  /* partners that are served */
 size_t xfed_policy_partner_count(const struct xfed_policy *p);				  /* all */
 const struct xfed_partner *xfed_policy_partner_at(const struct xfed_policy *p, size_t i); /* sorted by domain, with those refused */
 size_t xfed_policy_local_count(const struct xfed_policy *p);

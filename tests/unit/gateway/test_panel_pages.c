@@ -521,6 +521,25 @@ static void what_is_invalid_comes_back_with_what_was_typed(void **state)
 	shown_free(&s);
 }
 
+static void without_a_writer_the_command_is_told(void **state)
+{
+	(void)state;
+	static const struct panel_field form[] = { FIELD("was.sasl", "optional"), FIELD("sasl", "required"), FIELD("was.description", ""),
+		FIELD("description", "it's <b>") };
+	struct shown s;
+	show_fields(&s, "/partners/fabrikam.example/edit", form, 4, refused);
+	shown_free(&s);
+	show_fields(&s, "/partners/fabrikam.example/remove", form, 4, refused);
+	must_have(&s, "<pre>xfedctl partner remove fabrikam.example</pre>");
+	shown_free(&s);
+	show_fields(&s, "/partners/new", form, 4, refused);
+	assert_false(has(&s, "<pre>")); /* it has no domain */
+	shown_free(&s);
+	show_fields(&s, "/partners/fabrikam.example/enabled", form, 4, refused);
+	must_have(&s, "<pre>xfedctl partner set fabrikam.example enabled=true</pre>");
+	shown_free(&s);
+}
+
 static void two_who_edit_one_partner_are_told(void **state)
 {
 	(void)state;
@@ -556,6 +575,35 @@ static void the_form_has_every_key_and_row(void **state)
 	}
 	assert_int_equal(rows, 18);
 	shown_free(&s);
+}
+
+static void errors_are_told_in_german(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *english, *html;
+	} rows[] = {
+		{ "/etc/x/a.yaml:3:1:sasl: row 5 of tls, sasl and dialback: certificate login (sasl) needs TLS, which is not supported",
+			"/etc/x/a.yaml:3:1:sasl: Zeile 5 von tls, sasl und dialback: die Anmeldung mit Zertifikat (sasl) braucht TLS, das nicht "
+			"unterstützt wird" },
+		{ "/etc/x/a.yaml:3:1:name: a slip of the hand", "<span lang=\"en\">/etc/x/a.yaml:3:1:name: a slip of the hand</span>" },
+		{ "the writer of files does not run, so that the panel cannot change any: xfedctl changes files as well; or start it: systemctl "
+		  "start xfed-panel-writer",
+			"der Dienst, der Dateien schreibt, läuft nicht, darum kann die Oberfläche keine ändern: xfedctl ändert Dateien ebenso; oder "
+			"starten Sie ihn: "
+			"systemctl start xfed-panel-writer" },
+	};
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		struct xfed_buf out;
+		xfed_buf_init(&out, 4096);
+		struct html h = { .out = &out, .language = PANEL_DE };
+		html_said(&h, rows[i].english);
+		assert_int_equal(h.rc, XFED_OK);
+		char text[1024];
+		snprintf(text, sizeof(text), "%.*s", (int)xfed_buf_len(&out), xfed_buf_span(&out).data);
+		assert_string_equal(text, rows[i].html);
+		xfed_buf_deinit(&out);
+	}
 }
 
 /* ---- pages of the server itself ---- */
@@ -617,8 +665,10 @@ int main(void)
 		cmocka_unit_test(a_form_sets_what_was_changed),
 		cmocka_unit_test(a_change_is_tried_before_it_is_saved),
 		cmocka_unit_test(what_is_invalid_comes_back_with_what_was_typed),
+		cmocka_unit_test(without_a_writer_the_command_is_told),
 		cmocka_unit_test(two_who_edit_one_partner_are_told),
 		cmocka_unit_test(the_form_has_every_key_and_row),
+		cmocka_unit_test(errors_are_told_in_german),
 		cmocka_unit_test(own_pages_are_sound),
 		cmocka_unit_test(a_page_that_is_too_large_says_so),
 	};

@@ -234,6 +234,48 @@ static void refused_names(void **state)
 	xfed_policy_free(p);
 }
 
+/* Told apart from one that is not listed, and from a broken file, here and at an edge. */
+static void disabled(void **state)
+{
+	struct xfed_policy *p = empty(), *edge;
+	struct xfed_policy_error err;
+	struct xfed_partner off = { .domain = "off.example",
+		.tls = XFED_OPTIONAL,
+		.sasl = XFED_NOT_SUPPORTED,
+		.dialback = true,
+		.max_connections = 3,
+		.stanzas_per_second = 2,
+		.stanza_bytes = XFED_STANZA_BYTES_MIN,
+		.kinds = XFED_KIND_MESSAGE,
+		.is_disabled = true };
+	struct xfed_buf bytes, again;
+	add_local(p, "corp.example");
+	assert_int_equal(xfed_policy_add_partner(p, &off, &err), XFED_OK);
+	assert_int_equal(xfed_policy_refuse(p, "broken.example", &err), XFED_OK);
+	xfed_buf_init(&bytes, 100000);
+	xfed_buf_init(&again, 100000);
+	assert_int_equal(xfed_policy_encode(p, &bytes), XFED_OK);
+	assert_int_equal(xfed_policy_decode(xfed_buf_span(&bytes), &edge, &err), XFED_OK);
+	assert_int_equal(xfed_policy_encode(edge, &again), XFED_OK);
+	assert_true(xfed_span_eq(xfed_buf_span(&bytes), xfed_buf_span(&again)));
+	struct xfed_policy *both[] = { p, edge };
+	for (size_t i = 0; i < 2; i++) {
+		assert_null(xfed_policy_partner(both[i], XFED_SPAN("off.example")));
+		assert_int_equal(xfed_policy_why_not(both[i], XFED_SPAN("off.example")), XFED_REASON_POLICY_PARTNER_DISABLED);
+		assert_int_equal(xfed_policy_why_not(both[i], XFED_SPAN("broken.example")), XFED_REASON_POLICY_PARTNER_BROKEN);
+		assert_int_equal(xfed_policy_why_not(both[i], XFED_SPAN("other.example")), XFED_REASON_POLICY_PARTNER_UNLISTED);
+		assert_int_equal(xfed_policy_judge(both[i], XFED_SPAN("off.example"), XFED_SPAN("corp.example"), XFED_METHOD_EXTERNAL),
+			XFED_REASON_POLICY_PARTNER_DISABLED);
+		assert_int_equal(xfed_policy_good_count(both[i]), 0);
+		assert_string_equal(xfed_policy_owner(both[i], XFED_SPAN("off.example"))->domain, "off.example");
+	}
+	assert_int_equal(xfed_policy_owner(p, XFED_SPAN("off.example"))->max_connections, 3);
+	xfed_buf_deinit(&bytes);
+	xfed_buf_deinit(&again);
+	xfed_policy_free(p);
+	xfed_policy_free(edge);
+}
+
 /* A refused wildcard needs a name below it, which is never somebody's; where none fits, who has a wildcard above loses that. */
 static void refused_wildcards(void **state)
 {
@@ -720,6 +762,7 @@ int main(void)
 		cmocka_unit_test(matrix),
 		cmocka_unit_test(look_ups),
 		cmocka_unit_test(refused_names),
+		cmocka_unit_test(disabled),
 		cmocka_unit_test(refused_wildcards),
 		cmocka_unit_test(deep_copies),
 		cmocka_unit_test(refusals),

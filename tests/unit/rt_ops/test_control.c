@@ -604,7 +604,8 @@ static void a_partner_as_json(void **state)
 	assert_non_null(j);
 	char *text = json_dumps(j, JSON_COMPACT);
 	assert_string_equal(text,
-		"{\"domain\":\"fabrikam.example\",\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\",\"tls\":"
+		"{\"domain\":\"fabrikam.example\",\"enabled\":true,\"additional_domains\":[\"*.it.fabrikam.example\"],\"partner_type\":\"federated\","
+		"\"tls\":"
 		"\"required\","
 		"\"sasl\":\"optional\",\"dialback\":true,\"connect_to\":\"[::1]:5269\",\"keepalive\":false,\"limits\":{\"connections\":20,"
 		"\"stanzas_per_second\":200,\"stanza_size\":65536},\"kinds\":[\"message\",\"iq\"],\"dane\":\"off\",\"trust\":{\"ca\":false,\"pins\":["

@@ -38,7 +38,7 @@
  *
  * partner list  {}          {"partners": [PARTNER]}
  * partner show  {"domain"}  PARTNER, with "streams": [as in stream list], and "presence"?: {KEY: WORD}, what its own file says there
- *   PARTNER = {"domain", "description"?, "additional_domains": [..], "partner_type", "tls", "sasl", "dialback": bool,
+ *   PARTNER = {"domain", "enabled": bool, "description"?, "additional_domains": [..], "partner_type", "tls", "sasl", "dialback": bool,
  *              "connect_to"?, "keepalive": bool, "limits": {"connections", "stanzas_per_second", "stanza_size"},
  *              "kinds": [..], "refused"?: true where its file is broken, "dane", "trust": {"ca": bool, "pins": [..]},
  *              "matrix": {"row", "methods": ["external", ..], "problem"?}}
