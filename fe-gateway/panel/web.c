@@ -48,7 +48,7 @@ static enum MHD_Result may_connect(void *user, const struct sockaddr *sa, sockle
 	struct rt_addr from;
 	if (!is_low) {
 		is_low = true;
-		setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone; where it is denied the server is only less modest */
+		atomic_store(&w->is_denied, setpriority(PRIO_PROCESS, 0, NICE) != 0); /* of this thread alone */
 	}
 	rt_addr_make(&from, sa);
 	rt_sources_give_back(&w->arriving); /* of one that libmicrohttpd could not take after all */
@@ -109,6 +109,11 @@ void web_deadline(struct connection *c, struct web *w, uint64_t ms)
 	pthread_mutex_lock(&w->lock);
 	c->until_ms = ms ? clock_ms() + ms : 0;
 	pthread_mutex_unlock(&w->lock);
+}
+
+bool web_tells_denied(struct web *w)
+{
+	return atomic_exchange(&w->is_denied, false);
 }
 
 size_t web_connections(struct web *w)

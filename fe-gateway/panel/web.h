@@ -37,6 +37,7 @@ struct web_refusal {
 };
 /* About once a second: disconnects who is too slow; tells what the server's thread has refused since. */
 void web_tick(struct web *w, uint64_t now_ms, void (*refused)(void *user, const struct web_refusal *r), void *user);
+bool web_tells_denied(struct web *w); /* once: its thread could not be made less important */
 size_t web_connections(struct web *w);
 
 #endif

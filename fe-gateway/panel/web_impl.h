@@ -47,6 +47,7 @@ struct web {
 	struct rt_conf_strings names;
 	char listen[RT_ADDR_TEXT], host_name[256], gateway[256];
 	bool has_tls, has_client_ca;
+	atomic_bool is_denied; /* the thread could not be made less important, and that has not been told yet */
 
 	/* of the server's thread: */
 	struct rt_sources sources;

@@ -327,6 +327,17 @@ def test_the_certificate_is_replaced_by_a_reload(tls, certs):
 
 # ---- load ----
 
+def test_the_server_is_on_a_thread_of_low_priority(own):
+    Browser(own.panel).get("/login")
+    pid = own.gateway.process.child.pid
+    nice = {}
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/stat" % (pid, task), encoding="utf-8") as f:
+            nice[int(task)] = int(f.read().rsplit(")", 1)[1].split()[16])
+    low = [t for t, n in nice.items() if n == 19]
+    assert len(low) == 1 and low != [pid], nice
+
+
 def test_slow_clients_go(own):
     """Each byte would begin the library's own time-out anew."""
     with socket.create_connection(own.panel, timeout=60) as s:
@@ -355,9 +366,11 @@ def test_slow_clients_go(own):
     wait_until("the refusal in the log", lambda: own.gateway.metric("xfed_refusals_total", reason="panel.request.slow") >= 1, 20)
 
 
-def test_a_thousand_connections_do_not_keep_others_out(own):
+def test_a_thousand_connections_keep_nobody_out_and_hold_up_no_message(own, new_partner, users):
     """They come from two networks: each has a share."""
-    held = []
+    held, partner = [], new_partner(own, "partner.example", leaf="partner")
+    partner.say("alice", "dave@corp.example", "before the crowd")
+    users["corp.example"].wait_text("before the crowd")
     try:
         for i in range(1000):
             s = socket.socket()
@@ -368,6 +381,9 @@ def test_a_thousand_connections_do_not_keep_others_out(own):
         wait_until("refused connections", lambda: own.gateway.metric("xfed_refusals_total", reason="panel.connections.exceeded") > 100, 20)
         assert own.gateway.metric("xfed_panel_connections") <= 128
         assert Browser(own.panel, source="127.9.9.9").get("/login").status == 200
+        for i in range(20):
+            partner.say("alice", "dave@corp.example", "through the crowd %d" % i)
+            users["corp.example"].wait_text("through the crowd %d" % i)
         assert own.gateway.control("status")["state"] == "in-service"
     finally:
         for s in held:
