@@ -54,7 +54,7 @@ def test_partners(panel, visit, certs, dns, users, half):
     dns.xmpp("corp.example", ("edge.corp.example", own.s2s[1], HOST))
     domains = {}
     for n, (name, (make, _)) in enumerate(rows.items()):
-        domains[name] = "broken%d.example" % n
+        domains[name] = "broken%d-%d.example" % (half, n)  # names of its own: all tests share the DNS
         make(scene, domains[name])
     own.reload()
     flow = user.dial(own.sip)
@@ -94,7 +94,9 @@ def test_a_service(panel, visit, certs, dns, users, name):
     inst = panel("own-" + re.sub(r"\W+", "-", name)[:30], starts=False)
     scene = Scene(inst=inst, certs=certs, dns=dns)
     dns.xmpp("corp.example", ("edge.corp.example", inst.s2s[1], HOST))
-    scene.partner("well.example")
+    partners = ["well.example", "fine.example"]
+    for domain in partners:
+        scene.partner(domain)
     change(scene)
     inst.write_configs()
     is_linked = "there is no link to the edge" not in row["check"].words
@@ -102,7 +104,8 @@ def test_a_service(panel, visit, certs, dns, users, name):
         inst.start_as_it_is(is_linked)
         if is_linked:
             flow = users["corp.example"].dial(inst.sip)
-            users["corp.example"].message(flow, "sip:bob@well.example", "to one that is well", timeout=60)
+            for domain in partners:
+                users["corp.example"].message(flow, "sip:bob@" + domain, "to one that is well", timeout=60)
             flow.close()
         page = visit(of=inst)
 
