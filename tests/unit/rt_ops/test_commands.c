@@ -161,7 +161,7 @@ static void what_is_typed_is_quoted(void **state)
 {
 	typed("partner", "set", "{\"domain\": \"a.example\", \"settings\": [\"tls=\", \"kinds=message,iq\", \"description=$(rm) 'x'\"]}",
 		"xfedctl partner set a.example tls= kinds=message,iq description='$(rm) '\\''x'\\'''");
-	typed("partner", "remove", "{\"domain\": \"a b\", \"dry-run\": true}", "xfedctl partner remove 'a b' --dry-run");
+	typed("access", "remove", "{\"name\": \"a b\", \"dry-run\": true}", "xfedctl access remove 'a b' --dry-run");
 	typed("config", "set", "{\"key\": \"limits.connections\", \"value\": \"\"}", "xfedctl config set limits.connections ''");
 	typed("failures", "list", "{\"limit\": 7, \"partner\": \"a.example\"}", "xfedctl failures list a.example limit=7");
 }

@@ -70,12 +70,12 @@ static void on_large(struct rt_reply reply, const json_t *args, void *user)
 	}
 
 static const struct rt_command list[] = {
-	{ "status", "", RT_COMMAND_OF_BOTH, false, "", "", { ANY("domain", DOMAIN) } },
+	{ "status", "", RT_COMMAND_OF_BOTH, false, "", "", { ANY("domain", TEXT) } },
 	{ "wait", "", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
-	{ "reload", "", RT_COMMAND_OF_BOTH, true, "", "", { ANY("domain", DOMAIN), ANY("limit", COUNT) } },
+	{ "reload", "", RT_COMMAND_OF_BOTH, true, "", "", { ANY("domain", TEXT), ANY("limit", COUNT) } },
 	{ "partner", "show", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
 	{ "nothing", "", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
-	{ "large", "", RT_COMMAND_OF_BOTH, false, "", "", { ANY("domain", DOMAIN) } },
+	{ "large", "", RT_COMMAND_OF_BOTH, false, "", "", { ANY("domain", TEXT) } },
 	{ "log", "level", RT_COMMAND_OF_BOTH, true, "", "", { { "level", "LEVEL", RT_ARG_LEVEL, RT_ARG_NEEDED }, ANY("domain", DOMAIN) } },
 	{ "partner", "list", RT_COMMAND_OF_BOTH, false, "", "", { { 0 } } },
 };

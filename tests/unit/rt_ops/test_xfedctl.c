@@ -699,8 +699,8 @@ static void files_are_checked_without_a_service(void **state)
 {
 	static struct result r;
 	const char *argv[] = { BUILD_ROOT "/xfedctl/xfedctl", "config", "check", NULL, NULL };
-	static const char *const files[] = { SOURCE_ROOT "/packaging/examples/edge.yaml", SOURCE_ROOT "/packaging/examples/gateway.yaml",
-		SOURCE_ROOT "/packaging/examples/partners.d/fabrikam.example.yaml", SOURCE_ROOT "/packaging/examples/access.d/fedpic.yaml" };
+	static const char *const files[] = { SOURCE_ROOT "/packaging/examples/partners.d/fabrikam.example.yaml",
+		SOURCE_ROOT "/packaging/examples/access.d/fedpic.yaml" };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(files); i++) {
 		argv[3] = files[i];
 		run(argv, &r);
@@ -708,6 +708,11 @@ static void files_are_checked_without_a_service(void **state)
 			fail_msg("%s: status %d\n%s%s", files[i], r.status, r.out, r.err);
 		}
 	}
+	/* With what it leads to: here there are no certificates. */
+	argv[3] = SOURCE_ROOT "/packaging/examples/edge.yaml";
+	run(argv, &r);
+	assert_int_equal(r.status, 1);
+	assert_non_null(strstr(r.out, "certificates[0].certificate: /etc/xfed/tls/partners.pem: "));
 	argv[3] = SOURCE_ROOT "/LICENSE";
 	run(argv, &r);
 	assert_int_equal(r.status, 1);
