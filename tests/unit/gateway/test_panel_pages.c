@@ -297,17 +297,6 @@ static void who_may_only_look_is_offered_no_change(void **state)
 	}
 }
 
-/* Not served by this version: the page says that it has no answer. */
-static bool is_to_come(const struct panel_ask *ask)
-{
-	static const char *const nouns[] = { "traffic" };
-	bool is = false;
-	for (size_t i = 0; i < XFED_ARRAY_LEN(nouns); i++) {
-		is = is || strcmp(ask->noun, nouns[i]) == 0;
-	}
-	return is;
-}
-
 /* What the panel asks is a command with its arguments, as whoever types it has them. */
 static void asks_are_commands(const struct panel_route *route, const struct shown *s)
 {
@@ -328,7 +317,6 @@ static void asks_are_commands(const struct panel_route *route, const struct show
 				fail_msg("%s: %s %s is not for who may only look", route->path, c->noun, c->verb);
 			}
 		}
-		is_found = is_found || is_to_come(&s->asks[i]);
 		if (!is_found) {
 			fail_msg("%s: there is no %s %s", route->path, s->asks[i].noun, s->asks[i].verb);
 		}
