@@ -41,6 +41,7 @@ PART(gauges_channel, channel_gauges(g->channel))
 PART(stop_channel, channel_free(g->channel))
 PART(free_channel, channel_done(g->channel))
 PART(tick_trunk, trunk_tick(g->trunk, core_now(&g->core)))
+PART(flush_trunk, trunk_flush(g->trunk))
 PART(drain_trunk, trunk_drain(g->trunk))
 PART(stop_trunk, trunk_stop(g->trunk))
 PART(free_trunk, trunk_free(g->trunk))
@@ -217,10 +218,7 @@ static int start_admin(struct gateway *g, char error[256])
 		.service_user = g,
 	};
 	struct rt_daemon_options o = {
-		.name = "gateway",
-		.config = &policy_config(g->policy)->base,
-		.commands = &admin_commands,
-		.commands_user = &g->admin,
+		.name = "gateway", .config = &policy_config(g->policy)->base, .commands = &admin_commands, .commands_user = &g->admin
 	};
 	return rt_daemon_open(&g->core.d, &o, error);
 }
@@ -272,6 +270,7 @@ static const struct part parts[] = {
 	{ .name = "trunk",
 		.start = start_trunk,
 		.tick = tick_trunk,
+		.flush = flush_trunk,
 		.drain = drain_trunk,
 		.reloaded = reloaded_trunk,
 		.stop = stop_trunk,

@@ -104,7 +104,7 @@ build() { # NAME: builds once; false when that failed, also the second time it i
 		fi
 		mapfile -t targets < <(ninja -C "$dir" -t targets all | sed -n 's/^\(tests\/fuzz\/fuzz_[a-z0-9_]*\): .*/\1/p')
 	fi
-	if ! in_log build/$name.log ninja --quiet -C "$dir" -j "$jobs" "${targets[@]}"; then
+	if ! in_log build/$name.log nice ninja --quiet -C "$dir" -j "$jobs" "${targets[@]}"; then # a suite may be running beside
 		count 0 1 0
 		return 1
 	fi

@@ -131,8 +131,9 @@ static void skip_named(struct reading *r)
 
 static bool set(struct reading *r, const struct rt_command_arg *a, const char *text)
 {
-	json_t *value = json_object_get(r->args, a->key) ? NULL : value_of(a->kind, text);
 	r->mistake->arg = a;
+	r->mistake->is_twice = json_object_get(r->args, a->key) != NULL;
+	json_t *value = r->mistake->is_twice ? NULL : value_of(a->kind, text);
 	return value && json_object_set_new(r->args, a->key, value) == 0;
 }
 

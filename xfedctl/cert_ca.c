@@ -5,8 +5,6 @@
 
 #include "xfed/mem.h"
 
-#define FOLDER "channel-ca"
-
 /* ---- what lies there ---- */
 
 static int read_pile(const char *dir, const char *name, struct cert_pile *p, char error[CERT_ERROR])
@@ -72,12 +70,18 @@ int cert_ca_open(struct cert_ca *ca, const struct cert_host *h, char error[CERT_
 {
 	struct stat st;
 	*ca = (struct cert_ca){ .member_count = 0 };
-	snprintf(ca->dir, sizeof(ca->dir), "%s/" FOLDER, h->dir);
+	snprintf(ca->dir, sizeof(ca->dir), "%s/" CERT_CA_FOLDER, h->dir);
 	if (stat(ca->dir, &st) != 0) {
 		snprintf(error, CERT_ERROR, "the channel's authority is not on this host: there is no %.300s", ca->dir);
 		return XFED_ERR_NOT_FOUND;
 	}
 	int rc = open_authority(ca->dir, "ca", &ca->now, error);
+	if (rc == XFED_ERR_NOT_FOUND) {
+		snprintf(error, CERT_ERROR,
+			"%.300s is not whole (ca.key or ca.pem is missing): bring it back from your backup, or let channel-init --replace make a new "
+			"authority, with which each edge has to join anew",
+			ca->dir);
+	}
 	rc = rc == XFED_OK ? open_members(ca, error) : rc;
 	if (rc == XFED_OK) {
 		rc = open_authority(ca->dir, "next", &ca->next, error);

@@ -8,6 +8,8 @@
 #include "cert_bundle.h"
 #include "cert_run.h"
 
+#define CERT_CA_FOLDER "channel-ca"
+
 struct cert_authority {
 	gnutls_x509_privkey_t key; /* NULL: there is none */
 	gnutls_x509_crt_t crt;

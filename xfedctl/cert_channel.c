@@ -17,17 +17,12 @@ static void add_name(struct cert_member *m, const char *name)
 	}
 }
 
-static bool is_address(const char *s)
-{
-	return strchr(s, ':') || s[strspn(s, "0123456789.")] == '\0';
-}
-
 /* Its instance's name, and the host's: so that channel.allow may have either. */
 static struct cert_member this_gateway(const struct config *c)
 {
 	struct cert_member m = { .is_edge = false };
 	add_name(&m, c->base.name);
-	add_name(&m, is_address(c->sip.advertise) ? NULL : c->sip.advertise);
+	add_name(&m, cert_is_address(c->sip.advertise) ? NULL : c->sip.advertise);
 	return m;
 }
 
@@ -101,7 +96,7 @@ static int plan_bundle(struct cert_run *r, const struct cert_ca *ca, const struc
 	xfed_buf_wipe(&text);
 	if (rc == XFED_OK) {
 		cert_run_add(r->done, "%s: the bundle of %s %s, with its key", path, m->is_edge ? "edge" : "gateway", m->names[0]);
-		cert_run_add(r->next, "copy %s to %s, take it away here, and there: xfedctl cert channel-join %s.bundle", path,
+		cert_run_add(r->next, "copy %s to the host %s, delete it here, and run there: xfedctl cert channel-join %s.bundle", path,
 			m->names[m->name_count - 1], m->names[0]);
 	}
 	return rc;
@@ -127,9 +122,23 @@ static enum ctl_exit finish(struct cert_run *r, int rc)
 	return status == CTL_FINE ? cert_run_tell(r) : status;
 }
 
+/* One command on the gateway that has the authority; `name`: of the host that it is about, or NULL. */
+static enum ctl_exit of_authority(enum ctl_exit (*command)(struct cert_run *r, struct cert_ca *ca, const char *name), const char *name,
+	const json_t *args, const struct ctl_options *options)
+{
+	struct cert_run r;
+	struct cert_ca ca = { .member_count = 0 };
+	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
+	status = status == CTL_FINE ? cert_run_choose(&r) : status;
+	status = status == CTL_FINE ? command(&r, &ca, name) : status;
+	cert_ca_close(&ca);
+	cert_run_close(&r);
+	return status;
+}
+
 /* ---- channel-init ---- */
 
-static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca)
+static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca, const char *name)
 {
 	const struct config *c = r->hosts.items[0].gateway;
 	int rc = cert_ca_open(ca, &r->hosts.items[0], r->error);
@@ -142,11 +151,15 @@ static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca)
 	if (rc != XFED_ERR_NOT_FOUND) {
 		return cert_run_refuse(r, rc);
 	}
-	if (access(c->channel.certificate, F_OK) == 0 && !json_object_get(r->args, "replace")) {
+	const char *there = access(c->channel.certificate, F_OK) == 0 ? c->channel.certificate
+			    : access(c->channel.ca, F_OK) == 0	      ? c->channel.ca
+								      : NULL;
+	if (there && !json_object_get(r->args, "replace")) {
 		return cert_run_fail(r,
-			"%s is there already, of another authority: --replace puts one of a new authority in its place, and the links are down until "
-			"each edge has joined anew",
-			c->channel.certificate);
+			"%s is there already, of another authority, which makes new certificates where it is (cert channel-renew there, if it is one "
+			"of "
+			"ours): --replace puts that of a new authority in its place, and the links are down until each edge has joined anew",
+			there);
 	}
 	rc = cert_authority_new(&ca->now, r->now_s);
 	rc = rc == XFED_OK ? take_members(ca, c) : rc;
@@ -159,14 +172,7 @@ static enum ctl_exit init(struct cert_run *r, struct cert_ca *ca)
 
 enum ctl_exit ctl_do_cert_channel_init(const json_t *args, const struct ctl_options *options)
 {
-	struct cert_run r;
-	struct cert_ca ca = { .member_count = 0 };
-	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
-	status = status == CTL_FINE ? cert_run_choose(&r) : status;
-	status = status == CTL_FINE ? init(&r, &ca) : status;
-	cert_ca_close(&ca);
-	cert_run_close(&r);
-	return status;
+	return of_authority(init, NULL, args, options);
 }
 
 /* ---- channel-join NAME: one more bundle ---- */
@@ -221,14 +227,7 @@ static enum ctl_exit one_more(struct cert_run *r, struct cert_ca *ca, const char
 
 enum ctl_exit cert_channel_one_more(const char *name, const json_t *args, const struct ctl_options *options)
 {
-	struct cert_run r;
-	struct cert_ca ca = { .member_count = 0 };
-	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
-	status = status == CTL_FINE ? cert_run_choose(&r) : status;
-	status = status == CTL_FINE ? one_more(&r, &ca, name) : status;
-	cert_ca_close(&ca);
-	cert_run_close(&r);
-	return status;
+	return of_authority(one_more, name, args, options);
 }
 
 /* ---- channel-renew ---- */
@@ -273,7 +272,7 @@ static int end_change(struct cert_run *r, struct cert_ca *ca)
 	return rc;
 }
 
-static enum ctl_exit change(struct cert_run *r, struct cert_ca *ca)
+static enum ctl_exit change(struct cert_run *r, struct cert_ca *ca, const char *name)
 {
 	bool is_new_ca = json_object_get(r->args, "new-ca") != NULL;
 	int rc = cert_ca_open(ca, &r->hosts.items[0], r->error);
@@ -292,12 +291,5 @@ static enum ctl_exit change(struct cert_run *r, struct cert_ca *ca)
 
 enum ctl_exit ctl_do_cert_channel_renew(const json_t *args, const struct ctl_options *options)
 {
-	struct cert_run r;
-	struct cert_ca ca = { .member_count = 0 };
-	enum ctl_exit status = cert_run_open(&r, CERT_OF_GATEWAYS, args, options);
-	status = status == CTL_FINE ? cert_run_choose(&r) : status;
-	status = status == CTL_FINE ? change(&r, &ca) : status;
-	cert_ca_close(&ca);
-	cert_run_close(&r);
-	return status;
+	return of_authority(change, NULL, args, options);
 }

@@ -1,5 +1,6 @@
 #include "cert_host.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -14,43 +15,27 @@
 #include "folder.h"
 #include "xfed/mem.h"
 
-#define CONFIG_DIR   "/etc/xfed"
-#define DOMAINS_FILE "channel-domains"
-
 /* ---- one file ---- */
 
 int cert_file_read(const char *path, struct xfed_buf *text, char error[CERT_ERROR])
 {
+	return cert_file_read_most(path, CERT_FILE_BYTES, text, error);
+}
+
+int cert_file_read_most(const char *path, size_t max, struct xfed_buf *text, char error[CERT_ERROR])
+{
 	char words[256];
 	struct stat st;
-	xfed_buf_init(text, CERT_FILE_BYTES);
+	xfed_buf_init(text, max);
 	if (stat(path, &st) != 0 && errno == ENOENT) {
 		snprintf(error, CERT_ERROR, "%.300s: there is no such file", path);
 		return XFED_ERR_NOT_FOUND;
 	}
-	int rc = rt_file_read(path, CERT_FILE_BYTES, text, words);
+	int rc = rt_file_read(path, max, text, words);
 	if (rc != XFED_OK) {
 		snprintf(error, CERT_ERROR, "%s", words);
 	}
 	return rc;
-}
-
-/* Who may write to it says where we write, with the rights of whoever runs this. */
-static int check_owner(const char *path, char error[CERT_ERROR])
-{
-	struct stat st;
-	char words[96];
-	if (stat(path, &st) != 0) {
-		int err = errno;
-		snprintf(error, CERT_ERROR, "%.300s: %s", path, rt_errno_words(err, words));
-		return err == ENOENT ? XFED_ERR_NOT_FOUND : XFED_ERR_INVALID;
-	}
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 02)) {
-		snprintf(error, CERT_ERROR,
-			"%.300s can be written to by others than root and you, and says where files are written: chown root, chmod o-w", path);
-		return XFED_ERR_INVALID;
-	}
-	return XFED_OK;
 }
 
 /* As the service it is of: with fewer mistakes. */
@@ -144,7 +129,7 @@ static int host_open(struct cert_host *h, const char *path, char error[CERT_ERRO
 	struct xfed_buf text;
 	*h = (struct cert_host){ 0 };
 	folder_of(path, h->path, h->dir); /* what it names may be anywhere, but its folder is where it really lies */
-	int rc = check_owner(h->path, error);
+	int rc = folder_check_owner(h->path, error);
 	if (rc != XFED_OK) {
 		return rc;
 	}
@@ -168,22 +153,39 @@ static bool is_wanted(const struct cert_host *h, enum cert_wanted wanted, const 
 	return is_kind && (!name || strcmp(h->base->name, name) == 0);
 }
 
+static int too_many(char error[CERT_ERROR])
+{
+	snprintf(error, CERT_ERROR, "more than %d services are configured in " FOLDER_CONFIG ": name the file of one with --config", CERT_HOSTS_MAX);
+	return XFED_ERR_INVALID;
+}
+
 static int add_host(struct cert_hosts *hosts, enum cert_wanted wanted, const char *path, const char *name, char error[CERT_ERROR])
 {
-	struct cert_host *h = &hosts->items[hosts->count];
-	int rc = hosts->count < CERT_HOSTS_MAX ? host_open(h, path, error) : XFED_ERR_NOT_FOUND;
-	if (rc == XFED_OK && is_wanted(h, wanted, name)) {
-		hosts->count++;
-	} else if (rc == XFED_OK) {
-		host_close(h);
+	struct cert_host h;
+	int rc = host_open(&h, path, error);
+	if (rc == XFED_ERR_NOT_FOUND) {
+		return XFED_OK;
 	}
-	return rc == XFED_ERR_NOT_FOUND ? XFED_OK : rc;
+	if (rc == XFED_OK && !is_wanted(&h, wanted, name)) {
+		host_close(&h);
+	} else if (rc == XFED_OK && hosts->count == CERT_HOSTS_MAX) {
+		host_close(&h);
+		rc = too_many(error);
+	} else if (rc == XFED_OK) {
+		hosts->items[hosts->count++] = h;
+	}
+	return rc;
 }
 
 static int add_dir(struct cert_hosts *hosts, enum cert_wanted wanted, const char *dir, const char *name, char error[CERT_ERROR])
 {
 	struct dirent **list = NULL;
+	char words[96];
 	int count = scandir(dir, &list, NULL, alphasort), rc = XFED_OK;
+	if (count < 0 && errno != ENOENT) {
+		snprintf(error, CERT_ERROR, "%.300s: %s", dir, rt_errno_words(errno, words));
+		return XFED_ERR_INVALID;
+	}
 	for (int i = 0; i < count; i++) {
 		char path[PATH_MAX];
 		bool is_file = fnmatch("*.yaml", list[i]->d_name, FNM_PERIOD) == 0;
@@ -205,9 +207,9 @@ static int add_all(struct cert_hosts *hosts, enum cert_wanted wanted, const char
 		if ((wanted == CERT_OF_EDGES && i == 0) || (wanted == CERT_OF_GATEWAYS && i == 1)) {
 			continue;
 		}
-		snprintf(path, sizeof(path), CONFIG_DIR "/%s.yaml", kinds[i]);
+		snprintf(path, sizeof(path), FOLDER_CONFIG "/%s.yaml", kinds[i]);
 		rc = add_host(hosts, wanted, path, name, error);
-		snprintf(path, sizeof(path), CONFIG_DIR "/%s", kinds[i]);
+		snprintf(path, sizeof(path), FOLDER_CONFIG "/%s", kinds[i]);
 		rc = rc == XFED_OK ? add_dir(hosts, wanted, path, name, error) : rc;
 	}
 	return rc;
@@ -219,9 +221,9 @@ static int none(enum cert_wanted wanted, const char *config, const char *name, c
 	if (config) {
 		snprintf(error, CERT_ERROR, "%.300s is no %s", config, what);
 	} else if (name) {
-		snprintf(error, CERT_ERROR, "no %s in " CONFIG_DIR " has the name %.64s", what, name);
+		snprintf(error, CERT_ERROR, "no %s in " FOLDER_CONFIG " has the name %.64s", what, name);
 	} else {
-		snprintf(error, CERT_ERROR, "there is no %s in " CONFIG_DIR ": run it on the host of that service, or name the file with --config",
+		snprintf(error, CERT_ERROR, "there is no %s in " FOLDER_CONFIG ": run it on the host of that service, or name the file with --config",
 			what);
 	}
 	return XFED_ERR_NOT_FOUND;
@@ -248,6 +250,12 @@ void cert_hosts_close(struct cert_hosts *h)
 	}
 	xfed_free(h->items);
 	*h = (struct cert_hosts){ 0 };
+}
+
+bool cert_is_address(const char *name)
+{
+	struct in_addr any;
+	return strchr(name, ':') || inet_pton(AF_INET, name, &any) == 1;
 }
 
 /* ---- the service ---- */
@@ -301,7 +309,7 @@ static json_t *domains_of_file(const struct cert_host *h)
 	char path[PATH_MAX + 32], error[CERT_ERROR];
 	struct xfed_buf text;
 	json_t *list = NULL;
-	snprintf(path, sizeof(path), "%s/" DOMAINS_FILE, h->dir);
+	snprintf(path, sizeof(path), "%s/" CERT_DOMAINS_FILE, h->dir);
 	if (cert_file_read(path, &text, error) == XFED_OK) {
 		struct xfed_span rest = xfed_buf_span(&text);
 		list = json_array();

@@ -13,7 +13,8 @@
 #include "edge-proxy/config.h"
 #include "fe-gateway/config/config.h"
 
-#define CERT_HOSTS_MAX 64
+#define CERT_HOSTS_MAX	  64
+#define CERT_DOMAINS_FILE "channel-domains" /* in the folder of a host: what its bundle said are our domains, one a line */
 
 enum cert_role { CERT_ROLE_EDGE, CERT_ROLE_SIP, CERT_ROLE_PANEL, CERT_ROLE_CHANNEL };
 
@@ -53,6 +54,9 @@ void cert_hosts_close(struct cert_hosts *h);
 
 /* A file that may be missing: NOT_FOUND then. OK; INVALID with one sentence. `*text` is wiped by the caller. */
 int cert_file_read(const char *path, struct xfed_buf *text, char error[CERT_ERROR]);
+int cert_file_read_most(const char *path, size_t max, struct xfed_buf *text, char error[CERT_ERROR]); /* the same, of `max` bytes at most */
+
+bool cert_is_address(const char *name); /* an IP address, and no name */
 
 /* ---- the service ---- */
 

@@ -1,7 +1,10 @@
 /* cert import: what an authority, or a client of one, has handed over, checked and put in place. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -47,26 +50,55 @@ static int pass_of_file(struct cert_run *r, const char *path, char out[CERT_PASS
 	return rc;
 }
 
-/* From the terminal, even where standard input is something else, and without showing it. */
-static int pass_of_terminal(struct cert_run *r, const char *path, char out[CERT_PASS_BYTES])
+/*
+ * A line, not shown; -1: the terminal does not give one. What ends or stops us meanwhile waits until it echoes again: it is blocked, and seen
+ * by `signals`, which nobody reads, so that it does its work where it is let through.
+ */
+static ssize_t read_hidden(int fd, int signals, const sigset_t *ends, const char *path, char out[CERT_PASS_BYTES])
 {
 	struct termios was, is;
-	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 || tcgetattr(fd, &was) != 0) {
-		snprintf(r->error, sizeof(r->error), "%.300s needs a pass phrase, and there is no terminal to ask at: --pass-file FILE", path);
-		if (fd >= 0) {
-			close(fd);
+	ssize_t n = -1;
+	bool is_ended = true;
+	while (is_ended) { /* a second time where it was stopped, and goes on */
+		sigset_t before;
+		if (sigprocmask(SIG_BLOCK, ends, &before) != 0 || tcgetattr(fd, &was) != 0) {
+			return -1;
 		}
-		return XFED_ERR_INVALID;
+		is = was;
+		is.c_lflag &= ~(tcflag_t)ECHO;
+		(void)tcsetattr(fd, TCSAFLUSH, &is);
+		dprintf(fd, "Pass phrase of %s: ", path);
+		struct pollfd of[] = { { .fd = fd, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+		int ready = poll(of, XFED_ARRAY_LEN(of), -1);
+		is_ended = ready > 0 && of[1].revents != 0;
+		n = ready > 0 && !is_ended ? read(fd, out, CERT_PASS_BYTES - 1) : -1;
+		(void)tcsetattr(fd, TCSAFLUSH, &was);
+		dprintf(fd, "\n");
+		(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	}
-	is = was;
-	is.c_lflag &= ~(tcflag_t)ECHO;
-	(void)tcsetattr(fd, TCSAFLUSH, &is);
-	dprintf(fd, "Pass phrase of %s: ", path);
-	ssize_t n = read(fd, out, CERT_PASS_BYTES - 1);
-	(void)tcsetattr(fd, TCSAFLUSH, &was);
-	dprintf(fd, "\n");
-	close(fd);
+	return n;
+}
+
+/* From the terminal, even where standard input is something else. */
+static int pass_of_terminal(struct cert_run *r, const char *path, char out[CERT_PASS_BYTES])
+{
+	static const int numbers[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+	sigset_t ends;
+	sigemptyset(&ends);
+	for (size_t i = 0; i < XFED_ARRAY_LEN(numbers); i++) {
+		sigaddset(&ends, numbers[i]);
+	}
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY), signals = signalfd(-1, &ends, SFD_CLOEXEC);
+	ssize_t n = fd >= 0 && signals >= 0 ? read_hidden(fd, signals, &ends, path, out) : -1;
+	if (n < 0) {
+		snprintf(r->error, sizeof(r->error), "%.300s needs a pass phrase, and there is no terminal to ask at: --pass-file FILE", path);
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	if (signals >= 0) {
+		close(signals);
+	}
 	n -= n > 0 && out[n - 1] == '\n';
 	out[n > 0 ? n : 0] = '\0';
 	return n >= 0 ? XFED_OK : XFED_ERR_INVALID;
@@ -350,14 +382,12 @@ static int check_names(struct import *m)
 	const struct cert_pair *p = m->place.pair;
 	struct cert_run *r = m->r;
 	if (p->role == CERT_ROLE_SIP) {
-		struct xfed_span name = xfed_span_str(p->name);
-		bool is_address = p->name && (strchr(p->name, ':') || p->name[strspn(p->name, "0123456789.")] == '\0');
-		bool is_named = !p->name || is_address || xfed_cert_names_host(m->facts, name) || xfed_cert_proves_sip(m->facts, name);
-		if (!is_named) {
+		bool lacks_name = cert_pair_lacks_name(p, m->facts);
+		if (lacks_name) {
 			snprintf(r->error, sizeof(r->error), "it does not name %.200s, which is %s.advertise: SIP servers would refuse it", p->name,
 				p->where);
 		}
-		return is_named ? XFED_OK : XFED_ERR_INVALID;
+		return lacks_name ? XFED_ERR_INVALID : XFED_OK;
 	}
 	if (p->role != CERT_ROLE_EDGE) {
 		return XFED_OK;

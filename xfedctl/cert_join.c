@@ -5,9 +5,8 @@
 #include <unistd.h>
 
 #include "cert_channel.h"
+#include "cert_judge.h"
 #include "xfed/rt/conf_edit.h"
-
-#define DOMAINS_FILE "channel-domains"
 
 /* ---- files ---- */
 
@@ -31,7 +30,7 @@ int cert_join_plan(struct cert_run *r, const char *certificate, struct xfed_span
 	return rc == XFED_OK ? plan_file(r, ca, ca_pem, CERT_PLAN_PUBLIC) : rc;
 }
 
-/* The authorities: those of the bundle that sign themselves. */
+/* What the host is to trust is all that is in the bundle but its own certificate: the authorities of the channel, two during a change. */
 static int print_parts(const struct cert_bundle *b, struct xfed_buf *certificate, struct xfed_buf *key, struct xfed_buf *trust)
 {
 	int rc = cert_pem_of(b->pile.crts[b->leaf], certificate);
@@ -128,7 +127,7 @@ static int plan_domains(struct cert_run *r, const struct cert_host *h, const str
 {
 	char path[PATH_MAX + 32];
 	struct xfed_buf text;
-	snprintf(path, sizeof(path), "%s/" DOMAINS_FILE, h->dir);
+	snprintf(path, sizeof(path), "%s/" CERT_DOMAINS_FILE, h->dir);
 	xfed_buf_init(&text, RT_CONF_FILE_BYTES);
 	int rc = XFED_OK;
 	for (size_t i = 0; rc == XFED_OK && i < b->domain_count; i++) {
@@ -137,6 +136,26 @@ static int plan_domains(struct cert_run *r, const struct cert_host *h, const str
 	rc = rc == XFED_OK && h->edge ? cert_plan_add(&r->plan, path, xfed_buf_span(&text), CERT_PLAN_PUBLIC, r->error) : rc;
 	xfed_buf_deinit(&text);
 	return rc;
+}
+
+/* By an authority that stands in it, and by nothing else: with a mixture of two bundles no link would come up. */
+static enum ctl_exit check_chain(struct cert_run *r, const struct cert_bundle *b)
+{
+	char words[CERT_ERROR];
+	struct cert_chain chain = { .count = 0 };
+	struct cert_trust none;
+	int rc = cert_trust_init(&none);
+	rc = rc == XFED_OK ? cert_chain_find(&b->pile, b->leaf, &none, r->now_s, &chain, words) : rc;
+	cert_trust_deinit(&none);
+	if (rc == XFED_ERR_NOMEM) {
+		return cert_run_refuse(r, rc);
+	}
+	if (rc != XFED_OK || chain.is_self_signed) {
+		return cert_run_fail(r,
+			"the bundle is damaged, or put together from several: its certificate is not signed by an authority in it%s%s",
+			rc != XFED_OK ? ": " : "", rc != XFED_OK ? words : "");
+	}
+	return CTL_FINE;
 }
 
 static enum ctl_exit check(struct cert_run *r, const struct cert_host *h, const struct cert_bundle *b)
@@ -151,7 +170,8 @@ static enum ctl_exit check(struct cert_run *r, const struct cert_host *h, const 
 			m->names[0], h->path, h->base->name);
 	}
 	int64_t ends_s = gnutls_x509_crt_get_expiration_time(b->pile.crts[b->leaf]);
-	return ends_s > r->now_s ? CTL_FINE : cert_run_fail(r, "the certificate in the bundle has expired: make a new one, cert channel-renew");
+	return ends_s > r->now_s ? check_chain(r, b)
+				 : cert_run_fail(r, "the certificate in the bundle has expired: make a new one, cert channel-renew");
 }
 
 static enum ctl_exit join(struct cert_run *r, const struct cert_host *h, const char *path, const struct cert_bundle *b)
@@ -211,12 +231,30 @@ static enum ctl_exit join_with(struct cert_run *r, const char *path)
 	return status;
 }
 
+/* Whatever else is wrong with it is told by the command itself. */
+static bool has_gateway(const json_t *args, const struct ctl_options *options)
+{
+	struct cert_hosts hosts;
+	char error[CERT_ERROR];
+	int rc = cert_hosts_open(&hosts, CERT_OF_GATEWAYS, ctl_str(args, "config")[0] ? ctl_str(args, "config") : NULL, options->name, error);
+	cert_hosts_close(&hosts);
+	return rc != XFED_ERR_NOT_FOUND;
+}
+
 enum ctl_exit ctl_do_cert_channel_join(const json_t *args, const struct ctl_options *options)
 {
 	struct cert_run r;
 	const char *word = ctl_str(args, "bundle");
 	size_t len = strlen(word);
 	bool is_name = access(word, F_OK) != 0 && !strchr(word, '/') && !(len > 7 && strcmp(word + len - 7, ".bundle") == 0);
+	if (is_name && !has_gateway(args, options)) {
+		char text[CERT_ERROR];
+		snprintf(text, sizeof(text),
+			"there is no file %.200s here (a bundle is called NAME.bundle), and no gateway that could make the bundle of one of that "
+			"name",
+			word);
+		return ctl_refuse(options, text);
+	}
 	if (is_name) {
 		return cert_channel_one_more(word, args, options);
 	}

@@ -173,3 +173,9 @@ int cert_pair_choose(struct cert_run *r, enum cert_role role, const char *const 
 	}
 	return out->pair ? XFED_OK : tell_choice(r, role);
 }
+
+bool cert_pair_lacks_name(const struct cert_pair *p, const struct xfed_cert *cert)
+{
+	struct xfed_span name = xfed_span_str(p->name);
+	return p->name && !cert_is_address(p->name) && !xfed_cert_names_host(cert, name) && !xfed_cert_proves_sip(cert, name);
+}

@@ -24,6 +24,9 @@ struct cert_place {
 };
 int cert_pair_choose(struct cert_run *r, enum cert_role role, const char *const *names, size_t count, struct cert_place *out);
 
+/* Whether the certificate does not have the name that SIP servers look for in it. An address is looked for by nobody. */
+bool cert_pair_lacks_name(const struct cert_pair *p, const struct xfed_cert *cert);
+
 const char *cert_pair_pending(const struct cert_pair *p, char out[PATH_MAX + 8]);
 
 /* "2027-02-28 (90 days)", as of now. */

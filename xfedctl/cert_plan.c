@@ -19,7 +19,7 @@ static int fail(char error[CERT_ERROR], const char *path, const char *what)
 
 void cert_plan_init(struct cert_plan *p, uid_t uid, gid_t gid)
 {
-	*p = (struct cert_plan){ .uid = uid, .gid = gid };
+	*p = (struct cert_plan){ .uid = uid, .gid = gid, .file_bytes = CERT_FILE_BYTES };
 }
 
 /* Of the directory that is open, and not of its name: whoever may write somewhere below can make that a link at any time. */
@@ -89,14 +89,15 @@ static int open_file(struct cert_plan *p, const char *path, bool is_plain, struc
 	}
 	p->files = files;
 	struct cert_plan_file *f = *out = &files[p->count++];
-	*f = (struct cert_plan_file){ .save.dir = -1 };
-	int rc = (is_plain ? save_open_plain : save_open)(&f->save, path, CERT_FILE_BYTES, &f->was, text);
+	*f = (struct cert_plan_file){ .save = { .dir = -1, .link_dir = -1 } };
+	int rc = (is_plain ? save_open_plain : save_open)(&f->save, path, p->file_bytes, &f->was, text);
 	*exists = rc == XFED_OK;
 	if (rc != XFED_OK && rc != XFED_ERR_NOT_FOUND) {
 		snprintf(error, CERT_ERROR, "%s", text);
 		return rc;
 	}
-	return check_folder(p, path, f->save.dir, error);
+	rc = check_folder(p, path, f->save.dir, error);
+	return rc == XFED_OK && f->save.link_dir >= 0 ? check_folder(p, path, f->save.link_dir, error) : rc;
 }
 
 static int prepare(struct cert_plan *p, struct cert_plan_file *f, struct xfed_span text, enum cert_plan_kind kind, char error[CERT_ERROR])
@@ -125,7 +126,7 @@ int cert_plan_add_marked(struct cert_plan *p, const char *path, struct xfed_span
 	int rc = open_file(p, path, true, &f, &exists, error);
 	struct xfed_span was = rc == XFED_OK ? xfed_buf_span(&f->was) : XFED_SPAN("");
 	if (rc == XFED_OK && exists && (f->save.was.st_uid != geteuid() || !xfed_span_is(xfed_span_cut(&was, '\n'), mark))) {
-		snprintf(error, CERT_ERROR, "%.300s: is there already, and is something else", path);
+		snprintf(error, CERT_ERROR, "%.300s: there is another file already, which is not replaced", path);
 		rc = XFED_ERR_INVALID;
 	}
 	return rc == XFED_OK ? prepare(p, f, text, CERT_PLAN_ROOT, error) : rc;
@@ -155,14 +156,26 @@ static void block_signals(struct cert_plan *p)
 	p->is_blocking = sigprocmask(SIG_BLOCK, &ends, &p->before) == 0;
 }
 
+/* What changes: the file where it really lies, or the name by which it is taken away. */
+static int place_of(const struct cert_plan_file *f, char name[NAME_MAX + 1])
+{
+	if (f->is_gone) {
+		return save_entry(&f->save, name);
+	}
+	snprintf(name, NAME_MAX + 1, "%s", f->save.name);
+	return f->save.dir;
+}
+
 /* A second name for the old one, so that bringing it back needs no room on the disk. */
 static int keep_aside(struct cert_plan_file *f, size_t number, char error[CERT_ERROR])
 {
+	char name[NAME_MAX + 1];
 	if (f->save.is_new) {
 		return XFED_OK;
 	}
 	snprintf(f->aside, sizeof(f->aside), ".xfedctl-old-%d-%zu", (int)getpid(), number);
-	if (linkat(f->save.dir, f->save.name, f->save.dir, f->aside, 0) != 0) {
+	int dir = place_of(f, name);
+	if (linkat(dir, name, dir, f->aside, 0) != 0) { /* of a link that itself */
 		f->aside[0] = '\0';
 		return fail(error, f->save.path, "cannot be kept aside");
 	}
@@ -177,7 +190,7 @@ static int put(struct cert_plan_file *f, size_t number, char error[CERT_ERROR])
 		snprintf(error, CERT_ERROR, "%s", words);
 		rc = XFED_ERR_INVALID;
 	}
-	f->is_done = rc == XFED_OK;
+	f->is_done = f->save.is_changed; /* also where only its way to the disk failed: it has to come back then */
 	return rc;
 }
 
@@ -198,18 +211,19 @@ int cert_plan_commit(struct cert_plan *p, char error[CERT_ERROR])
 
 static int put_back(struct cert_plan_file *f, char error[CERT_ERROR])
 {
-	int ret = 0;
+	char name[NAME_MAX + 1];
+	int ret = 0, dir = place_of(f, name);
 	if (f->aside[0]) {
-		ret = renameat(f->save.dir, f->aside, f->save.dir, f->save.name);
+		ret = renameat(dir, f->aside, dir, name);
 	} else if (f->save.is_new) {
-		ret = unlinkat(f->save.dir, f->save.name, 0);
+		ret = unlinkat(dir, name, 0);
 	}
 	if (ret != 0) {
 		return fail(error, f->save.path, "cannot be put back as it was");
 	}
 	f->aside[0] = '\0';
 	f->is_done = false;
-	return fsync(f->save.dir) == 0 ? XFED_OK : fail(error, f->save.path, "cannot be put back as it was");
+	return fsync(dir) == 0 ? XFED_OK : fail(error, f->save.path, "cannot be put back as it was");
 }
 
 int cert_plan_undo(struct cert_plan *p, char error[CERT_ERROR])
@@ -228,8 +242,9 @@ void cert_plan_close(struct cert_plan *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		struct cert_plan_file *f = &p->files[i];
+		char name[NAME_MAX + 1];
 		if (f->aside[0] && f->save.dir >= 0) {
-			unlinkat(f->save.dir, f->aside, 0);
+			unlinkat(place_of(f, name), f->aside, 0);
 		}
 		save_close(&f->save);
 		xfed_buf_wipe(&f->was);

@@ -33,6 +33,7 @@ struct cert_plan {
 	size_t count;
 	uid_t uid; /* of the service */
 	gid_t gid;
+	size_t file_bytes;		     /* of one file at most, the old one and the new one; init() sets CERT_FILE_BYTES */
 	const char *folder;		     /* where all of them have to lie really; NULL: anywhere */
 	char made[CERT_PLAN_DIRS][PATH_MAX]; /* directories; taken away again where nothing came to be in them */
 	size_t made_count;

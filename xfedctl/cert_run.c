@@ -60,17 +60,6 @@ void cert_run_close(struct cert_run *r)
 	json_decref(r->next);
 }
 
-static void print(const char *before, const json_t *list)
-{
-	size_t i;
-	json_t *text;
-	json_array_foreach(list, i, text) {
-		printf("%s", before);
-		ctl_text(stdout, json_string_value(text));
-		printf("\n");
-	}
-}
-
 enum ctl_exit cert_run_tell(struct cert_run *r)
 {
 	if (r->options->is_json) {
@@ -80,9 +69,9 @@ enum ctl_exit cert_run_tell(struct cert_run *r)
 		json_decref(j);
 		return CTL_FINE;
 	}
-	print("", r->done);
-	print("note: ", r->notes);
-	print("next: ", r->next);
+	ctl_print_texts("", r->done);
+	ctl_print_texts("note: ", r->notes);
+	ctl_print_texts("next: ", r->next);
 	return CTL_FINE;
 }
 

@@ -55,10 +55,16 @@ static void judge_key(struct looking *l, const struct cert_pair *p)
 {
 	char words[CERT_ERROR];
 	struct xfed_buf text;
+	struct cert_pile pile = { .crt_count = 0 };
+	char why[CERT_ERROR];
 	int rc = cert_file_read(p->key, &text, words);
+	bool is_key = rc == XFED_OK && cert_pile_add(&pile, xfed_buf_span(&text), NULL, why) == XFED_OK && pile.key_count > 0;
 	xfed_buf_wipe(&text);
+	cert_pile_deinit(&pile);
 	if (rc != XFED_OK) {
 		cert_run_add(l->problems, "%s", words);
+	} else if (!is_key) {
+		cert_run_add(l->problems, "%s: there is no key in it that can be used", p->key);
 	} else if (!is_key_of(p->key, p->certificate)) {
 		cert_run_add(l->problems, "%s is not the key of %s", p->key, p->certificate);
 	}
@@ -66,9 +72,7 @@ static void judge_key(struct looking *l, const struct cert_pair *p)
 
 static void judge_name(struct looking *l, const struct cert_pair *p, const struct xfed_cert *cert)
 {
-	struct xfed_span name = xfed_span_str(p->name);
-	bool is_address = p->name && (strchr(p->name, ':') || p->name[strspn(p->name, "0123456789.")] == '\0');
-	if (p->name && !is_address && !xfed_cert_names_host(cert, name) && !xfed_cert_proves_sip(cert, name)) {
+	if (cert_pair_lacks_name(p, cert)) {
 		cert_run_add(l->problems, "%s does not name %s, which is %s.advertise", p->certificate, p->name, p->where);
 	}
 }
@@ -232,17 +236,6 @@ static void print_watched(const struct looking *l)
 	ctl_table_print(&t, "", stdout);
 }
 
-static void print_list(const char *before, const json_t *list)
-{
-	size_t i;
-	json_t *text;
-	json_array_foreach(list, i, text) {
-		printf("%s", before);
-		ctl_text(stdout, json_string_value(text));
-		printf("\n");
-	}
-}
-
 static enum ctl_exit tell(const struct looking *l, bool is_check)
 {
 	bool is_fine = json_array_size(l->problems) == 0;
@@ -252,14 +245,14 @@ static enum ctl_exit tell(const struct looking *l, bool is_check)
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		printf("\n");
 		json_decref(j);
-	} else if (is_check) {
-		print_list("", l->problems);
-		printf(is_fine ? "fine: %zu certificates\n" : "", json_array_size(l->certificates));
 	} else {
-		print_ours(l);
-		print_watched(l);
-		print_list("problem: ", l->problems);
-		print_list("note: ", l->r->notes);
+		if (!is_check) {
+			print_ours(l);
+			print_watched(l);
+		}
+		ctl_print_texts(is_check ? "" : "problem: ", l->problems);
+		ctl_print_texts("note: ", l->r->notes);
+		printf(is_check && is_fine ? "fine: %zu certificates\n" : "", json_array_size(l->certificates));
 	}
 	return is_fine ? CTL_FINE : CTL_PROBLEM;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "xfed/rt/conf.h"
 
 #define PATIENCE_MS 10000 /* while the gateway is busy */
@@ -107,18 +108,10 @@ static enum ctl_exit find_socket(struct change *c)
 
 /* ---- where the files are ---- */
 
-/* Who may write to gateway.yaml says where we write, with the rights of whoever runs this. */
 static enum ctl_exit check_owner(const struct change *c)
 {
-	struct stat st;
-	if (stat(c->config_path, &st) != 0) {
-		return change_refuse(c, "%s: %s", c->config_path, strerror(errno));
-	}
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 02)) {
-		return change_refuse(c, "%s can be written to by others than root and you, and says where files are written: chown root, chmod o-w",
-			c->config_path);
-	}
-	return CTL_FINE;
+	char error[FOLDER_OWNER_ERROR];
+	return folder_check_owner(c->config_path, error) == XFED_OK ? CTL_FINE : change_refuse(c, "%s", error);
 }
 
 /* What the service says is not where an errand is carried out: that is settled when the writer starts. */
@@ -208,9 +201,10 @@ const char *change_login(char out[64])
 enum ctl_exit change_open(struct change *c, const char *verb, const json_t *args, const struct ctl_options *options)
 {
 	json_t *files = NULL;
-	*c = (struct change){
-		.options = options, .is_dry_run = json_is_true(json_object_get(args, "dry-run")), .notes = json_array(), .save.dir = -1
-	};
+	*c = (struct change){ .options = options,
+		.is_dry_run = json_is_true(json_object_get(args, "dry-run")),
+		.notes = json_array(),
+		.save = { .dir = -1, .link_dir = -1 } };
 	xfed_buf_init(&c->typed, 2 * XFED_CONTROL_REQUEST_BYTES);
 	describe(c, verb, args);
 	if (type(c, verb, args) != XFED_OK) {
@@ -279,17 +273,6 @@ void change_close(struct change *c)
 
 /* ---- what is told ---- */
 
-static void print_list(const char *key, const char *before, const json_t *list)
-{
-	size_t i;
-	json_t *text;
-	json_array_foreach(json_object_get(list, key), i, text) {
-		printf("%s", before);
-		ctl_text(stdout, json_string_value(text));
-		printf("\n");
-	}
-}
-
 /* Of the changed file, or its directory; how many others there are is said. */
 static void print_warnings(const struct change *c, const json_t *result)
 {
@@ -307,20 +290,6 @@ static void print_warnings(const struct change *c, const json_t *result)
 	}
 	if (others > 0) {
 		printf("%zu warning%s about other files: xfedctl config check\n", others, others == 1 ? "" : "s");
-	}
-}
-
-static void print_diff(const json_t *result)
-{
-	struct xfed_span rest = xfed_span_str(ctl_str(result, "diff"));
-	ctl_text(stdout, ctl_str(result, "file"));
-	printf("\n");
-	while (rest.len > 0) {
-		struct xfed_span line = xfed_span_cut(&rest, '\n');
-		char *copy = strndup(line.data, line.len);
-		ctl_text(stdout, copy ? copy : "");
-		printf("\n");
-		free(copy);
 	}
 }
 
@@ -377,10 +346,10 @@ static enum ctl_exit tell(const struct change *c, bool is_changed, bool is_saved
 		json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		printf("\n");
 	} else {
-		print_diff(j);
-		print_list("errors", "", j);
+		ctl_print_diff(j);
+		ctl_print_texts("", json_object_get(j, "errors"));
 		print_warnings(c, j);
-		print_list("notes", "note: ", j);
+		ctl_print_texts("note: ", json_object_get(j, "notes"));
 		print_effects(j);
 		print_end(c, j);
 	}

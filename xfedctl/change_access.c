@@ -52,20 +52,43 @@ static enum ctl_exit open_rule(struct change *c, const char *name)
 	return rc;
 }
 
-static bool says(const struct change *c, const char *key, const char *word)
+static bool says_in(const struct change *c, struct xfed_span text, const char *key, const char *word)
 {
 	char error[RT_CONF_EDIT_ERROR];
 	struct xfed_buf value;
 	xfed_buf_init(&value, RT_CONF_FILE_BYTES);
-	bool is_so = rt_conf_value(c->file, xfed_buf_span(&c->was), key, &value, error) == XFED_OK && xfed_span_is(xfed_buf_span(&value), word);
+	bool is_so = rt_conf_value(c->file, text, key, &value, error) == XFED_OK && xfed_span_is(xfed_buf_span(&value), word);
 	xfed_buf_deinit(&value);
 	return is_so;
+}
+
+static bool says(const struct change *c, const char *key, const char *word)
+{
+	return says_in(c, xfed_buf_span(&c->was), key, word);
+}
+
+static bool is_on_in(const struct change *c, struct xfed_span text)
+{
+	return says_in(c, text, "allowed", "true") || (says_in(c, text, "federation", "true") && says_in(c, text, "xmpp", "true"));
 }
 
 /* As the rule stands in c->was. */
 static bool is_on(const struct change *c)
 {
-	return says(c, "allowed", "true") || (says(c, "federation", "true") && says(c, "xmpp", "true"));
+	return is_on_in(c, xfed_buf_span(&c->was));
+}
+
+/* What the rule in c->is, which is not there yet, takes from whom it does not mean. */
+static void note_lock_out(struct change *c)
+{
+	bool is_first = count_rules(c) == 0, lets = is_on_in(c, xfed_buf_span(&c->is));
+	if (is_first && !lets) {
+		change_note(c, "it is the first rule, and lets nobody use federation: nobody may any more");
+	} else if (is_first) {
+		change_note(c, "it is the first rule: whoever no rule covers may not use federation any more");
+	} else if (!lets && says_in(c, xfed_buf_span(&c->is), "scope", "global")) {
+		change_note(c, "whom no rule for users or sites lets use federation may not");
+	}
 }
 
 /* ---- rules ---- */
@@ -79,11 +102,11 @@ static enum ctl_exit add(struct change *c, const json_t *args)
 	if (rc == CTL_FINE && exists) {
 		return change_refuse(c, "there is a rule %s already: access set changes it", name);
 	}
-	if (rc == CTL_FINE && count_rules(c) == 0) {
-		change_note(c, "it is the first rule: whoever no rule covers may not use federation any more");
-	}
 	rc = rc == CTL_FINE ? change_begin_file(c, &access_file_table, "name", name) : rc;
 	rc = rc == CTL_FINE ? change_settings(c, &access_file_table, json_object_get(args, "settings"), true) : rc;
+	if (rc == CTL_FINE) {
+		note_lock_out(c);
+	}
 	return rc == CTL_FINE ? change_make(c) : rc;
 }
 
@@ -207,6 +230,11 @@ static enum ctl_exit refuse_last(const struct change *c, const char *name, const
 		user, name, name, name, off);
 }
 
+static enum ctl_exit refuse_unnamed(const struct change *c, const char *name, const char *user)
+{
+	return change_refuse(c, "%s is not named in the rule %s: access show %s says who is", user, name, name);
+}
+
 static bool names_somebody(struct xfed_span text)
 {
 	while (text.len > 0) {
@@ -237,7 +265,10 @@ static enum ctl_exit change_users(struct change *c, const char *file, const char
 	if (rc != XFED_OK) {
 		return change_refuse(c, "out of memory, or %s would be larger than %d bytes", file, ACCESS_GRANTED_FILE_BYTES);
 	}
-	if (!is_grant && found > 0 && !names_somebody(xfed_buf_span(&c->is))) {
+	if (rc == XFED_OK && !is_grant && found == 0) {
+		return refuse_unnamed(c, revoked_of, user);
+	}
+	if (!is_grant && !names_somebody(xfed_buf_span(&c->is))) {
 		return refuse_last(c, revoked_of, user, off);
 	}
 	return change_make(c);
@@ -303,8 +334,7 @@ static enum ctl_exit revoke_user(struct change *c, const char *name, const char 
 	if (rc == XFED_ERR_NOT_FOUND && path[0]) {
 		return change_users(c, path, user, normal, name);
 	}
-	rc = rc == XFED_ERR_NOT_FOUND ? xfed_buf_append(&c->is, xfed_buf_span(&c->was)) : rc; /* named there by nobody */
-	return rc == XFED_OK ? change_make(c) : change_refuse(c, "%s", error);
+	return rc == XFED_ERR_NOT_FOUND ? refuse_unnamed(c, name, user) : change_refuse(c, "%s", error);
 }
 
 static enum ctl_exit name_user(const json_t *args, const struct ctl_options *options, bool is_grant)

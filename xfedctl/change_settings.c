@@ -27,6 +27,19 @@ enum ctl_exit change_begin_file(struct change *c, const struct rt_conf_table *t,
 	return rc == XFED_OK ? set(c, t, key, value) : change_refuse(c, "out of memory");
 }
 
+/* Whether one of the first `count` settings is of that key. */
+static bool is_among(const json_t *settings, size_t count, const char *key)
+{
+	size_t len = strlen(key);
+	for (size_t i = 0; i < count; i++) {
+		const char *word = json_string_value(json_array_get(settings, i));
+		if (strncmp(word, key, len) == 0 && word[len] == '=') {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum ctl_exit change_settings(struct change *c, const struct rt_conf_table *t, const json_t *settings, bool is_new)
 {
 	size_t i;
@@ -42,6 +55,11 @@ enum ctl_exit change_settings(struct change *c, const struct rt_conf_table *t, c
 			return change_refuse(c, "out of memory");
 		}
 		*equals = '\0';
+		if (is_among(settings, i, key)) {
+			rc = change_refuse(c, "%s is given twice", key);
+			free(key);
+			return rc;
+		}
 		rc = set(c, t, key, equals + 1);
 		free(key);
 		if (rc != CTL_FINE) {

@@ -56,12 +56,15 @@ struct ctl_mistake {
 	const char *word;		  /* the wrong word; NULL: one is missing */
 	const struct rt_command_arg *arg; /* the argument it does not fit, or that is missing; NULL: there is a word too many */
 	size_t at;			  /* how many words before it were accepted */
+	bool is_twice;			  /* the argument has been given already */
 };
 /* The arguments of a request; NULL: the words do not fit the command, or out of memory. */
 json_t *ctl_read_args(const struct rt_command *c, char **words, size_t count, struct ctl_mistake *mistake);
 
 /* Prints a line for each command of a noun; NULL: of all. Returns how many. */
 size_t ctl_usage(const char *noun, FILE *out);
+/* The noun, or the verb of `noun`, that a mistyped word is nearest to; NULL: none is near. */
+const char *ctl_nearest(const char *noun, const char *word);
 /* Prints what replaces a cmdlet of Lync Server, or all of one noun of its. Returns how many. */
 size_t ctl_cmdlet(const char *word, FILE *out);
 
@@ -95,12 +98,16 @@ void ctl_table_addf(struct ctl_table *t, const char *fmt, ...) __attribute__((fo
 void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out); /* prints the table, and frees it */
 void ctl_print_next(const json_t *result, const char *noun, FILE *out);	  /* of a list in pages: where it goes on */
 void ctl_text(FILE *out, const char *s);				  /* prints a text without its control characters */
+/* The same for all texts of an answer, so that no printer can forget one: services pass on what edges say, and edges what partners do. */
+void ctl_harmless(json_t *j, const char *kept);		       /* `kept`: control characters that stay */
+void ctl_print_texts(const char *before, const json_t *texts); /* a line each */
 /* "3d 4h", "12s". */
 const char *ctl_duration(json_int_t seconds, char out[32]);
 const char *ctl_time(json_int_t seconds, char out[32]); /* ISO-8601 UTC */
 
 /* What of `was` is `is` no more, and what is there instead, line by line; false: out of memory, or there is no difference. */
 bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out);
+void ctl_print_diff(const json_t *changed); /* {"file", "diff"} */
 
 /* Of steps or gates: a line each with state, name (under that key) and text; and what to do about problems, where a reason says it (print_explain.c). */
 void ctl_print_lines(const json_t *list, const char *name, FILE *out);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "ctl.h"
+#include "xfed/mem.h"
 
 #define CELLS_MAX 4000000 /* of the table: above, what lies between is shown as a whole */
 
@@ -104,4 +105,17 @@ bool ctl_diff(struct xfed_span was, struct xfed_span is, struct xfed_buf *out)
 	free(a.items);
 	free(b.items);
 	return is_done;
+}
+
+void ctl_print_diff(const json_t *changed)
+{
+	struct xfed_span rest = xfed_span_str(ctl_str(changed, "diff"));
+	ctl_text(stdout, ctl_str(changed, "file"));
+	printf("\n");
+	while (rest.len > 0) {
+		char *line = xfed_strndup(xfed_span_cut(&rest, '\n'));
+		ctl_text(stdout, line ? line : "(out of memory)");
+		printf("\n");
+		xfed_free(line);
+	}
 }

@@ -14,6 +14,8 @@
 #include "place.h"
 #include "xfed/mem.h"
 
+_Static_assert(EXPORT_FILE_BYTES >= ACCESS_GRANTED_FILE_BYTES, "what a configuration may name travels");
+
 #define MARK "# What is configured here for xfed" /* how such a file begins */
 
 struct exporting {
@@ -40,11 +42,16 @@ static void add_text(struct exporting *x, const char *path)
 		return;
 	}
 	json_object_set_new(x->seen, path, json_true());
-	if (rt_file_read(path, RT_CONF_FILE_BYTES, &text, error) != XFED_OK) {
+	if (rt_file_read(path, EXPORT_FILE_BYTES, &text, error) != XFED_OK) {
 		x->rc = cert_run_fail(x->run, "%s", error);
 		return;
 	}
 	struct xfed_span s = xfed_buf_span(&text);
+	if (export_has_key(s)) { /* beside its certificate */
+		json_array_append_new(x->left_out, json_string(path));
+		xfed_buf_wipe(&text);
+		return;
+	}
 	json_t *j = json_stringn(s.len > 0 ? s.data : "", s.len); /* NULL: no UTF-8 */
 	bool is_text = j && !memchr(json_string_value(j), '\0', s.len);
 	if (is_text && json_array_size(x->files) < EXPORT_FILES) {

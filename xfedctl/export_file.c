@@ -94,50 +94,87 @@ int export_print(const json_t *what, struct xfed_span head, struct xfed_buf *out
 
 /* ---- reading ---- */
 
+/* Event by event: whatever comes costs no more memory than what is kept of it. */
 struct reading {
-	yaml_document_t doc;
+	yaml_parser_t parser;
+	yaml_event_t event; /* the present one */
+	json_t *services, *files;
+	json_t *seen; /* paths of the present list */
 	char *error;
 };
 
-static bool wrong(struct reading *r, const yaml_node_t *n, const char *accepted)
+static bool wrong(struct reading *r, const char *accepted)
 {
-	snprintf(r->error, EXPORT_ERROR, "line %zu: accepted: %s", n ? n->start_mark.line + 1 : 1, accepted);
+	snprintf(r->error, EXPORT_ERROR, "line %zu: accepted: %s", r->event.start_mark.line + 1, accepted);
 	return false;
 }
 
-static bool is_text(const yaml_node_t *n, const char *text)
+static bool next(struct reading *r)
 {
-	return n->type == YAML_SCALAR_NODE && n->data.scalar.length == strlen(text) && memcmp(n->data.scalar.value, text, strlen(text)) == 0;
-}
-
-static json_t *text_of(const yaml_node_t *n)
-{
-	return n && n->type == YAML_SCALAR_NODE ? json_stringn((const char *)n->data.scalar.value, n->data.scalar.length) : NULL;
-}
-
-/* The values of these keys, in this order: each once, and no other. */
-static bool read_keys(struct reading *r, const yaml_node_t *map, const char *const *keys, yaml_node_t **values, size_t count)
-{
-	if (!map || map->type != YAML_MAPPING_NODE) {
-		return wrong(r, map, "keys and values");
+	yaml_event_delete(&r->event);
+	if (!yaml_parser_parse(&r->parser, &r->event)) {
+		const yaml_parser_t *p = &r->parser;
+		snprintf(r->error, EXPORT_ERROR, "line %zu: %s", p->problem_mark.line + 1, p->problem ? p->problem : "it cannot be read");
+		return false;
 	}
-	for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-		const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
+	/* One text could be had a million times by a name. */
+	return r->event.type != YAML_ALIAS_EVENT || wrong(r, "each text as it is, and no alias (*)");
+}
+
+static bool is_next(struct reading *r, yaml_event_type_t type)
+{
+	return next(r) && (r->event.type == type || wrong(r, "one document, of keys and values"));
+}
+
+static bool is_text(const struct reading *r, const char *text)
+{
+	const yaml_event_t *e = &r->event;
+	return e->type == YAML_SCALAR_EVENT && e->data.scalar.length == strlen(text) && memcmp(e->data.scalar.value, text, strlen(text)) == 0;
+}
+
+static json_t *text_of(const struct reading *r)
+{
+	const yaml_event_t *e = &r->event;
+	return e->type == YAML_SCALAR_EVENT ? json_stringn((const char *)e->data.scalar.value, e->data.scalar.length) : NULL;
+}
+
+typedef bool value_fn(struct reading *r, size_t key, void *to);
+
+/* Keys and values: each of `keys` once, and no other. */
+static bool read_map(struct reading *r, const char *const *keys, size_t count, value_fn *value, void *to)
+{
+	unsigned seen = 0;
+	if (r->event.type != YAML_MAPPING_START_EVENT) {
+		return wrong(r, "keys and values");
+	}
+	while (next(r) && r->event.type != YAML_MAPPING_END_EVENT) {
 		size_t i = 0;
-		while (i < count && !is_text(key, keys[i])) {
+		while (i < count && !is_text(r, keys[i])) {
 			i++;
 		}
-		if (i == count || values[i]) {
-			return wrong(r, key, "each key that config export writes, once");
+		if (i == count || (seen & (1u << i))) {
+			return wrong(r, "each key that config export writes, once");
 		}
-		values[i] = yaml_document_get_node(&r->doc, p->value);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (!values[i]) {
-			return wrong(r, map, "all keys that config export writes");
+		seen |= 1u << i;
+		if (!next(r) || !value(r, i, to)) {
+			return false;
 		}
 	}
-	return true;
+	return r->event.type == YAML_MAPPING_END_EVENT && (seen == (1u << count) - 1 || wrong(r, "all keys that config export writes"));
+}
+
+static bool read_list(struct reading *r, bool (*item)(struct reading *r))
+{
+	if (r->event.type != YAML_SEQUENCE_START_EVENT) {
+		return wrong(r, "a list of files");
+	}
+	json_object_clear(r->seen);
+	while (next(r) && r->event.type != YAML_SEQUENCE_END_EVENT) {
+		if (!item(r)) {
+			return false;
+		}
+	}
+	return r->event.type == YAML_SEQUENCE_END_EVENT;
 }
 
 /* Nothing of it leads elsewhere than it says. */
@@ -148,91 +185,87 @@ static bool is_plain_path(const char *path)
 	       !strstr(path, "/../") && strcmp(path + len - 2, "/.") != 0 && (len < 3 || strcmp(path + len - 3, "/..") != 0);
 }
 
-static bool add_path(struct reading *r, const yaml_node_t *n, json_t *seen, json_t **out)
+/* A new reference; NULL: why not has been told. */
+static json_t *path_of(struct reading *r)
 {
-	*out = text_of(n);
-	const char *path = json_string_value(*out);
-	if (!path || strlen(path) != json_string_length(*out) || !is_plain_path(path) || json_object_get(seen, path)) {
-		json_decref(*out);
-		return wrong(r, n, "an absolute path, without . and .., that is not there yet");
+	json_t *text = text_of(r);
+	const char *path = json_string_value(text);
+	if (!path || strlen(path) != json_string_length(text) || !is_plain_path(path) || json_object_get(r->seen, path)) {
+		json_decref(text);
+		wrong(r, "an absolute path, without . and .., that is not there yet");
+		return NULL;
 	}
-	json_object_set_new(seen, path, json_true());
-	return true;
+	json_object_set_new(r->seen, path, json_true());
+	return text;
 }
 
-static bool read_services(struct reading *r, const yaml_node_t *list, json_t *out)
+static bool read_service(struct reading *r)
 {
-	json_t *seen = json_object(), *path;
-	bool is_fine = list->type == YAML_SEQUENCE_NODE || wrong(r, list, "a list of files");
-	for (const yaml_node_item_t *i = list->data.sequence.items.start; is_fine && i < list->data.sequence.items.top; i++) {
-		is_fine = add_path(r, yaml_document_get_node(&r->doc, *i), seen, &path);
-		if (is_fine) {
-			json_array_append_new(out, path);
-		}
-	}
-	json_decref(seen);
-	return is_fine;
+	json_t *path = path_of(r);
+	return path && json_array_append_new(r->services, path) == 0;
 }
 
-static bool read_files(struct reading *r, const yaml_node_t *list, json_t *out)
+static bool read_file_key(struct reading *r, size_t key, void *to)
+{
+	json_t *text = key == 0 ? path_of(r) : text_of(r);
+	if (!text && key > 0) {
+		return wrong(r, "a text");
+	}
+	return text && json_object_set_new(to, key == 0 ? "path" : "text", text) == 0;
+}
+
+static bool read_file(struct reading *r)
 {
 	static const char *const keys[] = { "path", "text" };
-	json_t *seen = json_object(), *path;
-	bool is_fine = (list->type == YAML_SEQUENCE_NODE && list->data.sequence.items.top - list->data.sequence.items.start <= EXPORT_FILES) ||
-		       wrong(r, list, "a list of files, 20000 at most");
-	for (const yaml_node_item_t *i = list->data.sequence.items.start; is_fine && i < list->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(&r->doc, *i);
-		yaml_node_t *values[2] = { NULL, NULL };
-		is_fine = read_keys(r, item, keys, values, XFED_ARRAY_LEN(keys)) && add_path(r, values[0], seen, &path);
-		if (is_fine) {
-			json_t *text = text_of(values[1]);
-			is_fine = text || wrong(r, values[1], "a text");
-			json_array_append_new(out, json_pack("{s:o, s:o*}", "path", path, "text", text));
-		}
+	if (json_array_size(r->files) == EXPORT_FILES) {
+		return wrong(r, "a list of files, 20000 at most");
 	}
-	json_decref(seen);
-	return is_fine;
+	json_t *file = json_object();
+	json_array_append_new(r->files, file);
+	return read_map(r, keys, XFED_ARRAY_LEN(keys), read_file_key, file);
 }
 
-static bool read_document(struct reading *r, json_t *services, json_t *files)
+static bool read_key(struct reading *r, size_t key, void *to)
+{
+	(void)to;
+	if (key == 0) {
+		return is_text(r, VERSION) || wrong(r, "xfed_export: " VERSION " (a newer version of xfedctl may have written the file)");
+	}
+	return read_list(r, key == 1 ? read_service : read_file);
+}
+
+static bool read_document(struct reading *r)
 {
 	static const char *const keys[] = { "xfed_export", "services", "files" };
-	yaml_node_t *values[3] = { NULL, NULL, NULL };
-	if (!read_keys(r, yaml_document_get_root_node(&r->doc), keys, values, XFED_ARRAY_LEN(keys))) {
-		return false;
-	}
-	if (!is_text(values[0], VERSION)) {
-		return wrong(r, values[0], "xfed_export: " VERSION " (a newer version of xfedctl may have written the file)");
-	}
-	return read_services(r, values[1], services) && read_files(r, values[2], files);
+	return is_next(r, YAML_STREAM_START_EVENT) && is_next(r, YAML_DOCUMENT_START_EVENT) && next(r) &&
+	       read_map(r, keys, XFED_ARRAY_LEN(keys), read_key, NULL) && is_next(r, YAML_DOCUMENT_END_EVENT) && is_next(r, YAML_STREAM_END_EVENT);
 }
 
 int export_parse(struct xfed_span text, json_t **out, char error[EXPORT_ERROR])
 {
-	yaml_parser_t parser;
 	struct reading r = { .error = error };
-	json_t *services = json_array(), *files = json_array();
 	*out = NULL;
-	if (!yaml_parser_initialize(&parser)) {
-		json_decref(services);
-		json_decref(files);
+	if (!yaml_parser_initialize(&r.parser)) {
 		return XFED_ERR_NOMEM;
 	}
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text.data, text.len);
-	bool is_fine = yaml_parser_load(&parser, &r.doc);
-	if (is_fine) {
-		is_fine = read_document(&r, services, files);
-		yaml_document_delete(&r.doc);
-	} else {
-		snprintf(error, EXPORT_ERROR, "line %zu: %s", parser.problem_mark.line + 1, parser.problem ? parser.problem : "it cannot be read");
-	}
-	yaml_parser_delete(&parser);
-	if (is_fine) {
-		*out = json_pack("{s:o, s:o}", "services", services, "files", files);
-		return *out ? XFED_OK : XFED_ERR_NOMEM;
-	}
-	json_decref(services);
-	json_decref(files);
-	return XFED_ERR_INVALID;
+	r.services = json_array();
+	r.files = json_array();
+	r.seen = json_object();
+	snprintf(error, EXPORT_ERROR, "out of memory");
+	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.data, text.len);
+	bool is_fine = read_document(&r);
+	yaml_event_delete(&r.event);
+	yaml_parser_delete(&r.parser);
+	*out = is_fine ? json_pack("{s:O, s:O}", "services", r.services, "files", r.files) : NULL;
+	json_decref(r.services);
+	json_decref(r.files);
+	json_decref(r.seen);
+	return *out ? XFED_OK : is_fine ? XFED_ERR_NOMEM : XFED_ERR_INVALID;
+}
+
+bool export_has_key(struct xfed_span text)
+{
+	static const char mark[] = "PRIVATE KEY-----"; /* of every kind of key in PEM */
+	return text.len > 0 && memmem(text.data, text.len, mark, strlen(mark));
 }

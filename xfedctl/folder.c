@@ -1,10 +1,31 @@
 #include "folder.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "xfed/rt/conf.h"
+
+int folder_check_owner(const char *path, char error[FOLDER_OWNER_ERROR])
+{
+	struct stat st;
+	char words[96];
+	if (stat(path, &st) != 0) {
+		int err = errno;
+		snprintf(error, FOLDER_OWNER_ERROR, "%.300s: %s", path, rt_errno_words(err, words));
+		return err == ENOENT ? XFED_ERR_NOT_FOUND : XFED_ERR_INVALID;
+	}
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 02)) {
+		snprintf(error, FOLDER_OWNER_ERROR,
+			"%.300s can be written to by others than root and you, and says where files are written: chown root, chmod o-w", path);
+		return XFED_ERR_INVALID;
+	}
+	return XFED_OK;
+}
 
 static void parent_of(const char *path, char out[PATH_MAX])
 {

@@ -5,6 +5,14 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#define FOLDER_CONFIG	   "/etc/xfed"
+#define FOLDER_OWNER_ERROR 512
+
+/*
+ * Whether a configuration file that says where we write, with the rights of whoever runs this, can be written to by him and root alone. OK;
+ * NOT_FOUND, INVALID with one sentence.
+ */
+int folder_check_owner(const char *path, char error[FOLDER_OWNER_ERROR]);
 /* Where a configuration file really lies (it may be missing), and its folder: an instance's file lies one folder deeper than what belongs to the host. */
 void folder_of(const char *config, char path[PATH_MAX], char dir[PATH_MAX]);
 /* Without //, /./ and a / at its end. */

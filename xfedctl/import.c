@@ -1,7 +1,6 @@
 /* config import: such a file is judged as a whole, shown as what it would change, and brought into force, or all is as it was. */
 #include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -9,42 +8,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "cert_run.h"
 #include "change.h"
 #include "export_file.h"
 #include "fe-gateway/policy/access_file.h"
 #include "fe-gateway/policy/partner_file.h"
 #include "folder.h"
+#include "import.h"
 #include "xfed/mem.h"
 #include "xfed/policy.h"
-
-#define CONFIG_DIR "/etc/xfed"
-
-/* A service whose file is among those that come. */
-struct coming {
-	const char *path;
-	struct edge_config *edge; /* this or the other */
-	struct config *gateway;
-};
-
-struct importing {
-	struct cert_run *run;
-	json_t *what, *by_path; /* the file; texts by path */
-	char dir[PATH_MAX];	/* the folder of what is configured here: nothing elsewhere is written or removed */
-	json_t *looked_at;	/* directories whose files are compared already: services may share one */
-	struct coming *services;
-	size_t count;
-	char stage[64]; /* a directory with what has to be read as files; "": none yet */
-	size_t staged;
-	json_t *changes; /* {"file", "diff"} */
-	struct rt_conf_errors *errors;
-};
-
-static struct xfed_span text_of(const struct importing *m, const char *path)
-{
-	const json_t *j = json_object_get(m->by_path, path);
-	return xfed_span_make(json_string_value(j), json_string_length(j));
-}
 
 /* ---- where it may write ---- */
 
@@ -54,7 +25,7 @@ static enum ctl_exit check_places(struct importing *m)
 	char file[PATH_MAX];
 	size_t i;
 	json_t *path, *item;
-	folder_of(config ? config : CONFIG_DIR "/gateway.yaml", file, m->dir);
+	folder_of(config ? config : FOLDER_CONFIG "/gateway.yaml", file, m->dir);
 	m->run->plan.folder = m->dir;
 	json_array_foreach(json_object_get(m->what, "services"), i, path) {
 		const char *service = json_string_value(path);
@@ -63,6 +34,9 @@ static enum ctl_exit check_places(struct importing *m)
 		}
 		if (!json_object_get(m->by_path, service)) {
 			return cert_run_fail(m->run, "it names the service %s, whose text is not in it", service);
+		}
+		if (!import_is_of_services(m, service)) {
+			return cert_run_fail(m->run, "it names the service %s, which is not below %s as files of services are", service, m->dir);
 		}
 	}
 	if (i == 0) {
@@ -91,21 +65,6 @@ static enum ctl_exit tell_errors(struct importing *m, const char *staged, const 
 		}
 	}
 	return cert_run_refuse(m->run, XFED_ERR_NOMEM);
-}
-
-static bool has_yaml_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return fnmatch("*.yaml", slash + 1, FNM_PERIOD) == 0;
-}
-
-/* Directly in it, as services read their directories. */
-static bool is_in(const char *path, const char *named)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	folder_tidy(named, dir);
-	return (size_t)(slash - path) == strlen(dir) && folder_has(dir, path) && has_yaml_name(path);
 }
 
 /* Writes a text into the stage, as what others read by its path. */
@@ -156,7 +115,8 @@ static enum ctl_exit judge_partners(struct importing *m, struct config *c)
 	enum ctl_exit rc = begin_stage(m);
 	json_array_foreach(json_object_get(m->what, "files"), i, item) {
 		const char *file = ctl_str(item, "path");
-		if (rc == CTL_FINE && is_in(file, c->partners_dir) && stage(m, strrchr(file, '/') + 1, text_of(m, file), path) != XFED_OK) {
+		if (rc == CTL_FINE && import_is_in(file, c->partners_dir) &&
+			stage(m, strrchr(file, '/') + 1, import_text(m, file), path) != XFED_OK) {
 			rc = cert_run_refuse(m->run, XFED_ERR_INVALID);
 		}
 	}
@@ -171,53 +131,28 @@ static enum ctl_exit judge_partners(struct importing *m, struct config *c)
 	return rc;
 }
 
-/* The text with `from` replaced by `to`. */
-static int replace(struct xfed_span text, const char *from, const char *to, struct xfed_buf *out)
+/* A list of users that comes along is read in the place of the one that is here. */
+static const char *list_of(void *user, const char *named)
 {
-	size_t len = strlen(from);
-	int rc = XFED_OK;
-	for (const char *at; rc == XFED_OK && (at = memmem(text.data, text.len, from, len));) {
-		size_t before = (size_t)(at - text.data);
-		rc = xfed_buf_append(out, xfed_span_make(text.data, before));
-		rc = rc == XFED_OK ? xfed_buf_append(out, xfed_span_str(to)) : rc;
-		text = xfed_span_make(at + len, text.len - before - len);
+	struct importing *m = user;
+	char path[PATH_MAX], name[32];
+	folder_tidy(named, path);
+	import_name(m, path, COMING_LIST);
+	if (!json_object_get(m->by_path, path)) {
+		return named;
 	}
-	return rc == XFED_OK ? xfed_buf_append(out, text) : rc;
+	snprintf(name, sizeof(name), "list-%zu", m->staged++);
+	m->is_unstaged = stage(m, name, import_text(m, path), m->list) != XFED_OK || m->is_unstaged;
+	return m->list;
 }
 
-/* A rule, with the lists of users that come along in the place of those that are here. */
 static enum ctl_exit judge_rule(struct importing *m, struct access_set *set, const char *file)
 {
-	struct xfed_buf one, other;
-	size_t i;
-	json_t *item;
-	enum ctl_exit rc = CTL_FINE;
-	xfed_buf_init(&one, 2 * RT_CONF_FILE_BYTES);
-	xfed_buf_init(&other, 2 * RT_CONF_FILE_BYTES);
-	int made = xfed_buf_append(&one, text_of(m, file));
-	json_array_foreach(json_object_get(m->what, "files"), i, item) {
-		const char *list = ctl_str(item, "path");
-		struct xfed_span now = xfed_buf_span(&one);
-		char path[PATH_MAX], name[32];
-		if (made != XFED_OK || has_yaml_name(list) || !memmem(now.data, now.len, list, strlen(list))) {
-			continue;
-		}
-		snprintf(name, sizeof(name), "list-%zu", m->staged++);
-		made = stage(m, name, text_of(m, list), path);
-		xfed_buf_clear(&other);
-		made = made == XFED_OK ? replace(now, list, path, &other) : made;
-		struct xfed_buf swap = one;
-		one = other;
-		other = swap;
+	int rc = access_set_add(set, file, import_text(m, file), m->errors);
+	if (m->is_unstaged) {
+		return cert_run_refuse(m->run, XFED_ERR_INVALID);
 	}
-	if (made != XFED_OK) {
-		rc = cert_run_refuse(m->run, made);
-	} else if (access_set_add(set, file, xfed_buf_span(&one), m->errors) != XFED_OK) {
-		rc = tell_errors(m, NULL, NULL);
-	}
-	xfed_buf_deinit(&one);
-	xfed_buf_deinit(&other);
-	return rc;
+	return rc == XFED_OK ? CTL_FINE : tell_errors(m, NULL, NULL);
 }
 
 static enum ctl_exit judge_rules(struct importing *m, const struct config *c)
@@ -227,9 +162,12 @@ static enum ctl_exit judge_rules(struct importing *m, const struct config *c)
 	json_t *item;
 	enum ctl_exit rc = begin_stage(m);
 	rc = rc == CTL_FINE && access_set_new(&set) != XFED_OK ? cert_run_refuse(m->run, XFED_ERR_NOMEM) : rc;
+	if (set) {
+		access_set_lists(set, list_of, m);
+	}
 	json_array_foreach(json_object_get(m->what, "files"), i, item) {
 		const char *file = ctl_str(item, "path");
-		if (rc == CTL_FINE && is_in(file, c->access_dir)) {
+		if (rc == CTL_FINE && import_is_in(file, c->access_dir)) {
 			rc = judge_rule(m, set, file);
 		}
 	}
@@ -245,8 +183,8 @@ static enum ctl_exit judge_service(struct importing *m, struct coming *s, const 
 	}
 	rt_conf_errors_init(other);
 	s->path = path;
-	(void)config_parse(path, text_of(m, path), m->errors, &s->gateway);
-	(void)edge_config_parse(path, text_of(m, path), other, &s->edge);
+	(void)config_parse(path, import_text(m, path), m->errors, &s->gateway);
+	(void)edge_config_parse(path, import_text(m, path), other, &s->edge);
 	enum ctl_exit rc = CTL_FINE;
 	if (s->edge) {
 		s->edge->base.doc.errors = NULL;
@@ -264,7 +202,7 @@ static enum ctl_exit judge_service(struct importing *m, struct coming *s, const 
 	}
 	rt_conf_errors_deinit(other);
 	xfed_free(other);
-	return rc;
+	return rc == CTL_FINE ? import_name_files(m, s) : rc;
 }
 
 static enum ctl_exit judge_all(struct importing *m)
@@ -286,7 +224,7 @@ static enum ctl_exit judge_all(struct importing *m)
 		rc = rc == CTL_FINE && s->gateway ? judge_rules(m, s->gateway) : rc;
 	}
 	unstage(m);
-	return rc;
+	return rc == CTL_FINE ? import_check_files(m) : rc;
 }
 
 /* ---- what would change ---- */
@@ -294,7 +232,7 @@ static enum ctl_exit judge_all(struct importing *m)
 static void add_change(struct importing *m, const char *path, struct xfed_span was, struct xfed_span is)
 {
 	struct xfed_buf diff;
-	xfed_buf_init(&diff, 4 * RT_CONF_FILE_BYTES);
+	xfed_buf_init(&diff, 4 * EXPORT_FILE_BYTES); /* every line of both, each with a sign before it */
 	bool has_diff = ctl_diff(was, is, &diff);
 	struct xfed_span text = xfed_buf_span(&diff);
 	json_array_append_new(
@@ -314,9 +252,13 @@ static int plan_dirs(struct importing *m, const char *path)
 static enum ctl_exit plan_file(struct importing *m, const char *path)
 {
 	struct xfed_buf was;
-	struct xfed_span is = text_of(m, path);
-	int rc = cert_file_read(path, &was, m->run->error);
+	struct xfed_span is = import_text(m, path);
+	int rc = cert_file_read_most(path, EXPORT_FILE_BYTES, &was, m->run->error);
 	bool is_same = rc == XFED_OK && xfed_span_eq(xfed_buf_span(&was), is);
+	if (rc == XFED_OK && !is_same && !import_is_of_kind(m, path, xfed_buf_span(&was))) {
+		snprintf(m->run->error, sizeof(m->run->error), "%.300s: is there already, and is something else", path);
+		rc = XFED_ERR_INVALID;
+	}
 	rc = rc == XFED_ERR_NOT_FOUND ? XFED_OK : rc;
 	if (rc == XFED_OK && !is_same) {
 		add_change(m, path, xfed_buf_span(&was), is);
@@ -342,12 +284,15 @@ static enum ctl_exit plan_removals(struct importing *m, const char *named)
 		return CTL_FINE;
 	}
 	int count = scandir(dir, &list, NULL, alphasort), rc = XFED_OK;
+	if (count < 0) {
+		return cert_run_fail(m->run, "%s: %s", dir, strerror(errno));
+	}
 	for (int i = 0; i < count; i++) {
 		char path[PATH_MAX];
 		struct xfed_buf was;
-		bool is_one = snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name) < (int)sizeof(path) && has_yaml_name(path);
+		bool is_one = snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name) < (int)sizeof(path) && import_has_yaml_name(path);
 		if (rc == XFED_OK && is_one && !json_object_get(m->by_path, path)) {
-			rc = cert_file_read(path, &was, m->run->error);
+			rc = cert_file_read_most(path, EXPORT_FILE_BYTES, &was, m->run->error);
 			if (rc == XFED_OK) {
 				add_change(m, path, xfed_buf_span(&was), (struct xfed_span){ NULL, 0 });
 				rc = cert_plan_remove(&m->run->plan, path, m->run->error);
@@ -379,13 +324,13 @@ static enum ctl_exit plan_all(struct importing *m)
 /* ---- into force ---- */
 
 /* To the system's log: the services know of the reload, and may not even run. */
-static void audit(const struct importing *m)
+static void audit(const struct importing *m, const char *outcome)
 {
 	char name[64];
 	const char *login = change_login(name);
 	openlog("xfedctl", LOG_PID, LOG_AUTHPRIV);
-	syslog(LOG_NOTICE, "event=audit.command command=\"config import %.300s\" uid=%u login=%s files=%zu", cert_run_arg(m->run, "file"),
-		(unsigned)getuid(), login ? login : "-", json_array_size(m->changes));
+	syslog(LOG_NOTICE, "event=audit.command command=\"config import %.300s\" uid=%u login=%s files=%zu outcome=%s", cert_run_arg(m->run, "file"),
+		(unsigned)getuid(), login ? login : "-", json_array_size(m->changes), outcome);
 	closelog();
 }
 
@@ -425,15 +370,7 @@ static void print_changes(const struct importing *m)
 	size_t i;
 	json_t *change;
 	json_array_foreach(m->changes, i, change) {
-		struct xfed_span rest = xfed_span_str(ctl_str(change, "diff"));
-		printf("%s\n", ctl_str(change, "file"));
-		while (rest.len > 0) {
-			struct xfed_span line = xfed_span_cut(&rest, '\n');
-			char *text = xfed_strndup(line);
-			ctl_text(stdout, text ? text : "");
-			printf("\n");
-			xfed_free(text);
-		}
+		ctl_print_diff(change);
 	}
 }
 
@@ -455,7 +392,7 @@ static enum ctl_exit apply(struct importing *m)
 {
 	bool is_dry_run = json_is_true(json_object_get(m->run->args, "dry-run"));
 	if (json_array_size(m->changes) == 0) {
-		cert_run_add(m->run->done, "all is so already");
+		cert_run_add(m->run->done, "nothing is changed: all files are so already");
 	} else if (is_dry_run) {
 		cert_run_add(m->run->done, "nothing was changed (--dry-run)");
 	} else {
@@ -463,8 +400,8 @@ static enum ctl_exit apply(struct importing *m)
 		if (rc != XFED_OK) {
 			return cert_run_refuse(m->run, rc);
 		}
-		audit(m);
 		enum ctl_exit end = reload(m);
+		audit(m, end == CTL_FINE ? "in-place" : "taken-back");
 		if (end != CTL_FINE) {
 			return end;
 		}
@@ -503,6 +440,7 @@ static void importing_close(struct importing *m)
 	xfed_free(m->services);
 	json_decref(m->what);
 	json_decref(m->by_path);
+	json_decref(m->named);
 	json_decref(m->changes);
 	json_decref(m->looked_at);
 	if (m->errors) {
@@ -524,11 +462,15 @@ static void raise_files(void)
 enum ctl_exit ctl_do_config_import(const json_t *args, const struct ctl_options *options)
 {
 	struct cert_run r = { .options = options, .args = args, .done = json_array(), .notes = json_array(), .next = json_array() };
-	struct importing m = {
-		.run = &r, .by_path = json_object(), .changes = json_array(), .looked_at = json_object(), .errors = xfed_calloc(1, sizeof(*m.errors))
-	};
+	struct importing m = { .run = &r,
+		.by_path = json_object(),
+		.named = json_object(),
+		.changes = json_array(),
+		.looked_at = json_object(),
+		.errors = xfed_calloc(1, sizeof(*m.errors)) };
 	enum ctl_exit rc = m.errors ? CTL_FINE : cert_run_refuse(&r, XFED_ERR_NOMEM);
 	cert_plan_init(&r.plan, geteuid(), getegid());
+	r.plan.file_bytes = EXPORT_FILE_BYTES;
 	raise_files();
 	if (m.errors) {
 		rt_conf_errors_init(m.errors);

@@ -56,6 +56,10 @@ enum ctl_exit ctl_do_explain_code(const json_t *args, const struct ctl_options *
 {
 	const char *code = ctl_str(args, "code");
 	enum xfed_reason r = xfed_reason_by_code(xfed_span_str(code));
+	if (strchr(code, '@')) {
+		fprintf(stderr, "xfedctl: TO is missing: explain takes two addresses, of who sends and of whom it is for\n");
+		return CTL_USAGE;
+	}
 	if (r == XFED_REASON_NONE) {
 		fprintf(stderr, "xfedctl: no reason code is called \"");
 		ctl_text(stderr, code);
@@ -171,6 +175,7 @@ enum ctl_exit ctl_do_help(const json_t *args, const struct ctl_options *options)
 	}
 	fprintf(stderr, "xfedctl: there is no command \"");
 	ctl_text(stderr, noun);
-	fprintf(stderr, "\"; xfedctl --help lists them\n");
+	const char *nearest = ctl_nearest(NULL, noun);
+	fprintf(stderr, nearest ? "\"; xfedctl --help lists them. Is %s meant?\n" : "\"; xfedctl --help lists them\n", nearest);
 	return CTL_USAGE;
 }

@@ -101,18 +101,26 @@ static bool is_noun(const char *word)
 	return is_one;
 }
 
+static void suggest(const char *noun, const char *word)
+{
+	const char *nearest = *word ? ctl_nearest(noun, word) : NULL;
+	fprintf(stderr, nearest ? ". Is %s%s%s meant?\n" : "\n", noun ? noun : "", noun ? " " : "", nearest ? nearest : "");
+}
+
 static int unknown(char **words, size_t count)
 {
 	const char *verb = count > 1 ? words[1] : "";
 	if (is_noun(words[0]) && !ctl_later(words[0], verb)) {
 		fprintf(stderr, *verb ? "xfedctl: %s does not take \"" : "xfedctl: %s needs one more word", words[0]);
 		ctl_text(stderr, verb);
-		fprintf(stderr, *verb ? "\"\n" : "\n");
+		fprintf(stderr, *verb ? "\"" : "");
+		suggest(words[0], verb);
 		usage_of(words[0], NULL);
 	} else if (ctl_later(words[0], verb)) {
 		fprintf(stderr, "xfedctl: %s%s%s is not built in this version\n", words[0], *verb ? " " : "", verb);
 	} else {
-		fprintf(stderr, "xfedctl: there is no command \"%s%s%s\"; xfedctl --help lists them\n", words[0], *verb ? " " : "", verb);
+		fprintf(stderr, "xfedctl: there is no command \"%s%s%s\"; xfedctl --help lists them", words[0], *verb ? " " : "", verb);
+		suggest(NULL, words[0]);
 		ctl_cmdlet(words[0], stderr);
 	}
 	return CTL_USAGE;
@@ -208,6 +216,7 @@ static enum ctl_exit show(struct asking *a, const char *path, const char *name, 
 	}
 	a->answered++;
 	if (!a->options->is_json) {
+		ctl_harmless(result, strcmp(a->command->noun, "config") == 0 ? "\t\n" : "\t"); /* that is a text of lines */
 		return ctl_ways[a->command - rt_commands].print(result, stdout);
 	}
 	if (a->collected) {
@@ -312,7 +321,9 @@ static int mistaken(const struct rt_command *c, const struct ctl_mistake *m)
 	if (m->word) {
 		fprintf(stderr, "xfedctl: \"");
 		ctl_text(stderr, m->word);
-		if (m->arg) {
+		if (m->is_twice) {
+			fprintf(stderr, "\": %s is given twice\n", m->arg->place == RT_ARG_NAMED ? m->arg->key : m->arg->word);
+		} else if (m->arg) {
 			fprintf(stderr, "\": %s is %s\n", m->arg->place == RT_ARG_NAMED ? m->arg->key : m->arg->word,
 				rt_arg_info(m->arg->kind)->what);
 		} else {

@@ -1,9 +1,10 @@
 #include "place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <sys/random.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ enum ctl_exit place_fail(const struct ctl_options *o, const char *path, const ch
 enum ctl_exit place_open(const struct ctl_options *o, const char *path, struct place *p)
 {
 	char copy[PATH_MAX];
-	*p = (struct place){ .options = o, .dir = -1 };
+	*p = (struct place){ .options = o, .dir = -1, .lock = -1 };
 	snprintf(copy, sizeof(copy), "%s", path);
 	if (strlen(path) >= sizeof(p->path) || strlen(basename(copy)) > NAME_MAX) {
 		errno = ENAMETOOLONG;
@@ -43,39 +44,70 @@ enum ctl_exit place_check(const struct place *p, const char *mark)
 		close(fd);
 	}
 	if (!is_absent && !is_ours) {
-		snprintf(text, sizeof(text), "%s: is there already, and is something else", p->path);
+		snprintf(text, sizeof(text), "%s: there is another file already, which is not replaced", p->path);
 		return ctl_refuse(p->options, text);
 	}
 	return faccessat(p->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ? CTL_FINE : place_fail(p->options, p->path, "nothing can be written there");
 }
 
+#define TEMPORARY ".xfedctl-copy-"
+
+/* Of ours, or of whom we give such files to; anybody else's is left to him. */
+static void remove_left(const struct place *p, const char *name)
+{
+	struct stat st, dir;
+	int fd = openat(p->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool is_ours = fd >= 0 && fstat(fd, &st) == 0 && fstat(p->dir, &dir) == 0 && S_ISREG(st.st_mode) &&
+		       (st.st_uid == geteuid() || st.st_uid == dir.st_uid);
+	if (is_ours && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		(void)unlinkat(p->dir, name, 0);
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
+static void remove_all_left(const struct place *p)
+{
+	int fd = openat(p->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (strncmp(e->d_name, TEMPORARY, strlen(TEMPORARY)) == 0) {
+			remove_left(p, e->d_name);
+		}
+	}
+	if (d) {
+		closedir(d);
+	} else if (fd >= 0) {
+		close(fd);
+	}
+}
+
+/* Its lock is held by another descriptor too, so that the file may be closed while it is in use. False: it was taken for one that is left. */
+static bool hold(struct place *p, int fd)
+{
+	struct stat st;
+	p->lock = flock(fd, LOCK_EX) == 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	return p->lock >= 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 int place_begin(struct place *p)
 {
-	uint64_t number;
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-		place_fail(p->options, p->path, "no random numbers");
-		return -1;
-	}
-	snprintf(p->temporary, sizeof(p->temporary), ".xfedctl-%016llx", (unsigned long long)number);
-	int fd = openat(p->dir, p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	remove_all_left(p);
+	int fd = save_new_hidden(p->dir, TEMPORARY, p->temporary);
 	if (fd < 0) {
-		p->temporary[0] = '\0';
 		place_fail(p->options, p->path, "nothing can be written there");
+	} else if (!hold(p, fd)) {
+		place_fail(p->options, p->path, "somebody else writes there; say it again");
+		close(fd);
+		fd = -1;
 	}
 	return fd;
 }
 
 enum ctl_exit place_write(const struct place *p, int fd, struct xfed_span bytes)
 {
-	while (bytes.len > 0) {
-		ssize_t n = write(fd, bytes.data, bytes.len);
-		if (n < 0 && errno != EINTR) {
-			return place_fail(p->options, p->path, "cannot be written");
-		}
-		size_t done = n > 0 ? (size_t)n : 0;
-		bytes = xfed_span_make(bytes.data + done, bytes.len - done);
-	}
-	return CTL_FINE;
+	return save_bytes(fd, bytes) ? CTL_FINE : place_fail(p->options, p->path, "cannot be written");
 }
 
 enum ctl_exit place_end(struct place *p, int fd)
@@ -95,6 +127,10 @@ void place_close(struct place *p)
 	if (p->temporary[0]) {
 		unlinkat(p->dir, p->temporary, 0);
 	}
+	if (p->lock >= 0) {
+		close(p->lock);
+	}
+	p->lock = -1;
 	if (p->dir >= 0) {
 		close(p->dir);
 	}

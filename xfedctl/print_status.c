@@ -52,8 +52,8 @@ static void print_hops(struct ctl_table *t, const json_t *status)
 				ctl_time(ctl_int(r, "last"), last), *said ? " (" : "", said, *said ? ")" : "");
 		}
 		ctl_table_addf(t, "SIP server %s", ctl_str(h, "next_hop"));
-		if (strcmp(state, "unused") == 0) {
-			ctl_table_add(t, "has not been needed yet");
+		if (strcmp(state, "asked") == 0) {
+			ctl_table_add(t, "has been asked and has not answered yet");
 		} else if (strcmp(state, "up") == 0) {
 			ctl_table_addf(t, "up since %s%s%s", ctl_time(ctl_int(h, "since"), since), taken, refused);
 		} else if (strcmp(state, "refuses") == 0) {

@@ -20,7 +20,10 @@ static void print_step(const json_t *s, FILE *out)
 
 void ctl_print_part(const json_t *part)
 {
-	print_step(part, stdout);
+	json_t *copy = json_deep_copy(part);
+	ctl_harmless(copy, "");
+	print_step(copy, stdout);
+	json_decref(copy);
 	fflush(stdout);
 	printed++;
 }

@@ -40,6 +40,11 @@ static int find(struct save *s, const char *file, char error[SAVE_ERROR])
 	snprintf(s->name, sizeof(s->name), "%.255s", basename(copy));
 	snprintf(copy, sizeof(copy), "%s", s->path);
 	s->dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir >= 0 && !s->is_new && S_ISLNK(st.st_mode)) {
+		snprintf(copy, sizeof(copy), "%s", s->file);
+		s->link_dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return s->link_dir >= 0 ? XFED_OK : fail(error, copy, "cannot be opened");
+	}
 	return s->dir >= 0 ? XFED_OK : fail(error, copy, "cannot be opened");
 }
 
@@ -77,7 +82,7 @@ static int read_text(const struct save *s, struct stat *st, struct xfed_buf *tex
 
 int save_open(struct save *s, const char *file, size_t max, struct xfed_buf *text, char error[SAVE_ERROR])
 {
-	*s = (struct save){ .dir = -1, .max = max };
+	*s = (struct save){ .dir = -1, .link_dir = -1, .max = max };
 	snprintf(s->file, sizeof(s->file), "%s", file);
 	xfed_buf_init(text, max);
 	int rc = find(s, file, error);
@@ -90,7 +95,7 @@ int save_open(struct save *s, const char *file, size_t max, struct xfed_buf *tex
 int save_open_plain(struct save *s, const char *file, size_t max, struct xfed_buf *text, char error[SAVE_ERROR])
 {
 	char name[PATH_MAX], dir[PATH_MAX];
-	*s = (struct save){ .dir = -1, .max = max };
+	*s = (struct save){ .dir = -1, .link_dir = -1, .max = max };
 	xfed_buf_init(text, max);
 	snprintf(name, sizeof(name), "%s", file);
 	snprintf(dir, sizeof(dir), "%s", file);
@@ -110,7 +115,7 @@ int save_open_plain(struct save *s, const char *file, size_t max, struct xfed_bu
 	if (s->is_new) {
 		return XFED_ERR_NOT_FOUND;
 	}
-	snprintf(error, SAVE_ERROR, "%.300s: is there already, and is something else", file);
+	snprintf(error, SAVE_ERROR, "%.300s: there is another file already, which is not replaced", file);
 	errno = 0;
 	return S_ISREG(s->was.st_mode) ? read_text(s, &s->was, text, error) : XFED_ERR_INVALID;
 }
@@ -212,32 +217,45 @@ static int give_away(const struct save *s, int fd, char error[SAVE_ERROR])
 	return rc == XFED_OK && fchmod(fd, s->was.st_mode & (0770 | others)) != 0 ? fail(error, s->path, "its mode cannot be kept") : rc;
 }
 
-static int write_all(const struct save *s, int fd, struct xfed_span text, char error[SAVE_ERROR])
+int save_new_hidden(int dir, const char *prefix, char name[SAVE_HIDDEN])
 {
-	while (text.len > 0) {
-		ssize_t n = write(fd, text.data, text.len);
+	uint64_t number;
+	name[0] = '\0';
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
+		return -1;
+	}
+	snprintf(name, SAVE_HIDDEN, "%s%016llx", prefix, (unsigned long long)number);
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		name[0] = '\0';
+	}
+	return fd;
+}
+
+bool save_bytes(int fd, struct xfed_span bytes)
+{
+	while (bytes.len > 0) {
+		ssize_t n = write(fd, bytes.data, bytes.len);
 		if (n < 0 && errno != EINTR) {
-			return fail(error, s->path, "cannot be written, and is as it was");
+			return false;
 		}
 		size_t done = n > 0 ? (size_t)n : 0;
-		text = xfed_span_make(text.data + done, text.len - done);
+		bytes = xfed_span_make(bytes.data + done, bytes.len - done);
 	}
-	return fsync(fd) == 0 ? XFED_OK : fail(error, s->path, "cannot be written, and is as it was");
+	return true;
+}
+
+static int write_all(const struct save *s, int fd, struct xfed_span text, char error[SAVE_ERROR])
+{
+	return save_bytes(fd, text) && fsync(fd) == 0 ? XFED_OK : fail(error, s->path, "cannot be written, and is as it was");
 }
 
 static int make_temporary(struct save *s, char error[SAVE_ERROR])
 {
-	uint64_t number;
 	char copy[PATH_MAX];
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-		fail(error, s->path, "no random numbers");
-		return -1;
-	}
-	snprintf(s->temporary_name, sizeof(s->temporary_name), ".xfedctl-%016llx", (unsigned long long)number);
 	snprintf(copy, sizeof(copy), "%s", s->path);
-	int fd = openat(s->dir, s->temporary_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = save_new_hidden(s->dir, ".xfedctl-", s->temporary_name);
 	if (fd < 0) {
-		s->temporary_name[0] = '\0';
 		fail(error, dirname(copy), "nothing can be written there");
 	} else if (snprintf(s->temporary, sizeof(s->temporary), "%s/%s", dirname(copy), s->temporary_name) >= (int)sizeof(s->temporary)) {
 		snprintf(error, SAVE_ERROR, "%.300s: the path is too long", s->path);
@@ -290,28 +308,26 @@ static int put(struct save *s, char error[SAVE_ERROR])
 	return XFED_OK;
 }
 
-/* The directory it is taken out of is another one than that of its target where it is a link. */
-static int take_away(struct save *s, char error[SAVE_ERROR])
+int save_entry(const struct save *s, char name[NAME_MAX + 1])
 {
 	char copy[PATH_MAX];
-	if (unlink(s->file) != 0) {
-		return fail(error, s->file, "cannot be removed");
-	}
-	close(s->dir);
 	snprintf(copy, sizeof(copy), "%s", s->file);
-	s->dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return XFED_OK;
+	snprintf(name, NAME_MAX + 1, "%s", s->link_dir >= 0 ? basename(copy) : s->name);
+	return s->link_dir >= 0 ? s->link_dir : s->dir;
 }
 
 int save_commit(struct save *s, struct xfed_span was, char error[SAVE_ERROR])
 {
-	int rc = s->is_new ? XFED_OK : check_unchanged(s, was, error);
+	char name[NAME_MAX + 1];
+	int dir = s->dir, rc = s->is_new ? XFED_OK : check_unchanged(s, was, error);
 	if (rc == XFED_OK && s->temporary_name[0]) {
 		rc = put(s, error);
 	} else if (rc == XFED_OK) {
-		rc = take_away(s, error);
+		dir = save_entry(s, name);
+		rc = unlinkat(dir, name, 0) == 0 ? XFED_OK : fail(error, s->file, "cannot be removed");
 	}
-	return rc == XFED_OK && fsync(s->dir) != 0 ? fail(error, s->path, "is changed, and may be lost when the machine stops now") : rc;
+	s->is_changed = rc == XFED_OK;
+	return rc == XFED_OK && fsync(dir) != 0 ? fail(error, s->path, "is changed, and may be lost when the machine stops now") : rc;
 }
 
 void save_close(struct save *s)
@@ -322,5 +338,8 @@ void save_close(struct save *s)
 	if (s->dir >= 0) {
 		close(s->dir);
 	}
-	*s = (struct save){ .dir = -1 };
+	if (s->link_dir >= 0) {
+		close(s->link_dir);
+	}
+	*s = (struct save){ .dir = -1, .link_dir = -1 };
 }

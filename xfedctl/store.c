@@ -11,6 +11,7 @@
 #include "cert_host.h"
 #include "change.h"
 #include "place.h"
+#include "xfed/limits.h"
 
 #define MARK	   "SQLite format 3" /* how such a file begins */
 #define UNIT_BYTES (RT_CONF_INSTANCE + 16)
@@ -45,18 +46,24 @@ static int open_source(const struct ctl_options *o, int dir, const char *name, c
 	if (fd < 0) {
 		place_fail(o, path, "cannot be read");
 	} else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		refuse(o, "%s: is no file", path);
+		refuse(o, "%s: not a regular file", path);
 		close(fd);
 		fd = -1;
 	}
 	return fd;
 }
 
-/* What is no database at all is not brought: a gateway that does not run cannot say so. */
+/* What is no database at all is refused here: where the gateway does not run, nobody would say so before its next start. */
 static int open_copy(const struct ctl_options *o, const char *file)
 {
 	char head[sizeof(MARK)]; /* with the zero at its end */
+	struct stat st;
 	int fd = open_source(o, AT_FDCWD, file, file, 0);
+	if (fd >= 0 && (fstat(fd, &st) != 0 || (uint64_t)st.st_size > XFED_STORE_COPY_BYTES)) {
+		refuse(o, "%s: it is larger than a store can be", file);
+		close(fd);
+		fd = -1;
+	}
 	if (fd >= 0 && (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, MARK, sizeof(head)) != 0)) {
 		refuse(o, "%s: it is not a database: what can be restored is made by xfedctl store backup", file);
 		close(fd);

@@ -17,14 +17,14 @@ static bool is_control(ucs4_t u)
 	return u < 0x20 || (u >= 0x7f && u < 0xa0) || u == 0x2028 || u == 0x2029 || (u >= 0x202a && u <= 0x202e) || (u >= 0x2066 && u <= 0x2069);
 }
 
-static char *clean(const char *s)
+static char *clean(const char *s, const char *kept)
 {
 	size_t len = strlen(s), n = 0;
 	char *out = malloc(len + 1);
 	for (size_t i = 0; out && i < len;) {
 		ucs4_t u;
 		int width = u8_mbtoucr(&u, (const uint8_t *)s + i, len - i);
-		if (width < 1 || is_control(u)) {
+		if (width < 1 || (is_control(u) && (u >= 0x80 || !strchr(kept, (int)u)))) {
 			out[n++] = '?';
 			i += width < 1 ? 1 : (size_t)width;
 		} else {
@@ -42,7 +42,7 @@ static char *clean(const char *s)
 void ctl_table_add(struct ctl_table *t, const char *cell)
 {
 	char **cells = realloc(t->cells, (t->count + 1) * sizeof(cells[0]));
-	char *copy = clean(cell && cell[0] ? cell : "-");
+	char *copy = clean(cell && cell[0] ? cell : "-", "");
 	if (cells) {
 		t->cells = cells;
 	}
@@ -100,9 +100,45 @@ void ctl_table_print(struct ctl_table *t, const char *indent, FILE *out)
 
 void ctl_text(FILE *out, const char *s)
 {
-	char *copy = clean(s);
+	char *copy = clean(s, "");
 	fputs(copy ? copy : "", out);
 	free(copy);
+}
+
+static json_t *harmless(json_t *value, const char *kept)
+{
+	if (!json_is_string(value)) {
+		ctl_harmless(value, kept);
+		return json_incref(value);
+	}
+	char *copy = clean(json_string_value(value), kept);
+	json_t *text = json_string(copy ? copy : "");
+	free(copy);
+	return text;
+}
+
+void ctl_harmless(json_t *j, const char *kept)
+{
+	const char *key;
+	size_t i;
+	json_t *value;
+	json_object_foreach(j, key, value) {
+		json_object_set_new(j, key, harmless(value, kept));
+	}
+	json_array_foreach(j, i, value) {
+		json_array_set_new(j, i, harmless(value, kept));
+	}
+}
+
+void ctl_print_texts(const char *before, const json_t *texts)
+{
+	size_t i;
+	json_t *text;
+	json_array_foreach(texts, i, text) {
+		printf("%s", before);
+		ctl_text(stdout, json_string_value(text));
+		printf("\n");
+	}
 }
 
 const char *ctl_duration(json_int_t s, char out[32])

@@ -66,6 +66,8 @@ bool admin_edge_for(struct admin *ad, struct rt_reply reply, const char *name, s
 /* Tries the change of a file that `args` name (change check, change begin); `look` NULL: it is begun, and held where all is fine. */
 void admin_try(struct admin *ad, struct rt_reply reply, const json_t *args, const struct policy_look *look);
 
+#define ADMIN_HOPS_MS 4000 /* for next hops that are asked before the answer to a command; then it is said that they have not answered yet */
+
 /* A hidden file beside `file`, or beside what that is a link to. Nothing else is read for whoever asks. */
 bool admin_is_beside(const char *with, const char *file);
 

@@ -245,10 +245,8 @@ static json_t *presence_facts(const struct admin *ad)
 		(json_int_t)l.contacts, "stale", (json_int_t)l.stale, "stale_by", why);
 }
 
-void command_status(struct rt_reply reply, const json_t *args, void *user)
+static void tell_status(struct admin *ad, struct rt_reply reply)
 {
-	struct admin *ad = user;
-	(void)args;
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:o, s:o, s:{s:i, s:i}, s:I, s:o, s:o, s:o, s:o}", "name",
 		policy_config(ad->policy)->base.name, "role", "gateway", "version", XFED_VERSION, "uptime_s",
 		(json_int_t)((core_now(ad->core) - ad->core->d.started_ms) / 1000), "pid", (int)getpid(), "state", ad->service(ad->service_user),
@@ -256,6 +254,35 @@ void command_status(struct rt_reply reply, const json_t *args, void *user)
 		(json_int_t)ad->in_flight(ad->service_user), "policy", policy(ad), "sip", sip_status_hops(ad), "untrusted", sip_status_untrusted(ad),
 		"presence", presence_facts(ad));
 	gather(ad, reply, j, "edges", "status", NULL);
+}
+
+/* A next hop that nobody has needed yet is asked first. */
+struct waiting {
+	struct admin *admin;
+	struct rt_reply reply;
+	struct trunk_asking asking;
+};
+
+static void on_hops(void *user)
+{
+	struct waiting *w = user;
+	tell_status(w->admin, w->reply);
+	xfed_free(w);
+}
+
+void command_status(struct rt_reply reply, const json_t *args, void *user)
+{
+	struct admin *ad = user;
+	struct waiting *w = xfed_calloc(1, sizeof(*w));
+	(void)args;
+	if (!w) {
+		rt_reply_fail(reply, "failed", "out of memory");
+		return;
+	}
+	*w = (struct waiting){ ad, reply, { .done = on_hops, .user = w } };
+	if (!trunk_ask(ad->trunk, NULL, ADMIN_HOPS_MS, &w->asking)) {
+		on_hops(w);
+	}
 }
 
 void command_stream_list(struct rt_reply reply, const json_t *args, void *user)

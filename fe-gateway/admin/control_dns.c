@@ -46,7 +46,7 @@ static void job_free(struct dns_job *k)
 /* What the edge is called in the DNS, where its configuration does not say: "edge1.example.com". */
 static void name_edge(struct dns_job *k, json_t *edge)
 {
-	const char *domain = json_string_value(json_array_get(json_object_get(k->facts, "domains"), 0));
+	const char *domain = json_string_value(json_object_get(k->facts, "first"));
 	bool is_named = json_object_get(edge, "host") != NULL;
 	json_object_set_new(edge, "is_named", json_boolean(is_named));
 	if (!is_named) {
@@ -89,7 +89,8 @@ static json_t *facts(const struct policy *policy, const struct config_domain *on
 			json_array_append_new(domains, ascii(c->domains.items[i].domain));
 		}
 	}
-	json_t *j = json_pack("{s:o, s:[]}", "domains", domains, "edges");
+	/* One edge has one name, whichever domain was asked about: of the first that is configured. */
+	json_t *j = json_pack("{s:o, s:[], s:o}", "domains", domains, "edges", "first", ascii(c->domains.items[0].domain));
 	if (j && c->sip.federation.listen.count > 0) {
 		json_object_set_new(j, "neighbour",
 			json_pack("{s:s, s:i, s:o}", "host", c->sip.federation.advertise, "port", (int)c->sip.federation.listen.items[0].port,

@@ -4,6 +4,7 @@
 
 #include "admin/admin.h"
 #include "admin/explain.h"
+#include "admin/sip_status.h"
 #include "xfed/mem.h"
 
 #define CHECK_MS 20000
@@ -263,7 +264,8 @@ struct checking {
 	struct admin *admin;
 	struct rt_reply reply;
 	json_t *policy; /* the steps that come before the edge's */
-	char local[256], remote[256];
+	struct trunk_asking asking;
+	char local[256], remote[256], edge[256]; /* edge "": the first that is linked */
 };
 
 static bool has_problem(const json_t *steps)
@@ -372,6 +374,33 @@ static void unlisted(struct admin *ad, struct rt_reply reply, const char *domain
 	rt_reply_ok(reply, json_pack("{s:s, s:b, s:o}", "domain", domain, "ok", 0, "steps", steps));
 }
 
+static void end_check(struct checking *c)
+{
+	json_decref(c->policy);
+	xfed_free(c);
+}
+
+/* The next hop has been asked: now the partner, by an edge. Meanwhile other files may have come into force. */
+static void check_way(void *user)
+{
+	struct checking *c = user;
+	struct admin *ad = c->admin;
+	struct channel_edge l;
+	const struct config_domain *d = config_domain(policy_config(ad->policy), xfed_span_str(c->local));
+	if (d) {
+		sip_status_step(ad, d, c->policy);
+	}
+	if (!admin_edge_for(ad, c->reply, c->edge[0] ? c->edge : NULL, &l)) {
+		end_check(c);
+		return;
+	}
+	struct channel_arg args[] = { { "local", c->local }, { "remote", c->remote } };
+	if (!channel_ask(ad->channel, l.number, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
+		no_link(c->reply, &l);
+		end_check(c);
+	}
+}
+
 static void check(struct admin *ad, struct rt_reply reply, struct xfed_span remote, struct xfed_span local, const char *edge)
 {
 	const struct xfed_partner *p = policy_partner(ad->policy, remote);
@@ -388,17 +417,14 @@ static void check(struct admin *ad, struct rt_reply reply, struct xfed_span remo
 		rt_reply_fail(reply, "failed", "out of memory");
 		return;
 	}
-	c->admin = ad;
-	c->reply = reply;
-	c->policy = json_array();
+	*c = (struct checking){ .admin = ad, .reply = reply, .policy = json_array(), .asking = { .done = check_way, .user = c } };
 	snprintf(c->local, sizeof(c->local), "%.*s", (int)local.len, local.data);
 	snprintf(c->remote, sizeof(c->remote), "%.*s", (int)remote.len, remote.data);
+	snprintf(c->edge, sizeof(c->edge), "%s", edge ? edge : "");
 	add_policy(c, p);
-	struct channel_arg args[] = { { "local", c->local }, { "remote", c->remote } };
-	if (!channel_ask(ad->channel, l.number, "partner.check", args, XFED_ARRAY_LEN(args), CHECK_MS, on_checked, c)) {
-		no_link(reply, &l);
-		json_decref(c->policy);
-		xfed_free(c);
+	const struct config_domain *d = config_domain(policy_config(ad->policy), local);
+	if (!trunk_ask(ad->trunk, d, ADMIN_HOPS_MS, &c->asking)) {
+		check_way(c);
 	}
 }
 

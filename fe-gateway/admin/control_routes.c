@@ -81,6 +81,9 @@ static void fill_places(struct asked *k, bool is_of_lync, const struct policy *p
 {
 	const struct config *c = k->config;
 	bool is_inside = !is_of_lync, is_outside = false;
+	if (is_of_lync && !c->has_lync) {
+		problem(k, "no domain has dialect: lync in gateway.yaml, and clients of Lync take no message without it");
+	}
 	for (size_t i = 0; is_of_lync && i < c->domains.count; i++) {
 		const struct config_domain *d = &c->domains.items[i];
 		if (c->has_lync && d->dialect != CONFIG_DIALECT_LYNC) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xfed/base.h"
+#include "xfed/rt/conf.h"
 #include "xfed/rt/control.h"
 
 #define SERVICE	  "_xmpp-server._tcp."
@@ -50,13 +50,17 @@ static bool is_key(const char *s)
 	return strlen(s) == SHA256_CHARS && strspn(s, HEX_DIGITS) == SHA256_CHARS;
 }
 
-static bool is_host(const char *s)
+/* As it stands in a configuration that was read: it becomes part of a zone file. */
+static bool is_read_as(const json_t *text, int (*convert)(struct xfed_arena *, struct xfed_span, struct xfed_span *, const char **))
 {
-	size_t len = 0;
-	while (isalnum((unsigned char)s[len]) || (s[len] && strchr("-._", s[len]))) {
-		len++;
-	}
-	return len > 0 && len <= 253 && !s[len];
+	struct xfed_arena a;
+	struct xfed_span out;
+	const char *accepted;
+	xfed_arena_init(&a, 16384);
+	struct xfed_span in = xfed_span_make(json_string_value(text), json_string_length(text));
+	bool is_one = in.len > 0 && convert(&a, in, &out, &accepted) == XFED_OK && xfed_span_eq(in, out);
+	xfed_arena_deinit(&a);
+	return is_one;
 }
 
 /* Takes "65535 " off the front. */
@@ -110,11 +114,11 @@ bool dns_facts_valid(const json_t *said, char words[DNS_SAID_WORDS])
 {
 	static const char *const numbers[] = { "port", "priority", "weight" };
 	const json_t *name = json_object_get(said, "name"), *host = json_object_get(said, "host");
-	if (!json_is_string(name) || !is_host(json_string_value(name))) {
+	if (!is_read_as(name, rt_conf_convert_name)) {
 		snprintf(words, DNS_SAID_WORDS, "name is no name of an edge");
 		return false;
 	}
-	if (host && (!json_is_string(host) || !is_host(json_string_value(host)))) {
+	if (host && !is_read_as(host, rt_conf_convert_host)) {
 		snprintf(words, DNS_SAID_WORDS, "host is no host name");
 		return false;
 	}
@@ -184,8 +188,7 @@ static void add_addresses(json_t *records, json_t *problems, const json_t *edge)
 	}
 	if (i == 0) {
 		json_array_append_new(problems, json_sprintf("the edge %s has private addresses only, so that the one partners reach it at is not "
-							     "known: external.public_addresses "
-							     "in its edge.yaml, and xfedctl reload there",
+							     "known: set external.public_addresses in its edge.yaml, then xfedctl reload there",
 							str(edge, "name")));
 	}
 }
@@ -213,9 +216,8 @@ static void add_neighbour(json_t *records, const json_t *neighbour)
 		snprintf(name, sizeof(name), "_sipfederationtls._tcp.%s", domain);
 		if (domain[0] != '*') {
 			add(records, name, "SRV", json_sprintf("0 0 %d %s.", num(neighbour, "port"), str(neighbour, "host")),
-				"For an Edge of Lync or Skype for Business that looks partners up: by the partner, or in a zone of yours that this "
-				"Edge asks. Not where "
-				"it is told by New-CsAllowedDomain.");
+				"For an Edge of Lync or Skype for Business that finds partners in the DNS: the partner publishes it, or you do in a "
+				"zone that this Edge alone asks. Not needed where New-CsAllowedDomain names the proxy (xfedctl partner routes).");
 		}
 	}
 }

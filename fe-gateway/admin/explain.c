@@ -220,7 +220,8 @@ static void takes(const struct explain_facts *f, struct explain_gate *g)
 	if (f->hop.row.count > 0) {
 		snprintf(refused, sizeof(refused), ", the last message with %d, which may be its recipient's device alone", f->hop.refusals.status);
 	}
-	PASS("%s%s%s; takes requests of up to %s", f->next_hop, f->hop.is_known ? " answers" : " has not been needed yet", refused, most);
+	PASS("%s%s%s; takes requests of up to %s", f->next_hop, f->hop.is_known ? " answers" : " has been asked and has not answered yet", refused,
+		most);
 }
 
 /* The SIP server is told what comes from a partner, and asked for the presence of its users. */

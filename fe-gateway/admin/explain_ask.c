@@ -17,6 +17,7 @@ struct explaining {
 	struct xfed_arena a;
 	struct explain_facts facts;
 	struct xfed_jid from, to;
+	struct trunk_asking asking;
 	struct xfed_span local, remote; /* domains of the pair */
 	size_t pending;
 	bool is_broken; /* out of memory */
@@ -273,6 +274,24 @@ static const char *name_ours(struct explaining *x)
 	return keep(x, names);
 }
 
+/* The next hop has been asked; meanwhile other files may have come into force. */
+static void ask_others(void *user)
+{
+	struct explaining *x = user;
+	struct explain_facts *f = &x->facts;
+	struct policy_ends ends = read_ends(x);
+	f->policy.from_is_ours = ends.from;
+	f->policy.to_is_ours = ends.to;
+	link_facts(x);
+	if (f->policy.from_is_good && f->policy.to_is_good && f->policy.from_is_ours != f->policy.to_is_ours) {
+		pair_facts(x, ends.from ? ends.from : ends.to);
+	}
+	if (!x->is_broken && x->remote.data) {
+		ask_edges(x);
+	}
+	one_done(x);
+}
+
 void explain_ask(struct admin *ad, const char *from, const char *to, explain_done *done, void *user)
 {
 	struct explaining *x = xfed_calloc(1, sizeof(*x));
@@ -295,14 +314,9 @@ void explain_ask(struct admin *ad, const char *from, const char *to, explain_don
 	f->to_has_user = x->to.local.len > 0;
 	f->ours = name_ours(x);
 	struct policy_ends ends = read_ends(x);
-	f->policy.from_is_ours = ends.from;
-	f->policy.to_is_ours = ends.to;
-	link_facts(x);
-	if (f->policy.from_is_good && f->policy.to_is_good && f->policy.from_is_ours != f->policy.to_is_ours) {
-		pair_facts(x, ends.from ? ends.from : ends.to);
+	const struct config_domain *d = ends.from ? ends.from : ends.to;
+	x->asking = (struct trunk_asking){ .done = ask_others, .user = x };
+	if (!d || !trunk_ask(ad->trunk, d, ADMIN_HOPS_MS, &x->asking)) {
+		ask_others(x);
 	}
-	if (!x->is_broken && x->remote.data) {
-		ask_edges(x);
-	}
-	one_done(x);
 }

@@ -105,6 +105,31 @@ static void lync_outside(json_t *sections, const struct product_facts *f)
 	}
 }
 
+/* Comments all of them, so that pasting the whole takes nothing away. */
+static void lync_removal(json_t *sections, const struct product_facts *f)
+{
+	json_t *l = begin(sections, "To take it away again (" SHELL ")");
+	for (size_t i = 0; i < f->partner_count; i++) {
+		if (f->inside.host) {
+			line(l,
+				"# $route = (Get-CsStaticRoutingConfiguration -Identity global).Route | Where-Object {$_.MatchUri -eq \"%s\"}; "
+				"Set-CsStaticRoutingConfiguration -Identity global -Route @{Remove=$route}",
+				f->partners[i]);
+		}
+		if (f->outside.host && !is_wildcard(f->partners[i])) {
+			line(l, "# Remove-CsAllowedDomain -Identity %s", f->partners[i]);
+		}
+	}
+	if (f->inside.host) {
+		line(l, "# Remove-CsTrustedApplication -Identity %s/urn:application:xfed", f->inside.host);
+		line(l, "# Remove-CsTrustedApplicationPool -Identity %s", f->inside.host);
+		line(l, "# Enable-CsTopology");
+	}
+	if (f->outside.host) {
+		line(l, "# Remove-CsHostingProvider -Identity xfed");
+	}
+}
+
 /* Those of the two ways that domains are configured for; of the other one, that it exists. */
 static void lync_sections(json_t *sections, const struct product_facts *f)
 {
@@ -118,6 +143,7 @@ static void lync_sections(json_t *sections, const struct product_facts *f)
 	} else {
 		begin(sections, "Not configured: as a federated neighbour of an Edge (domains[].federated, sip.federation)");
 	}
+	lync_removal(sections, f);
 }
 
 /* ---- Kamailio, OpenSIPS ---- */

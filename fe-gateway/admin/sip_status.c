@@ -117,13 +117,32 @@ static json_t *refusals(const struct hop_state *s)
 static json_t *hop(const struct trunk_hop_facts *f)
 {
 	const struct hop_state *s = f->state;
-	const char *state = !s->is_known ? "unused" : !s->is_up ? "down" : s->reason != XFED_REASON_NONE ? "refuses" : "up";
+	const char *state = !s->is_known ? "asked" : !s->is_up ? "down" : s->reason != XFED_REASON_NONE ? "refuses" : "up";
 	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o*}", "next_hop", f->label, "state", state, "since", (json_int_t)s->since_s, "tried",
 		(json_int_t)s->tried_s, "worked", (json_int_t)s->worked_s, "refusals", refusals(s));
 	if (j && s->reason != XFED_REASON_NONE) {
 		json_object_set_new(j, "reason", json_string(xfed_reason_code(s->reason)));
 	}
 	return j;
+}
+
+void sip_status_step(const struct admin *ad, const struct config_domain *d, json_t *steps)
+{
+	char words[HOP_WORDS_SIZE], text[HOP_WORDS_SIZE + 512];
+	const struct trunk_hop *h = trunk_hop_of(ad->trunk, d);
+	struct trunk_hop_facts f = h ? trunk_hop_facts(h) : (struct trunk_hop_facts){ .label = d->domain };
+	if (!h || !f.state->is_known) {
+		snprintf(text, sizeof(text), "the SIP server %s has not answered OPTIONS within %d s", f.label, ADMIN_HOPS_MS / 1000);
+		rt_control_add_step(steps, "next-hop", "problem", XFED_REASON_SIP_SERVER_TIMEOUT, text);
+	} else if (f.state->reason != XFED_REASON_NONE) {
+		const char *advice = hop_words_advice(f.state);
+		snprintf(
+			text, sizeof(text), "the SIP server %s %s%s%s", f.label, hop_words(f.state, words), advice ? ": " : "", advice ? advice : "");
+		rt_control_add_step(steps, "next-hop", "problem", hop_words_reason(f.state), text);
+	} else {
+		snprintf(text, sizeof(text), "the SIP server %s answers", f.label);
+		rt_control_add_step(steps, "next-hop", "ok", XFED_REASON_NONE, text);
+	}
 }
 
 json_t *sip_status_hops(const struct admin *ad)

@@ -79,6 +79,7 @@ struct access_set {
 	const struct access_rule *global;
 	struct access_rule *first, *last;
 	struct policy_instead *instead;			   /* while it is loaded */
+	struct access_lists lists;			   /* .where NULL: each list is where it is named */
 	struct access_entry *suspects;			   /* users and sites that files name which cannot be loaded */
 	const struct access_rule *unread[ACCESS_USER + 1]; /* a file of this scope that cannot be loaded and may name anybody */
 };
@@ -193,7 +194,8 @@ static int add_file(struct adding *d)
 	struct xfed_buf text;
 	char error[256];
 	const char *from = policy_instead_of(d->set->instead, d->options->granted_to_file);
-	from = from ? from : d->options->granted_to_file; /* such a file is never taken away */
+	from = from ? from : d->options->granted_to_file; /* it is never taken away */
+	from = d->set->lists.where ? d->set->lists.where(d->set->lists.user, from) : from;
 	rt_conf_check_file(d->doc->errors, from);
 	int rc = rt_file_read(from, ACCESS_GRANTED_FILE_BYTES, &text, error);
 	if (rc != XFED_OK) {
@@ -474,6 +476,11 @@ int access_set_add(struct access_set *s, const char *file, struct xfed_span text
 	}
 	rt_conf_doc_deinit(&doc);
 	return rc;
+}
+
+void access_set_lists(struct access_set *s, access_list_fn *where, void *user)
+{
+	s->lists = (struct access_lists){ where, user };
 }
 
 struct loading {

@@ -55,6 +55,13 @@ void access_set_warn(const struct access_set *s, const struct config *c, struct 
  */
 int access_set_new(struct access_set **out);
 int access_set_add(struct access_set *s, const char *file, struct xfed_span text, struct rt_conf_errors *errors);
+/* Of what is judged before it is in its place: where the granted_to_file `path` of the rules to be added is read; `path` itself where it is. */
+typedef const char *access_list_fn(void *user, const char *path);
+struct access_lists {
+	access_list_fn *where;
+	void *user;
+};
+void access_set_lists(struct access_set *s, access_list_fn *where, void *user);
 
 /*
  * Whether the local user (a normalised bare JID; a domain alone is judged by the site and global rules) may use federation: NONE,

@@ -11,7 +11,7 @@
 #include "xfed/rt/conf.h"
 
 /* Step n changes schema version n into n + 1. A step that has been released is never changed. */
-static const char *const steps[] = {
+const char *const file_steps[] = {
 	/* each of the first two tables has exactly one row */
 	"CREATE TABLE policy (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, counter INTEGER NOT NULL,"
 	" hash BLOB NOT NULL);"
@@ -39,7 +39,7 @@ static const char *const steps[] = {
 	"CREATE TABLE watch (name TEXT PRIMARY KEY, local TEXT NOT NULL, remote TEXT NOT NULL, dialog TEXT NOT NULL, until_s INTEGER NOT NULL)"
 	" WITHOUT ROWID;",
 };
-#define SCHEMA ((int)XFED_ARRAY_LEN(steps))
+#define SCHEMA ((int)XFED_ARRAY_LEN(file_steps))
 const int file_schema = SCHEMA;
 
 /* Opens the file itself: SQLite only keeps the error of its second attempt, to open a missing file for reading. */
@@ -152,7 +152,7 @@ int file_migrate(struct file *f, const struct xfed_env *env, char error[256])
 	}
 	bool is_new = version == 0;
 	for (; version < SCHEMA && rc == XFED_OK; version++) {
-		rc = file_run(f, steps[version], error);
+		rc = file_run(f, file_steps[version], error);
 	}
 	rc = rc == XFED_OK && is_new ? fill(f, env, error) : rc;
 	if (rc == XFED_OK) {

@@ -9,9 +9,11 @@
 struct file {
 	sqlite3 *db;
 	char *path;
+	uint64_t patience; /* of a file that anybody may have made: how many times PATIENCE_STEPS of SQLite's steps reading it may still take */
 };
 
-extern const int file_schema; /* the version of the schema that this program knows */
+extern const int file_schema;	       /* the version of the schema that this program knows */
+extern const char *const file_steps[]; /* what makes version n + 1 of version n */
 
 /* Each returns XFED_OK, or an error with one sentence in `error`. */
 int file_fail(const struct file *f, char error[256]); /* the last error of the database */

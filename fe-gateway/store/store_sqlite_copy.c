@@ -13,19 +13,37 @@
 #include <unistd.h>
 
 #include "store/store_sqlite.h"
+#include "xfed/limits.h"
 #include "xfed/mem.h"
 #include "xfed/rt/conf.h"
 #include "xfed/rt/log.h"
 
-#define PAGES_A_STEP 256
-#define HASH_BYTES   32
-#define READY	     0x78666564 /* the application_id of a copy that only has to be put in the store's place; a store has 0 */
+#define PAGES_A_STEP	   256
+#define HASH_BYTES	   32
+#define PATIENCE_STEPS	   1000
+#define PATIENCE_OF_SCHEMA 100		     /* a schema of ours takes some hundred steps */
+#define PATIENCE_BYTES	   200		     /* of the file, that are worth PATIENCE_STEPS more: three times what the shortest rows take */
+#define VALUE_BYTES	   (4 * 1024 * 1024) /* of one value, or row */
+#define READY		   0x78666564	     /* the application_id of a copy that only has to be put in the store's place; a store has 0 */
 
 static int system_fail(const char *path, const char *what, char error[256])
 {
 	char words[96];
 	snprintf(error, 256, "%.120s: %s: %s", path, what, rt_errno_words(errno, words));
 	return XFED_ERR_INVALID;
+}
+
+static int refuse(const struct file *f, char error[256], const char *why)
+{
+	snprintf(error, 256, "%.120s: %s", f->path, why);
+	return XFED_ERR_INVALID;
+}
+
+static int is_impatient(void *user)
+{
+	struct file *f = user;
+	f->patience -= f->patience > 0;
+	return f->patience == 0; /* which ends the statement */
 }
 
 static int open_at(struct file *f, const char *path, int flags, char error[256])
@@ -36,6 +54,31 @@ static int open_at(struct file *f, const char *path, int flags, char error[256])
 	}
 	/* Nothing of a file's own may run, and no temporary file is made, for which there may be no place. */
 	return file_run(f, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY", error);
+}
+
+/*
+ * A file that anybody may have made. Its pages can be woven so that reading a few of them takes for ever, its schema can have views and the
+ * like in the place of tables, and a value can be as large as the file: each is bounded before it is read.
+ */
+static int open_foreign(struct file *f, const char *path, int flags, char error[256])
+{
+	struct stat st;
+	*f = (struct file){ .path = (char *)(uintptr_t)path };
+	if (stat(path, &st) == 0 && (uint64_t)st.st_size > XFED_STORE_COPY_BYTES) {
+		return refuse(f, error, "it is larger than a store can be");
+	}
+	int rc = open_at(f, path, flags, error);
+	if (rc == XFED_OK) {
+		f->patience = PATIENCE_OF_SCHEMA;
+		sqlite3_progress_handler(f->db, PATIENCE_STEPS, is_impatient, f);
+		sqlite3_limit(f->db, SQLITE_LIMIT_LENGTH, VALUE_BYTES);
+		sqlite3_limit(f->db, SQLITE_LIMIT_ATTACHED, 0);
+		bool is_set = sqlite3_db_config(f->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL) == SQLITE_OK &&
+			      sqlite3_db_config(f->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL) == SQLITE_OK &&
+			      sqlite3_db_config(f->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) == SQLITE_OK;
+		rc = is_set ? XFED_OK : file_fail(f, error);
+	}
+	return rc;
 }
 
 /* ---- copying ---- */
@@ -146,9 +189,9 @@ static int add_tables(struct file *f, gnutls_hash_hd_t hash, char error[256])
 	sqlite3_stmt *st = file_prepare(f, TABLES);
 	int rc = st ? XFED_OK : file_fail(f, error);
 	while (rc == XFED_OK && sqlite3_step(st) == SQLITE_ROW) {
-		char sql[256];
-		snprintf(sql, sizeof(sql), "SELECT * FROM \"%.100s\" ORDER BY 1, 2", (const char *)sqlite3_column_text(st, 0));
-		rc = add_value(hash, st, 0) && add_value(hash, st, 1) ? add_rows(f, hash, sql, error) : XFED_ERR_LIBRARY;
+		char *sql = sqlite3_mprintf("SELECT * FROM \"%w\" ORDER BY 1, 2", sqlite3_column_text(st, 0));
+		rc = !sql ? XFED_ERR_NOMEM : add_value(hash, st, 0) && add_value(hash, st, 1) ? add_rows(f, hash, sql, error) : XFED_ERR_LIBRARY;
+		sqlite3_free(sql);
 	}
 	sqlite3_finalize(st);
 	return rc;
@@ -166,11 +209,11 @@ static int hash_all(struct file *f, uint8_t out[HASH_BYTES], char error[256])
 	return rc;
 }
 
+#define SEAL "CREATE TABLE backup (one INTEGER PRIMARY KEY CHECK (one = 1), made_s INTEGER NOT NULL, version TEXT NOT NULL, sha256 BLOB NOT NULL)"
+
 static int write_seal(struct file *f, const uint8_t hash[HASH_BYTES], int64_t now_s, char error[256])
 {
-	int rc = file_run(f,
-		"CREATE TABLE backup (one INTEGER PRIMARY KEY CHECK (one = 1), made_s INTEGER NOT NULL, version TEXT NOT NULL, sha256 BLOB NOT NULL)",
-		error);
+	int rc = file_run(f, SEAL, error);
 	sqlite3_stmt *st = rc == XFED_OK ? file_prepare(f, "INSERT INTO backup VALUES (1, ?1, ?2, ?3)") : NULL;
 	bool is_bound = st && sqlite3_bind_int64(st, 1, now_s) == SQLITE_OK &&
 			sqlite3_bind_text(st, 2, XFED_VERSION, -1, SQLITE_STATIC) == SQLITE_OK &&
@@ -209,10 +252,48 @@ static bool is_sound(struct file *f)
 	return ok;
 }
 
-static int refuse(const struct file *f, char error[256], const char *why)
+#define SCHEMA "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE NOT (type = 'table' AND name = 'backup' AND sql = '" SEAL "') ORDER BY 1, 2"
+
+static bool is_same_row(sqlite3_stmt *a, sqlite3_stmt *b)
 {
-	snprintf(error, 256, "%.120s: %s", f->path, why);
-	return XFED_ERR_INVALID;
+	for (int i = 0; i < sqlite3_column_count(a); i++) {
+		const char *x = (const char *)sqlite3_column_text(a, i), *y = (const char *)sqlite3_column_text(b, i);
+		if (!x != !y || (x && strcmp(x, y) != 0)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_same_schema(struct file *f, struct file *ours)
+{
+	sqlite3_stmt *a = file_prepare(f, SCHEMA), *b = file_prepare(ours, SCHEMA);
+	int step = a && b ? SQLITE_ROW : SQLITE_ERROR;
+	while (step == SQLITE_ROW) {
+		step = sqlite3_step(a);
+		step = sqlite3_step(b) != step || (step == SQLITE_ROW && !is_same_row(a, b)) ? SQLITE_ERROR : step;
+	}
+	sqlite3_finalize(a);
+	sqlite3_finalize(b);
+	return step == SQLITE_DONE;
+}
+
+/* Every table, column and index, word by word, as that version of a store has them, and nothing else. */
+static int check_schema(struct file *f, int version, char error[256])
+{
+	struct file ours;
+	int rc = version < 1 ? refuse(f, error, "it is no store of a gateway") : open_at(&ours, ":memory:", SQLITE_OPEN_READWRITE, error);
+	if (version < 1) {
+		return rc;
+	}
+	for (int i = 0; i < version && rc == XFED_OK; i++) {
+		rc = file_run(&ours, file_steps[i], error);
+	}
+	if (rc == XFED_OK && !is_same_schema(f, &ours)) {
+		rc = refuse(f, error, "it is no store of a gateway");
+	}
+	sqlite3_close(ours.db);
+	return rc;
 }
 
 static int check_seal(struct file *f, int64_t *made_s, char error[256])
@@ -233,8 +314,8 @@ static int check_seal(struct file *f, int64_t *made_s, char error[256])
 	return rc;
 }
 
-/* All but the seal. */
-static int judge_store(struct file *f, struct store_summary *out, char error[256])
+/* The schema before anything that is read by it. */
+static int judge_schema(struct file *f, struct store_summary *out, char error[256])
 {
 	int rc = file_version(f, &out->schema, error);
 	if (rc != XFED_OK) {
@@ -244,14 +325,27 @@ static int judge_store(struct file *f, struct store_summary *out, char error[256
 		snprintf(error, 256, "%.120s: made by a newer version (schema %d, this one knows %d)", f->path, out->schema, file_schema);
 		return XFED_ERR_INVALID;
 	}
-	if (!is_sound(f)) {
-		return refuse(f, error, "it is damaged");
+	return check_schema(f, out->schema, error);
+}
+
+/* All but the seal. */
+static int judge_store(struct file *f, struct store_summary *out, char error[256])
+{
+	struct stat st;
+	int rc = judge_schema(f, out, error);
+	if (rc == XFED_OK) {
+		f->patience = PATIENCE_OF_SCHEMA + (stat(f->path, &st) == 0 ? (uint64_t)st.st_size / PATIENCE_BYTES : 0);
+		rc = is_sound(f) ? XFED_OK : refuse(f, error, "it is damaged");
 	}
-	if (out->schema < 1 || number_of(f, "SELECT count(*) FROM policy, secret") != 1 ||
-		number_of(f, "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')") != 0) {
-		return refuse(f, error, "it is no store of a gateway");
+	if (rc == XFED_OK && number_of(f, "SELECT count(*) FROM policy, secret") != 1) {
+		rc = refuse(f, error, "it is no store of a gateway");
 	}
-	return XFED_OK;
+	return rc;
+}
+
+static int told(const struct file *f, int rc, char error[256])
+{
+	return rc != XFED_OK && f->patience == 0 ? refuse(f, error, "it is damaged: reading it takes longer than any store does") : rc;
 }
 
 static int judge(struct file *f, struct store_summary *out, char error[256])
@@ -261,14 +355,14 @@ static int judge(struct file *f, struct store_summary *out, char error[256])
 	int64_t contacts = number_of(f, "SELECT count(*) FROM contact"), failures = number_of(f, "SELECT count(*) FROM failure");
 	out->contacts = contacts > 0 ? (uint64_t)contacts : 0; /* older schemas have none */
 	out->failures = failures > 0 ? (uint64_t)failures : 0;
-	return rc;
+	return told(f, rc, error);
 }
 
 int store_copy_check(const char *path, struct store_summary *out, char error[256])
 {
 	struct file f;
 	*out = (struct store_summary){ 0 };
-	int rc = open_at(&f, path, SQLITE_OPEN_READONLY, error);
+	int rc = open_foreign(&f, path, SQLITE_OPEN_READONLY, error);
 	rc = rc == XFED_OK ? judge(&f, out, error) : rc;
 	sqlite3_close(f.db);
 	return rc == XFED_OK || rc == XFED_ERR_NOMEM ? rc : XFED_ERR_INVALID;
@@ -288,6 +382,7 @@ void store_restore_path(const char *path, char out[STORE_PATH_BYTES])
 
 static int make_ready(struct file *f, const struct xfed_env *env, char error[256])
 {
+	f->patience = UINT64_MAX; /* it is one of ours, unchanged */
 	int rc = file_run(f, "BEGIN EXCLUSIVE", error);
 	rc = rc == XFED_OK ? file_migrate(f, env, error) : rc;
 	sqlite3_stmt *st = rc == XFED_OK ? file_prepare(f, "UPDATE policy SET epoch = max(epoch + 1, ?1) WHERE one = 1") : NULL;
@@ -307,9 +402,9 @@ static int prepare_restore(const char *restore, const struct xfed_env *env, char
 {
 	struct file f;
 	struct store_summary summary;
-	int rc = open_at(&f, restore, SQLITE_OPEN_READWRITE, error);
+	int rc = open_foreign(&f, restore, SQLITE_OPEN_READWRITE, error);
 	if (rc == XFED_OK && is_ready(&f)) {
-		rc = judge_store(&f, &summary, error);
+		rc = told(&f, judge_store(&f, &summary, error), error);
 	} else if (rc == XFED_OK) {
 		rc = judge(&f, &summary, error);
 		rc = rc == XFED_OK ? make_ready(&f, env, error) : rc;

@@ -1,16 +1,18 @@
 /*
  * A hop that is down is probed with OPTIONS (RFC 3261 section 11) until it answers, so that nobody has to send a message to find out; one
- * that is up and has dialogs over UDP, to see whether it still is. Any response counts as an answer but 5xx; of these 501 does, from a
+ * that is up and has dialogs over UDP, to see whether it still is; and any of which an operator asks. Any response counts as an answer but 5xx; of these 501 does, from a
  * server that does not know OPTIONS. Where a message would go to the next place, so does the probe.
  */
 #include "trunk/trunk_impl.h"
 
 #include <stdio.h>
+#include <utlist.h>
 
 #include "util/hex.h"
 
 #define PAUSE_FIRST_MS (5 * 1000) /* doubled each time */
 #define PAUSE_MOST_MS  (60 * 1000)
+#define KNOWN_S	       60	   /* what is known of one that was sent something so recently is known */
 #define LOOK_MS	       (30 * 1000) /* at one that is up, over UDP, while dialogs rest on it */
 
 static bool is_wanted(const struct trunk_hop *h)
@@ -29,11 +31,20 @@ static void wait(struct trunk_probe *p, uint64_t pause_ms, uint64_t now_ms)
 	p->due_ms = now_ms + p->pause_ms;
 }
 
+/* Nothing but a turn's end and the tick looks at probes, and somebody waits for one. */
+static void wake(const struct trunk *t)
+{
+	if (t->askings) {
+		rt_daemon_flush_soon(&t->core->d);
+	}
+}
+
 static void end(struct trunk_hop *h)
 {
 	trunk_send_end(&h->probe.send);
 	h->probe.state = TRUNK_PROBE_IDLE;
 	wait(&h->probe, 2 * h->probe.pause_ms, trunk_now(h->trunk));
+	wake(h->trunk);
 }
 
 /* "sip:host"; an IPv6 address without brackets gets them. */
@@ -81,7 +92,8 @@ static void ask(struct trunk_hop *h)
 static void on_ready(void *data, struct trunk_send *s)
 {
 	(void)data;
-	s->hop->probe.state = TRUNK_PROBE_READY; /* the tick sends it, because the layer may be active during this call */
+	s->hop->probe.state = TRUNK_PROBE_READY; /* sent later, because the layer may be active during this call */
+	wake(s->hop->trunk);
 }
 
 static void on_failed(void *data, struct trunk_send *s, enum xfed_reason reason)
@@ -97,6 +109,7 @@ static bool try_next(struct trunk_hop *h, enum sip_attempt_end how, int status, 
 		return false;
 	}
 	h->probe.state = TRUNK_PROBE_READY;
+	wake(h->trunk);
 	return true;
 }
 
@@ -171,6 +184,76 @@ static void look_at_times(struct trunk_hop *h, uint64_t now_ms)
 		p->look_ms = now_ms + LOOK_MS;
 		look(h);
 	}
+}
+
+/* ---- those who ask ---- */
+
+static bool is_under_way(const struct trunk_asking *a, const struct trunk_hop *h)
+{
+	return h->probe.state != TRUNK_PROBE_IDLE && (a->hop ? a->hop == h : !h->state.is_known);
+}
+
+/* Whoever waits no longer is told, and may ask again at once. */
+static void tell(struct trunk *t, bool is_end)
+{
+	struct trunk_asking *a, *next;
+	DL_FOREACH_SAFE(t->askings, a, next) {
+		bool waits = !is_end && trunk_now(t) < a->until_ms;
+		struct trunk_hop *h = t->hops;
+		while (waits && h && !is_under_way(a, h)) {
+			h = h->hh.next;
+		}
+		if (!waits || !h) {
+			DL_DELETE(t->askings, a);
+			a->done(a->user);
+		}
+	}
+}
+
+/* Returns whether it is being asked. */
+static bool ask_one(struct trunk *t, const struct config_domain *d, bool is_meant, struct trunk_hop **out)
+{
+	struct trunk_hop *h = *out = trunk_hop_of(t, d);
+	bool is_fresh = h && h->state.is_known && (!is_meant || core_wall_s(t->core) - h->state.tried_s < KNOWN_S);
+	if (!h || is_fresh) {
+		return false;
+	}
+	if (h->probe.state == TRUNK_PROBE_IDLE) {
+		look(h);
+	}
+	return h->probe.state != TRUNK_PROBE_IDLE;
+}
+
+bool trunk_ask(struct trunk *t, const struct config_domain *d, uint64_t within_ms, struct trunk_asking *a)
+{
+	const struct config *c = t->files.config;
+	struct trunk_hop *h;
+	bool is_asked = d && ask_one(t, d, true, &h);
+	for (size_t i = 0; !d && i < c->domains.count; i++) {
+		is_asked = ask_one(t, &c->domains.items[i], false, &h) || is_asked;
+	}
+	if (is_asked) {
+		a->hop = d ? h : NULL;
+		a->until_ms = trunk_now(t) + within_ms;
+		DL_APPEND(t->askings, a);
+		wake(t);
+	}
+	return is_asked;
+}
+
+void trunk_flush(struct trunk *t)
+{
+	for (struct trunk_hop *h = t->askings ? t->hops : NULL; h; h = h->hh.next) {
+		if (h->probe.state == TRUNK_PROBE_READY) {
+			ask(h);
+		}
+	}
+	tell(t, false);
+}
+
+void trunk_probe_stop(struct trunk *t)
+{
+	tell(t, true);
 }
 
 void trunk_probe_tick(struct trunk *t, uint64_t now_ms)

@@ -294,6 +294,7 @@ void trunk_stop(struct trunk *t)
 	if (!t) {
 		return;
 	}
+	trunk_probe_stop(t);
 	sip_io_free(t->io);
 	t->io = NULL;
 	rt_timer_close(&t->timer);

@@ -18,6 +18,7 @@
 #include "core/core.h"
 #include "sip/failover.h"
 #include "sip/layer.h"
+#include "trunk/ask.h"
 #include "trunk/facts.h"
 #include "trunk/hop_state.h"
 #include "trunk/unsent.h"

@@ -54,6 +54,7 @@ struct trunk {
 	struct trunk_untrusted untrusted[TRUNK_UNTRUSTED_MAX];
 	uint64_t untrusted_count;
 	struct trunk_user probe_user;
+	struct trunk_asking *askings;
 	uint64_t doubts; /* of all hops */
 };
 
@@ -135,6 +136,7 @@ void trunk_note_unread(struct trunk *t, const struct sip_target *to, enum xfed_r
 void trunk_probe_init(struct trunk *t);
 void trunk_probe_tick(struct trunk *t, uint64_t now_ms);
 void trunk_probe_end(struct trunk_hop *h); /* to be called when its hop is freed */
+void trunk_probe_stop(struct trunk *t);	   /* tells all who have asked */
 
 /* ---- trunk.c ---- */
 

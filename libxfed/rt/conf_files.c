@@ -156,7 +156,7 @@ static bool each_path(void *user, const struct rt_conf_row *row, const void *fie
 	const char *const *paths;
 	size_t count = conf_paths(row, field, &paths);
 	for (size_t i = 0; i < count; i++) {
-		v->fn(v->user, paths[i], row->flags & RT_CONF_KEPT);
+		v->fn(v->user, paths[i], row->flags & (RT_CONF_KEPT | RT_CONF_WRITTEN | RT_CONF_SOCKET));
 	}
 	return false;
 }

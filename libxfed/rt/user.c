@@ -25,7 +25,10 @@ static int cannot(const char *program, const struct passwd *user)
 	return 1;
 }
 
-/* Permanently, because nothing follows but the check. */
+/*
+ * Root asks for a check: as the service's user, so that a right which is missing shows, unless that user may not read the file, which is
+ * tried first. It stays that user, as the check is all that follows.
+ */
 static int check_as(const char *program, const struct passwd *user, const char *config)
 {
 	bool ok = become(user, false);

@@ -1,4 +1,5 @@
 """One edge and one gateway on the loopback, with generated configurations, between the bundled peers."""
+import itertools
 import json
 import os
 import re
@@ -7,6 +8,8 @@ import subprocess
 from .daemon import Daemon
 from .proc import clean_environment, wait_until
 from .wire import free_port
+
+numbers = itertools.count(1)
 
 HOST = "127.0.0.1"
 
@@ -146,6 +149,17 @@ class Installation:
         self.edge.wait_ready()
         self.gateway.wait_ready()
         return self
+
+    def wait_linked(self):
+        wait_until("the channel", lambda: self.edge.metric("xfed_channel_up", peer="gw1") == 1 and self.gateway.get("/readyz")[0] == 200, 30)
+
+    def both_ways(self, partner, user, flow):
+        """A stream each way, with a message to the partner's user on one; the partner's own stream."""
+        s = partner.stream_to("corp.example")
+        text = "both ways %d" % next(numbers)
+        assert user.message(flow, "sip:eve@" + partner.domain, text, timeout=20).status in (200, 202)
+        partner.wait_body(text, 20)
+        return s
 
     def streams(self, domain=None):
         args = {"domain": domain} if domain else {}

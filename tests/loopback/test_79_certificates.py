@@ -51,7 +51,7 @@ def swap(judged, certs):
         shutil.copy(certs.ca, "%s/%s.pem" % (judged.dir, name))
     judged.edge.control("reload")
     judged.gateway.control("reload")
-    linked(judged)
+    judged.wait_linked()
 
 
 @pytest.fixture
@@ -82,19 +82,6 @@ def flow(judged):
     flow.close()
 
 
-def linked(inst):
-    wait_until("the channel", lambda: inst.edge.metric("xfed_channel_up", peer="gw1") == 1 and inst.gateway.get("/readyz")[0] == 200, 30)
-
-
-def both_ways(inst, p, flow):
-    """A stream each way, with a message on it."""
-    s = p.stream_to("corp.example")
-    text = "both ways %d" % next(numbers)
-    assert inst.user.message(flow, "sip:eve@" + p.domain, text, timeout=20).status in (200, 202)
-    p.wait_body(text, 20)
-    return s
-
-
 def directions(inst, p):
     return sorted(s["direction"] for s in inst.streams(p.domain) if s["state"] == "ready")
 
@@ -114,9 +101,9 @@ def test_revoked_by_a_reload(judged, certs, peer, flow):
     revoked, good = peer(sasl="required", dialback=False), peer()
     unproved = certs.leaf("judged-plain", "by=self", "host:nobody.example")
     by_key = peer(abilities="TLS+dialback", plain=unproved)
-    s = both_ways(judged, revoked, flow)
+    s = judged.both_ways(revoked, judged.user, flow)
     for p in (good, by_key):
-        both_ways(judged, p, flow)
+        judged.both_ways(p, judged.user, flow)
     certs.revoke(revoked.leaf)
     shutil.copy(certs.crl, judged.dir + "/crl.pem")
     mark = judged.edge.process.mark()
@@ -132,7 +119,7 @@ def test_revoked_by_a_reload(judged, certs, peer, flow):
 def test_untrusted_by_a_reload(judged, peer, flow, swap):
     """Also where dialback was proved by the certificate, without a question ([A8-18])."""
     by_login, by_shortcut = peer(), peer()
-    both_ways(judged, by_login, flow)
+    judged.both_ways(by_login, judged.user, flow)
     shortcut = by_shortcut.open_stream("corp.example", abilities={"tls", "external", "dialback"})
     by_shortcut.send_key(shortcut)
     assert by_shortcut.wait_result(shortcut, 20) == ("valid", None)
@@ -197,7 +184,7 @@ def test_it_expires(judged, certs, peer, flow):
         mark = judged.edge.process.mark()
         p = peer(lambda domain, life=seconds: certs.leaf_until(domain.split(".")[0], life, "xmpp:" + domain), sasl="required", dialback=False)
         try:
-            s = both_ways(judged, p, flow)
+            s = judged.both_ways(p, judged.user, flow)
         except (AssertionError, ssl.SSLError, OSError):
             if seconds == LIFE[-1]:
                 raise
@@ -209,7 +196,7 @@ def test_it_expires(judged, certs, peer, flow):
 
 @pytest.mark.parametrize("who", ["edge", "gateway"])
 def test_a_link_whose_ca_is_gone(judged, flow, peer, swap, who):
-    linked(judged)
+    judged.wait_linked()
     daemon = getattr(judged, who)
     mark = daemon.process.mark()
     swap("channel")
@@ -217,11 +204,11 @@ def test_a_link_whose_ca_is_gone(judged, flow, peer, swap, who):
     daemon.process.wait_line("event=channel.down .*reason=channel.peer.untrusted .*tls.cert.untrusted", 20, mark)
     shutil.copy(judged.edge_config["trust"]["ca"], judged.dir + "/channel.pem")
     assert daemon.control("reload")["ok"]
-    linked(judged)
+    judged.wait_linked()
 
 
 def test_a_link_that_is_not_allowed_any_more(judged):
-    linked(judged)
+    judged.wait_linked()
     mark = judged.edge.process.mark()
     judged.edge_config["channel"]["allow"] = ["other.corp.example"]
     judged.write_configs()
@@ -232,7 +219,7 @@ def test_a_link_that_is_not_allowed_any_more(judged):
         judged.edge_config["channel"]["allow"] = ["another.example", "fe.corp.example"]
         judged.write_configs()
         assert judged.edge.control("reload")["ok"]
-    linked(judged)
+    judged.wait_linked()
     # A reload that still names it leaves it alone.
     mark = judged.edge.process.mark()
     judged.edge_config["channel"]["allow"] = ["fe.corp.example"]

@@ -129,7 +129,8 @@ def test_a_next_hop_that_is_no_longer_configured(install, started, new_partner, 
         inst.gateway_config["domains"][0]["next_hop"] = "sip:127.0.0.1:10;transport=tcp"
         inst.write_configs()
         inst.reload()
-        assert not problems(inst.gateway, "sip.server.unreachable")
+        problem, = problems(inst.gateway, "sip.server.unreachable")  # the one that it has now, which nobody has needed yet
+        assert "127.0.0.1:10 " in problem["text"]
     finally:
         inst.stop()
 
@@ -181,5 +182,48 @@ def test_the_certificate_of_the_sip_server_is_named(install, started, users, new
         assert p.wait_error(p.say("alice", "dave@corp3.example", "to the wrong name"), 60)
         problem, = [x for x in inst.gateway.control("status")["problems"] if x["reason"] == "sip.server.unreachable"]
         assert "tls.cert.name-mismatch" in problem["text"], problem
+    finally:
+        inst.stop()
+
+
+def step_of(daemon, name, local):
+    return next(s for s in daemon.control("partner", "check", domain="partner.example", local=local)["steps"] if s["step"] == name)
+
+
+def test_a_next_hop_is_asked_before_anybody_needs_it(install, started, users, dns):
+    """One that nobody has written to by each of the commands that tell of it: by OPTIONS, once; what is wrong is said with what to do."""
+    inst = install("asked", gateway={"domains": [{"domain": "corp.example", "next_hop": "sip:127.0.0.1:9;transport=tcp", "peer_addresses": ["127.0.0.1"]},
+                                                 {"domain": "corp2.example", "next_hop": "sip:127.0.0.1:%d;transport=tcp" % users["corp.example"].port,
+                                                  "peer_addresses": ["127.0.0.2"]}]})
+    inst.list_partner("partner.example")
+    started(inst)
+    user, since = users["corp.example"], len(users["corp.example"].inbox.items)
+    try:
+        step = step_of(inst.gateway, "next-hop", "corp2.example")
+        assert step["state"] == "ok" and step["text"].endswith("answers"), step
+        step = step_of(inst.gateway, "next-hop", "corp.example")
+        assert step["state"] == "problem" and step["reason"] == "sip.server.unreachable" and step["remedy"], step
+        status = inst.gateway.control("status")
+        assert sorted(h["state"] for h in status["sip"]) == ["down", "up"]
+        problem, = [p for p in status["problems"] if p["reason"] == "sip.server.unreachable"]
+        assert "127.0.0.1:9" in problem["text"]
+        inst.gateway.control("status")
+        assert [m.method for m in user.inbox.items[since:]] == ["OPTIONS"]
+    finally:
+        inst.stop()
+
+
+@pytest.mark.parametrize("words", [("status",), ("explain", "alice@partner.example", "dave@corp.example")])
+def test_a_next_hop_is_asked_by_each_command(install, started, users, words):
+    inst = install("asked-" + words[0])
+    inst.list_partner("partner.example")
+    started(inst)
+    try:
+        if words[0] == "status":
+            states = {h["next_hop"]: h["state"] for h in inst.gateway.control("status")["sip"]}
+            assert set(states.values()) == {"up"}, states
+        else:
+            gate = next(g for g in inst.gateway.control("explain", "", **{"from": words[1], "to": words[2]})["gates"] if g["gate"] == "next-hop")
+            assert gate["state"] == "ok" and " answers;" in gate["text"], gate
     finally:
         inst.stop()

@@ -172,13 +172,13 @@ def test_what_is_wrong_is_not_saved(inst, tools, partner, settings, said):
     if said is None:
         change(inst, tools, "partner", "set", "fabrikam.example", *settings)
         return
-    answer = refused(inst, tools, ["partner", "set", "fabrikam.example", "description=x", *settings])
+    answer = refused(inst, tools, ["partner", "set", "fabrikam.example", "keepalive=false", *settings])
     told = "\n".join(answer.get("errors", [])) or answer["error"]["text"]
     assert said in told, answer
     assert text_of(partner) == PARTNER
     if "errors" in answer:
         assert not answer["ok"] and answer["changed"] and not answer["saved"]
-        audit(inst, mark, "begin", "partner set fabrikam.example description=x", "result=failed")
+        audit(inst, mark, "begin", "partner set fabrikam.example keepalive=false", "result=failed")
     change(inst, tools, "partner", "set", "fabrikam.example", "description=fine")  # nobody is kept waiting by it
 
 
@@ -438,7 +438,7 @@ def test_a_user_is_named_and_named_no_more(inst, tools, rule):
     assert not change(inst, tools, "access", "grant", "FedPic", "carol@corp.example")["changed"]
     change(inst, tools, "access", "revoke", "FedPic", "ALICE@corp.example")
     assert text_of(rule) == RULE.replace("  - alice@corp.example # boss\r\n", "") + "  - Carol@corp.example\r\n"
-    assert not change(inst, tools, "access", "revoke", "FedPic", "alice@corp.example")["changed"]
+    refused(inst, tools, ["access", "revoke", "FedPic", "alice@corp.example"], "alice@corp.example is not named in the rule FedPic")
     change(inst, tools, "access", "revoke", "FedPic", "carol@corp.example")
     refused(inst, tools, ["access", "revoke", "FedPic", "bob@corp.example"], "access remove FedPic", "access set FedPic federation=false")
     refused(inst, tools, ["access", "grant", "FedPic", "corp.example"], "an address of a user")
@@ -494,10 +494,20 @@ def test_a_file_of_users(inst, tools, rule, before, granted, revoked):
         assert text_of(path) == revoked and text_of(rule) == rule_before
         assert inst.gateway.control("access", "list")["rules"][0]["users_in_file"] == 2
         change(inst, tools, "access", "revoke", "FedPic", "carol@corp.example")
+        refused(inst, tools, ["access", "revoke", "FedPic", "carol@corp.example"], "carol@corp.example is not named in the rule FedPic")
         refused(inst, tools, ["access", "revoke", "FedPic", "alice@corp.example"], "access remove FedPic", "access set FedPic allowed=false")
         assert "alice@corp.example" in text_of(path)
     finally:
         os.unlink(path)
+
+
+def test_a_rule_that_locks_everybody_out_says_so(inst, tools):
+    for settings, said in ((("scope=global", "allowed=false"), "lets nobody use federation: nobody may any more"),
+                           (("scope=user", "allowed=false", "granted_to=alice@corp.example"), "lets nobody use federation: nobody may any more"),
+                           (("scope=global", "allowed=true"), "whoever no rule covers may not")):
+        answer = change(inst, tools, "access", "add", "first", *settings, "--dry-run")
+        assert len(answer["notes"]) == 1 and said in answer["notes"][0], answer
+    refused(inst, tools, ["access", "add", "first", "scope=global", "allowed=true", "allowed=false"], "allowed is given twice")
 
 
 def test_a_rule_comes_and_goes(inst, tools):

@@ -26,10 +26,13 @@ def listed(xfed):
     xfed.reload()
 
 
+WITHOUT_DIALECT = "# PROBLEM: no domain has dialect: lync in gateway.yaml, and clients of Lync take no message without it"
+
+
 @pytest.mark.parametrize("product", ["lync", "skype"])
 def test_lync(xfed, routes, listed, product):
     status, text = routes("--for", product)
-    assert status == 0, text
+    assert status == 1 and [line for line in text.splitlines() if "PROBLEM" in line] == [WITHOUT_DIALECT], text
     port = xfed.sips[1]
     for line in ("New-CsTrustedApplication -ApplicationId xfed -TrustedApplicationPoolFqdn fe.corp.example -Port %d" % port,
                  "$route = New-CsStaticRoute -TLSRoute -Destination fe.corp.example -Port %d -MatchUri \"partner.example\" "
@@ -43,9 +46,9 @@ def test_lync(xfed, routes, listed, product):
 
 def test_one_partner(xfed, routes, listed):
     status, answer = routes("routed.example", "--for", "lync", as_json=True)
-    assert status == 0 and answer["partners"] == ["routed.example", "*.it.routed.example", "xn--bcher-kva.example"], answer
+    assert status == 1 and answer["partners"] == ["routed.example", "*.it.routed.example", "xn--bcher-kva.example"], answer
     assert answer["host"] == "fe.corp.example" and answer["port"] == xfed.sips[1] and answer["transport"] == "tls", answer
-    assert "dns:fe.corp.example" in answer["certificate"]["names"] and answer["problems"] == [], answer
+    assert "dns:fe.corp.example" in answer["certificate"]["names"] and ["# PROBLEM: " + p for p in answer["problems"]] == [WITHOUT_DIALECT], answer
     assert set(answer["domains"]) == {"corp.example", "corp2.example", "corp3.example"}, answer
     assert not any("partner.example" in line for s in answer["sections"] for line in s["lines"])
 
@@ -70,6 +73,7 @@ def test_what_does_not_fit(install, started, tools):
         inst.reload()
         status, text = inst.gateway.ctl(tools, "partner", "routes", "--for", "lync", check=False)
         assert status == 1 and "PROBLEM: sip.certificate does not name other.corp.example" in text, text
+        assert "PROBLEM: no domain has dialect: lync" in text, text
     finally:
         inst.stop()
 

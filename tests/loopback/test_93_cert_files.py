@@ -8,10 +8,13 @@ import pty
 import pwd
 import re
 import resource
+import select
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import termios
 
 import pytest
 
@@ -107,6 +110,13 @@ def test_a_request_for_sip_and_for_the_panel(gateway):
     assert "DNS:gw1.int.example\n" in names_of(gateway.tls + "/sip.csr", "req")
     gateway.fine("request", "panel.corp.example", "--for", "panel")
     assert "DNS:panel.corp.example\n" in names_of(gateway.tls + "/panel.csr", "req")
+
+
+def test_check_says_what_it_does_not_know(host, certs):
+    host.put("tls/corp.example.pem", certs.chain("corp"))
+    host.put("tls/corp.example.key", certs.key("corp"))
+    for verb in ("check", "show"):
+        assert "note: xfed-edge edge1 does not answer: what it has seen of others is not shown\n" in host.ctl(verb)[1], verb
 
 
 # ---- import: every form ----
@@ -206,6 +216,60 @@ def test_a_pass_phrase_at_the_terminal(host, certs):
     os.close(fd)
 
 
+class Asked:
+    """An import at a terminal of its own that asks for a pass phrase; each wait has an end, and so has the program."""
+
+    def __init__(self, host, files):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(host.tools["xfedctl"], ["xfedctl", "cert", "import", *files, "--config", host.config])
+        self.pidfd, self.shown = os.pidfd_open(self.pid), b""
+
+    def wait(self, what):
+        ready, _, _ = select.select([what], [], [], 60)
+        assert ready, self.shown
+
+    def wait_shown(self, words):
+        while words not in self.shown:
+            self.wait(self.fd)
+            self.shown += os.read(self.fd, 1024)
+
+    def has_echo(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def status(self):
+        self.wait(self.pidfd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def close(self):
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        except ProcessLookupError: # it has ended
+            pass
+        os.close(self.pidfd)
+        os.close(self.fd)
+
+
+@pytest.mark.parametrize("end", [b"\x03", b"\x1c", signal.SIGTERM, signal.SIGHUP])
+def test_an_end_at_the_terminal_leaves_it_with_echo(host, certs, end):
+    asked = Asked(host, make_forms(host, certs)["PKCS#12"])
+    other = -1
+    try:
+        asked.wait_shown(b"Pass phrase of")
+        other = os.open("/proc/%d/fd/0" % asked.pid, os.O_RDWR | os.O_NOCTTY)  # the terminal outlives the program
+        assert not asked.has_echo()
+        if isinstance(end, bytes):
+            os.write(asked.fd, end)
+        else:
+            signal.pidfd_send_signal(asked.pidfd, end)
+        assert asked.status() == -{b"\x03": signal.SIGINT, b"\x1c": signal.SIGQUIT}.get(end, end)
+        assert asked.has_echo()
+    finally:
+        asked.close()
+        if other >= 0:
+            os.close(other)
+
+
 def test_a_dry_run_changes_nothing(host, certs):
     before = host.everything()
     assert "nothing is changed" in host.fine("import", certs.dir + "/corp.pem", "--dry-run")
@@ -261,6 +325,7 @@ WRONG = {
     "no authority here": (["channel-renew"], "is no gateway.yaml", 1),
     "a bundle that is none": (["channel-join", "./edge.yaml"], "is no bundle of xfedctl cert channel-init", 1),
     "no bundle": (["channel-join", "./nowhere.bundle"], "there is no such file", 1),
+    "a bundle without the end of its name": (["channel-join", "edge1"], "there is no file edge1 here (a bundle is called NAME.bundle)", 1),
 }
 
 
@@ -426,8 +491,29 @@ def test_channel_init_is_done_once(gateway):
     assert gateway.everything() == before
 
 
-def test_certificates_of_another_authority_are_not_replaced_unasked(gateway, certs):
-    gateway.put("tls/channel.pem", certs.chain("fe"))
+@pytest.mark.parametrize("name", ["other-authority", "self-signed"])
+def test_a_bundle_has_the_authority_of_its_certificate(host, gateway, certs, name):
+    """Else no link would come up, and what stood there is gone."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    with open(gateway.dir + "/edge1.bundle", encoding="ascii") as f:
+        head, leaf, key, _ = re.split(r"(?=-----BEGIN )", f.read())
+    if name == "self-signed":
+        with open(host.dir + "/leaf.key", "w", encoding="ascii") as f:
+            f.write(key)
+        openssl("req", "-x509", "-key", host.dir + "/leaf.key", "-subj", "/CN=edge1", "-addext", "subjectAltName=DNS:edge1", "-out", host.dir + "/leaf.pem")
+        with open(host.dir + "/leaf.pem", encoding="ascii") as f:
+            leaf = f.read()
+    with open(host.dir + "/mixed.bundle", "w", encoding="ascii") as f, open(certs.ca, encoding="ascii") as ca:
+        f.write(head + leaf + key + ca.read())
+    before = host.everything()
+    status, out = host.ctl("channel-join", "mixed.bundle")
+    assert status == 1 and "is not signed by an authority in it" in out and len(out.strip().splitlines()) == 1, out
+    assert host.everything() == before
+
+
+@pytest.mark.parametrize("name", ["channel.pem", "channel-ca.pem"])
+def test_certificates_of_another_authority_are_not_replaced_unasked(gateway, certs, name):
+    gateway.put("tls/" + name, certs.chain("fe"))
     before = gateway.everything()
     status, out = gateway.ctl("channel-init")
     assert status == 1 and "--replace" in out
@@ -453,10 +539,10 @@ def test_a_bundle_is_nobody_elses(gateway, kind):
         os.chmod(path, 0o660)
     if kind.startswith("another"):
         os.chown(path, 65534, 65534)
-    st = os.lstat(path)
+    st = os.lstat(path)[:7] + (os.lstat(path).st_mtime_ns,)  # it may have been looked at
     status, out = gateway.ctl("channel-init", "output=" + shared)
-    assert status == 1 and "edge1.bundle: is there already, and is something else" in out, out
-    assert os.lstat(path) == st and os.listdir(shared) == ["edge1.bundle"] and not os.path.exists(gateway.dir + "/channel-ca")
+    assert status == 1 and "edge1.bundle: there is another file already, which is not replaced" in out, out
+    assert os.lstat(path)[:7] + (os.lstat(path).st_mtime_ns,) == st and os.listdir(shared) == ["edge1.bundle"] and not os.path.exists(gateway.dir + "/channel-ca")
     assert os.path.exists(elsewhere) == (kind == "a link")
 
 
@@ -487,6 +573,26 @@ def test_who_could_read_the_old_key_cannot_read_the_new_one(gateway, owner, grou
     assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (left if (uid, gid) == (0, 0) else (uid, gid, 0o600))
     st = os.stat(root)
     assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (0, 0, 0o600)
+
+
+def test_an_authority_without_its_key(gateway):
+    """It says what to do; nothing changes."""
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    os.unlink(gateway.dir + "/channel-ca/ca.key")
+    before = gateway.everything()
+    for words in (["channel-renew"], ["channel-join", "edge1"]):
+        status, out = gateway.ctl(*words, "output=" + gateway.dir)
+        assert status == 1 and "bring it back from your backup" in out and "channel-init --replace" in out and len(out.strip().split("\n")) == 1, out
+    assert gateway.everything() == before
+    gateway.fine("channel-init", "--replace", "output=" + gateway.dir)
+
+
+def test_a_key_that_cannot_be_read_is_told_of_as_such(gateway):
+    gateway.fine("channel-init", "output=" + gateway.dir)
+    with open(gateway.tls + "/channel.key", "w", encoding="ascii") as f:
+        f.write("nothing\n")
+    status, out = gateway.ctl("check")
+    assert status == 1 and "channel.key: there is no key in it that can be used" in out and "is not the key of" not in out, out
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "gw2\nedge edge9", "gw 2", "a" * 64 + ".example"], ids=["long", "two lines", "blank", "label"])

@@ -91,10 +91,6 @@ def flow(inst):
     flow.close()
 
 
-def linked(inst):
-    wait_until("the channel", lambda: inst.edge.metric("xfed_channel_up", peer="gw1") == 1 and inst.gateway.get("/readyz")[0] == 200, 30)
-
-
 def shown(inst, domain):
     """The certificate that a partner is shown, as text."""
     done = subprocess.run(["openssl", "s_client", "-connect", "%s:%d" % inst.s2s, "-starttls", "xmpp-server", "-xmpphost", domain, "-servername", domain],
@@ -106,21 +102,13 @@ def serial(path):
     return openssl("x509", "-in", path, "-noout", "-serial").strip()
 
 
-def both_ways(inst, p, flow):
-    s = p.stream_to("corp.example")
-    text = "both ways %d" % next(numbers)
-    assert inst.user.message(flow, "sip:eve@" + p.domain, text, timeout=20).status in (200, 202)
-    p.wait_body(text, 20)
-    return s
-
-
 def streams(inst, p):
     return sorted((s["id"], s["direction"]) for s in inst.streams(p.domain) if s["state"] == "ready")
 
 
 def test_a_certificate_is_replaced_and_no_stream_closes(inst, certs, peer, flow):
     p = peer()
-    both_ways(inst, p, flow)
+    inst.both_ways(p, inst.user, flow)
     before = streams(inst, p)
     edge(inst, "request", "corp.example", "--for", "edge")
     sign(certs, inst.tls + "/corp.example.csr", inst.dir + "/back.pem")
@@ -140,10 +128,11 @@ def test_a_service_that_does_not_want_them_has_the_old_ones(inst, certs):
     broken = json.loads(good)
     broken["trust"] = {"ca": inst.dir + "/nowhere.pem"}
     before, was = serial(inst.tls + "/corp.example.pem"), sorted(os.listdir(inst.tls))
+    other = certs.leaf("corp-not-wanted", "xmpp:corp.example")
     with open(inst.edge.config, "w", encoding="utf-8") as f:
         json.dump(broken, f)
     try:
-        out = edge(inst, "import", certs.dir + "/corp.pem", certs.ca, "certificate=" + inst.tls + "/corp.example.pem", expected=1)
+        out = edge(inst, "import", certs.chain(other), certs.key(other), certs.ca, "certificate=" + inst.tls + "/corp.example.pem", expected=1)
         assert "xfed-edge does not take the new files, and all is as it was" in out and "nowhere.pem" in out, out
     finally:
         with open(inst.edge.config, "w", encoding="utf-8") as f:
@@ -197,7 +186,7 @@ class Traffic(threading.Thread):
 def test_the_channel_is_renewed(inst, peer, flow):
     """The same authority, then another one, while messages go."""
     p = peer()
-    both_ways(inst, p, flow)
+    inst.both_ways(p, inst.user, flow)
     before = streams(inst, p)
     traffic = Traffic(inst, p, flow)
     try:
@@ -220,7 +209,7 @@ def test_the_channel_is_renewed(inst, peer, flow):
         edge(inst, "channel-join", inst.dir + "/edge1.bundle")
         with open(inst.tls + "/edge1-ca.pem", encoding="ascii") as f:
             assert f.read().count("BEGIN") == 1
-        linked(inst)
+        inst.wait_linked()
     finally:
         traffic.end()
     assert streams(inst, p) == before, "no stream of a partner has closed"
@@ -242,7 +231,7 @@ def test_an_end_that_comes_near(inst, certs, peer, flow):
     assert re.search(r"corp.example.pem ends 20..-..-.. \([45] days\): renew it", edge(inst, "check", expected=1))
     p = peer(lambda domain: certs.leaf_until(domain.split(".")[0], 2 * DAY, "xmpp:" + domain))
     mark = inst.edge.process.mark()
-    both_ways(inst, p, flow)
+    inst.both_ways(p, inst.user, flow)
     inst.edge.process.wait_line("warning event=certificate.ends name=%s owner=partner .*days=[12]" % p.domain, 20, mark)
     notes = [x["text"] for x in inst.edge.control("status")["notes"]]
     assert any(p.domain in text and "That is for the partner to do" in text for text in notes), notes
@@ -256,7 +245,7 @@ def test_an_end_that_comes_near(inst, certs, peer, flow):
 
 def test_a_channel_that_is_about_to_end(inst, certs, started):
     """What the other side shows counts too: the gateway names the edge."""
-    linked(inst)
+    inst.wait_linked()
     keep = {name: open("%s/%s" % (inst.tls, name), "rb").read() for name in ("edge1.pem", "edge1.key", "gw1-ca.pem")}
     soon = certs.leaf_until("edge-soon", 3 * DAY, "host:edge-int.corp.example")
     try:
@@ -278,7 +267,7 @@ def test_a_channel_that_is_about_to_end(inst, certs, started):
         inst.gateway.control("reload")
         inst.edge.stop()
         started_again(inst)
-    linked(inst)
+    inst.wait_linked()
     assert not [x for x in inst.gateway.control("status")["problems"] if x["reason"] == "tls.own.expired"]
 
 

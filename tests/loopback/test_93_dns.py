@@ -58,6 +58,12 @@ def published(world, tools):
     unpublish(world.other)
 
 
+def test_an_edge_has_one_name(world, tools):
+    """Whichever of our domains was asked about."""
+    text = world.gateway.ctl(tools, "dns", "print", "corp2.example", check=False)[1]
+    assert " edge1.corp.example.\n" in text and "edge1.corp2" not in text, text
+
+
 def test_print(world, tools):
     records = zone(world, tools)
     port = world.s2s[1]

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -39,9 +40,9 @@ def host(install, started, tools, certs):
         inst.stop()
 
 
-def ctl(inst, tools, *words):
+def ctl(inst, tools, *words, **environment):
     done = subprocess.run([tools["xfedctl"], *words, "--config", inst.gateway.config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=120, env=clean_environment(), check=False)
+                          timeout=120, env={**clean_environment(), **environment}, check=False)
     return done.returncode, done.stdout
 
 
@@ -51,7 +52,7 @@ def tree(inst):
     for folder, _, names in os.walk(inst.dir):
         for name in names:
             path = os.path.join(folder, name)
-            if re.search(r"\.(yaml|pem|secret)$|/users$", path) and os.path.isfile(path):
+            if re.search(r"\.(yaml|pem|secret|sh)$|/users\d?$", path) and os.path.isfile(path):
                 with open(path, "rb") as f:
                     found[path] = (f.read(), os.stat(path).st_mode)
     return found
@@ -80,7 +81,7 @@ def test_what_is_in_it(host, exported):
 
 def test_nothing_to_change(host, tools, exported):
     status, text = ctl(host, tools, "config", "import", exported)
-    assert status == 0 and text == "all is so already\n", text
+    assert status == 0 and text == "nothing is changed: all files are so already\n", text
 
 
 def test_there_and_back(host, tools, exported):
@@ -111,6 +112,19 @@ def change(exported, old, new):
         f.write(text.replace(old, new))
 
 
+def leave_out(exported, *below):
+    """Files whose path begins so."""
+    with open(exported, encoding="utf-8") as f:
+        parts = re.split(r"^(?=  - path: )", f.read(), flags=re.M)
+    with open(exported, "w", encoding="utf-8") as f:
+        f.write("".join(p for p in parts if not p.startswith(tuple('  - path: "%s' % b for b in below))))
+
+
+def put_in(exported, path, text="x"):
+    with open(exported, "a", encoding="utf-8") as f:
+        f.write('  - path: %s\n    text: %s\n' % (json.dumps(path), json.dumps(text)))
+
+
 @pytest.mark.parametrize("old, new, said", [
     ("xfed_export: 1", "xfed_export: 2", "newer version"),
     ("xfed_export: 1\n", "", "all keys that config export writes"),
@@ -121,7 +135,10 @@ def change(exported, old, new):
     ('"name": "gw1"', '"nam": "gw1"', "nam: found the unknown key"),
     ("scope: user", "scope: galaxy", "scope: found \"galaxy\""),
     ('"domain": "partner.example"', '"additional_domains": ["odd.example"], "domain": "partner.example"', "odd.example"),
-], ids=["newer", "no-version", "no-yaml", "path", "name", "partner", "gateway", "rule", "twice"])
+    ("files:\n", "files:\n  - &a {path: /a, text: b}\n  - *a\n", "no alias (*)"),
+    ("files:\n", "files:\n  - {path: [[[[[[[[/a]]]]]]]], text: b}\n", "an absolute path"),
+    ("files:\n", "---\nfiles:\n", "all keys that config export writes"),
+], ids=["newer", "no-version", "no-yaml", "path", "name", "partner", "gateway", "rule", "twice", "alias", "deep", "documents"])
 def test_what_is_refused(host, tools, exported, old, new, said):
     change(exported, old, new)
     host.list_partner("here.example")
@@ -142,6 +159,76 @@ def test_elsewhere(host, tools, exported):
     assert not os.path.exists(other)
 
 
+@pytest.mark.parametrize("path, said", [
+    ("tls/sip-key.pem", "a key, a secret"), ("dialback.secret", "a key, a secret"), ("gateway.db", "a key, a secret"), ("gw1.sock", "a key, a secret"),
+    ("edge.yaml", "neither its services nor their rules name"), ("other.yaml", "neither its services"), ("edge/two.yaml", "neither its services"),
+    ("channel-ca/ca.pem", "neither its services"), ("partners.d/run.sh", "neither its services"), ("partners.d/.x.yaml", "neither its services"),
+    ("users2", "neither its services"), ("partners.d", "neither its services"),
+])
+def test_only_files_of_its_services(host, tools, exported, path, said):
+    """Also below the folder: nothing is written that no configuration and no rule that comes along names."""
+    put_in(exported, host.gateway.socket if path == "gw1.sock" else "%s/%s" % (host.dir, path))
+    before = tree(host)
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 1 and said in text and len(text.splitlines()) == 1, text
+    assert tree(host) == before
+
+
+@pytest.mark.parametrize("path", ["tls/other.key", "dialback.secret2", "edge.yaml", "channel-ca/ca.pem"])
+def test_a_name_does_not_make_it_another_file(host, tools, exported, path):
+    """The configuration that comes along names what is something else here as its authorities."""
+    os.makedirs(host.dir + "/channel-ca")
+    shutil.copy(host.dir + "/tls/sip-ca.pem", host.dir + "/channel-ca/ca.pem")
+    shutil.copy(host.dir + "/tls/sip-key.pem", host.dir + "/tls/other.key")
+    shutil.copy(host.dir + "/dialback.secret", host.dir + "/dialback.secret2")
+    before = {name: open("%s/%s" % (host.dir, name), "rb").read() for name in ("tls/other.key", "dialback.secret2", "edge.yaml", "channel-ca/ca.pem")}
+    change(exported, "tls/sip-ca.pem", path)
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 1 and ("is there already, and is something else" in text or "neither its services" in text), text
+    assert before == {name: open("%s/%s" % (host.dir, name), "rb").read() for name in before}
+
+
+@pytest.mark.parametrize("key, place", [("partners_dir", ""), ("access_dir", "/gateway"), ("access_dir", "/partners.d")])
+def test_folders_that_are_for_something_else(host, tools, exported, key, place):
+    """What does not come is removed from a folder of partners: it must not be one of the services, or of the rules."""
+    change(exported, '"%s": "%s"' % (key, host.gateway_config[key]), '"%s": "%s"' % (key, host.dir + place))
+    leave_out(exported, host.gateway_config[key] + "/", host.dir + "/users")
+    before = tree(host)
+    status, text = ctl(host, tools, "config", "import", exported)
+    assert status == 1 and "where other files are" in text, text
+    assert tree(host) == before
+
+
+def test_a_key_beside_its_certificate_does_not_travel(host, tools):
+    for what in ("certificate", "key"):
+        with open(host.dir + "/tls/sip-%s.pem" % what, encoding="ascii") as f, open(host.dir + "/tls/sip-ca.pem", "a", encoding="ascii") as to:
+            to.write(f.read())
+    file = host.dir + "/export.xfed"
+    assert ctl(host, tools, "config", "export", file)[0] == 0
+    with open(file, encoding="utf-8") as f:
+        text = f.read()
+    assert "#   %s/tls/sip-ca.pem\n" % host.dir in text and "PRIVATE KEY" not in text
+
+
+def test_lists_are_those_that_come(host, tools):
+    """By their whole path, however the rule writes it; and not those that are here."""
+    for name, path in (("one", "/users"), ("two", "/users2"), ("three", "//./users3")):
+        write("%s/access.d/%s.yaml" % (host.dir, name), "name: %s\nscope: user\nallowed: true\ngranted_to_file: %s%s\n" % (name, host.dir, path))
+        write(host.dir + "/users" + path[-1].strip("s"), "%s@corp.example\n" % name)
+    os.unlink(host.dir + "/access.d/some.yaml")
+    file = host.dir + "/export.xfed"
+    assert ctl(host, tools, "config", "export", file)[0] == 0
+    before = tree(host)
+    for path in ("users", "users2", "users3"):
+        write("%s/%s" % (host.dir, path), "nobody@\n")
+    status, text = ctl(host, tools, "config", "import", file)
+    assert status == 0 and "gw1 has them in force" in text, text
+    assert tree(host) == before
+    change(file, "two@corp.example", "two.corp.example")
+    status, text = ctl(host, tools, "config", "import", file)
+    assert status == 1 and "%s/users2:1: " % host.dir in text and "no address" in text, text
+
+
 @pytest.mark.parametrize("place", ["%(dir)s-elsewhere.d", "%(dir)s/tls/../../%(other)s", "%(dir)s/a-link"], ids=["beside", "dots", "link"])
 def test_partners_elsewhere_stay(host, tools, place):
     """What export leaves out because it lies elsewhere, import does not take away."""
@@ -154,7 +241,7 @@ def test_partners_elsewhere_stay(host, tools, place):
     status, text = ctl(host, tools, "config", "export", file)
     assert status == 0, text
     status, text = ctl(host, tools, "config", "import", file)
-    assert status == 0 and "all is so already" in text and "stays as it is: it is not below %s" % host.dir in text, text
+    assert status == 0 and "nothing is changed: all files are so already" in text and "stays as it is: it is not below %s" % host.dir in text, text
     assert sorted(os.listdir(other)) == ["odd.example.yaml", "partner.example.yaml"]
 
 
@@ -163,6 +250,7 @@ def test_a_file_that_says_partners_lie_elsewhere(host, tools, exported, key):
     other = host.dir + "-elsewhere.d"
     shutil.copytree(host.gateway_config[key], other)
     change(exported, '"%s": "%s"' % (key, host.gateway_config[key]), '"%s": "%s"' % (key, other))
+    leave_out(exported, host.gateway_config[key] + "/", host.dir + "/users" if key == "access_dir" else "/none")
     before = sorted(os.listdir(other))
     host.stop()
     status, text = ctl(host, tools, "config", "import", exported)
@@ -178,7 +266,7 @@ def test_a_path_that_is_not_tidy(host, tools):
     assert ctl(host, tools, "config", "export", file)[0] == 0
     before = tree(host)
     status, text = ctl(host, tools, "config", "import", file)
-    assert status == 0 and text == "all is so already\n", text
+    assert status == 0 and text == "nothing is changed: all files are so already\n", text
     host.list_partner("new.example")
     status, text = ctl(host, tools, "config", "import", file)
     assert status == 0 and "gw1 has them in force" in text, text
@@ -224,7 +312,58 @@ def test_config_of_an_instance(host, tools, two, config):
     for verb in ("export", "import"):
         status, text = at_etc(host, tools, "config", verb, file, "--config", config, cwd="/etc/xfed/gateway")
         assert status == 0, text
-    assert text == "all is so already\n", text
+    assert text == "nothing is changed: all files are so already\n", text
+
+
+def test_more_services_than_one_command_looks_at(host, tools, two):
+    for n in range(63):
+        write("%s/gateway/n%d.yaml" % (two, n), json.dumps(dict(host.gateway_config, name="n%d" % n)))
+    status, text = at_etc(host, tools, "cert", "show")
+    assert status == 1 and "more than 64 services are configured in /etc/xfed: name the file of one with --config" in text, text
+    status, text = at_etc(host, tools, "--name", "n62", "config", "export", host.dir + "/n62.xfed")  # of that name there is one
+    assert status == 0, text
+
+
+def test_a_folder_that_cannot_be_read(host, tools, two):
+    shutil.rmtree(two + "/gateway")
+    write(two + "/gateway", "")
+    status, text = at_etc(host, tools, "config", "export", host.dir + "/none.xfed")
+    assert (status, text) == (1, "xfedctl: /etc/xfed/gateway: Not a directory\n")
+
+
+def test_a_list_of_many_users(host, tools):
+    """The largest file of a configuration travels like any other."""
+    file = host.dir + "/many.xfed"
+    lines = "".join("user-with-a-long-name-%d@corp.example\n" % n for n in range(60000))
+    assert len(lines) > 2 << 20
+    write(host.dir + "/users", lines)
+    status, text = ctl(host, tools, "config", "export", file)
+    assert status == 0, text
+    write(host.dir + "/users", lines.replace("long", "short"))
+    status, text = ctl(host, tools, "config", "import", file)
+    assert status == 0 and "-user-with-a-short-name-7@corp.example\n" in text, text[-2000:]
+    with open(host.dir + "/users", encoding="ascii") as f:
+        assert f.read() == lines
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_the_system_s_log_has_what_came_of_it(host, tools, exported, is_taken):
+    dev = host.dir + "-dev"
+    os.makedirs(dev)
+    for name in ("null", "urandom"):
+        write("%s/%s" % (dev, name), "")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(dev + "/log")
+        log.settimeout(60)
+        host.unlist_partner("partner.example")
+        if not is_taken:
+            another_certificate(host, exported)
+        script = 'for n in null urandom; do mount --bind /dev/$n "$0/$n" || exit 9; done; mount --rbind "$0" /dev && exec "$@"'
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, dev, tools["xfedctl"], "config", "import", exported, "--config", host.gateway.config],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, env=clean_environment(), check=False)
+        assert done.returncode == (0 if is_taken else 1), done.stdout
+        said = log.recv(4096).decode()
+        assert "event=audit.command" in said and said.endswith("outcome=" + ("in-place" if is_taken else "taken-back")), said
 
 
 @pytest.mark.parametrize("way", ["file", "folder", "new-folder"])
@@ -239,8 +378,7 @@ def test_links_that_lead_elsewhere(host, tools, exported, way):
     else:
         link = host.partners + "/a-link"
         os.symlink(other, link)
-        with open(exported, "a", encoding="utf-8") as f:
-            f.write('  - path: "%s/%sx"\n    text: "x"\n' % (link, "new/" if way == "new-folder" else ""))
+        change(exported, host.dir + "/users", "%s/%susers" % (link, "new/" if way == "new-folder" else ""))
     before = tree(host), os.listdir(other)
     status, text = ctl(host, tools, "config", "import", exported)
     assert status == 1 and "is a link, or in one, that leads to what is not below %s" % host.dir in text, text
@@ -258,18 +396,43 @@ def test_a_link_that_stays_inside(host, tools, exported):
         assert '"new"' in f.read()
 
 
-def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
+def another_certificate(host, exported):
     """What only the service sees: a certificate that does not go with its key."""
     with open(host.certs.chain("corp2"), encoding="ascii") as f:
         other = f.read()
     with open(host.dir + "/tls/sip-certificate.pem", encoding="ascii") as f:
         ours = f.read()
     change(exported, "".join("      %s\n" % line for line in ours.splitlines()), "".join("      %s\n" % line for line in other.splitlines()))
+
+
+def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
+    another_certificate(host, exported)
+    host.list_partner("linked.example")
+    os.rename(host.partner_path("linked.example"), host.dir + "/linked")
+    os.symlink("../linked", host.partner_path("linked.example"))
     before = tree(host)
     status, text = ctl(host, tools, "config", "import", exported)
     assert status == 1 and "gw1 does not take the files, and all is as it was" in text, text
     assert tree(host) == before
+    assert os.readlink(host.partner_path("linked.example")) == "../linked" and not os.path.islink(host.dir + "/linked")
+    assert not [n for n in os.listdir(host.dir) + os.listdir(host.partners) if n.startswith(".xfedctl")]
     assert not [p for p in host.gateway.control("status")["problems"] if p["reason"] == "config.reload.failed"], host.gateway.control("status")["problems"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_folder_that_is_not_written(host, tools, exported, number):
+    """The file has its new name already, and is put back with the others."""
+    library = os.path.join(os.path.abspath(os.environ["XFED_BUILD"]), "tests/unit/support/libnosync.so")
+    if not os.path.exists(library):
+        pytest.skip("built without what it preloads")
+    write(host.dir + "/users", "bob@corp.example\n")
+    os.unlink(host.partner_path("odd.example"))
+    host.list_partner("new.example")
+    before = tree(host)
+    status, text = ctl(host, tools, "config", "import", exported, LD_PRELOAD=library, NOSYNC=str(number))
+    assert status == 1 and "may be lost when the machine stops now: Input/output error" in text and "cannot be put back" not in text, text
+    assert tree(host) == before
+    assert not [n for n in os.listdir(host.dir) + os.listdir(host.partners) if n.startswith(".xfedctl")]
 
 
 def test_without_a_service(host, tools, exported):

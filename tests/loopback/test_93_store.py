@@ -1,10 +1,14 @@
 """xfedctl store backup and restore: a copy of a store that is written to, and a start with it."""
+import fcntl
 import os
 import re
+import resource
 import shutil
+import signal
 import socket
 import sqlite3
 import stat
+import struct
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -139,6 +143,57 @@ def trigger(path):
         db.execute("CREATE TRIGGER t AFTER INSERT ON contact BEGIN DELETE FROM contact; END")
 
 
+def more(sql):
+    def change(path):
+        with sqlite3.connect(path) as db:
+            db.execute(sql)
+    return change
+
+
+def woven(path):
+    """Pages of a tree that all lead to the same ones: to walk through the schema takes longer than anybody lives."""
+    size, fan = 4096, 500
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE more (a UNIQUE)")
+    with open(path, "rb") as f:
+        pages = bytearray(f.read())
+    assert pages[100] == 13, "the schema is on one page"
+
+    def add(page):
+        pages.extend(page)
+        return len(pages) // size
+
+    def inner(head, children):
+        page = bytearray(head)
+        cells = bytearray()
+        for n, child in enumerate(children[:-1]):
+            cells += struct.pack(">I", child) + bytes([0x80 | n >> 7, n & 0x7f])
+        start = size - len(cells)
+        page += struct.pack(">BHHHBI", 5, 0, len(children) - 1, start, 0, children[-1])
+        page += b"".join(struct.pack(">H", start + 6 * n) for n in range(len(children) - 1))
+        return bytes(page.ljust(start, b"\0") + cells)
+
+    def leaf(*values):
+        types = bytes(0 if v is None else 1 if isinstance(v, int) else 13 + 2 * len(v) for v in values)
+        body = bytes([len(types) + 1]) + types + b"".join(b"" if v is None else bytes([v]) if isinstance(v, int) else v.encode() for v in values)
+        cell = bytes([len(body), 1]) + body
+        return (struct.pack(">BHHHBH", 13, 0, 1, size - len(cell), 0, size - len(cell))).ljust(size - len(cell), b"\0") + cell
+    ours = bytes(pages[100:size])
+    count = struct.unpack(">H", ours[3:5])[0]
+    schema = add((ours[:8 + 2 * count]).ljust(100, b"\0") + bytes(pages[100 + max(0, 8 + 2 * count - 100):size]))
+    with sqlite3.connect(path) as db:
+        root, = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_more_1'").fetchone()
+    last = add(leaf("index", "sqlite_autoindex_more_1", "more", root, None))
+    for _ in range(4):
+        last = add(inner(b"", [last] * fan))
+    head = bytearray(pages[:100])
+    head[28:32] = struct.pack(">I", len(pages) // size)
+    head[92:96] = head[24:28]
+    pages[:size] = inner(head, [schema, last])
+    with open(path, "wb") as f:
+        f.write(pages)
+
+
 def torn(path):
     with open(path, "r+b") as f:
         f.seek(4096)
@@ -153,8 +208,14 @@ def other_file(path):
 spoilt = pytest.mark.parametrize("spoil, said", [
     (change_a_row, "its hash does not fit"), (newer, r"gw1: made by a newer version \(schema 99, this one knows 6\)"), (no_seal, "was not made by xfedctl store backup"),
     (trigger, "no store of a gateway"), (torn, "damaged|malformed|hash"), (other_file, "not a database"), (os.unlink, "No such file"),
-    (lambda p: (os.unlink(p), os.mkfifo(p)), "is no file"), (lambda p: os.truncate(p, 0), "not a database"),
-], ids=["row", "newer", "unsealed", "trigger", "torn", "text", "absent", "fifo", "empty"])
+    (lambda p: (os.unlink(p), os.mkfifo(p)), "not a regular file"), (lambda p: os.truncate(p, 0), "not a database"),
+    (more("CREATE TABLE more (a)"), "no store of a gateway"), (more("ALTER TABLE contact ADD COLUMN more"), "no store of a gateway"),
+    (more("CREATE INDEX more ON contact (remote)"), "no store of a gateway"), (more("CREATE VIEW more AS SELECT 1"), "no store of a gateway"),
+    (more('CREATE TABLE "contact"" , ""contact" (a)'), "no store of a gateway"), (more("DROP INDEX contact_wrote"), "no store of a gateway"),
+    (more("INSERT INTO contact VALUES (zeroblob(5000000), 'x', 0, 0, 'none', 0, 0, 0, 0, 0)"), "too big"),
+    (woven, "takes longer than any store does"), (lambda p: os.truncate(p, 2 ** 32 + 1), "larger than a store can be"),
+], ids=["row", "newer", "unsealed", "trigger", "torn", "text", "absent", "fifo", "empty", "table", "column", "index", "view", "quoted", "no-index", "value",
+        "woven", "large"])
 
 
 @spoilt
@@ -184,6 +245,35 @@ def test_what_is_not_restored_by_a_start(own, tools, spoil, said):
         assert status == 1 and re.search(said, text) and len(text.splitlines()) == 1, text
     assert (beside(own), content(own.dir + "/gateway.db")) == before
     own.gateway.start().wait_ready()
+
+
+def test_what_a_killed_command_left_is_taken_away(own, tools):
+    """A copy has the key of the store; but not one that another command is about to use."""
+    file, left, held = own.dir + "/copy.db", own.dir + "/.xfedctl-copy-0123456789abcdef", own.dir + "/.xfedctl-copy-fedcba9876543210"
+    assert ctl(own, tools, "store", "backup", file)[0] == 0
+    for words in (("store", "restore", file), ("store", "backup", file)):
+        for path in (left, held):
+            shutil.copy(file, path)
+        with open(held, "rb") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            status, text = ctl(own, tools, *words)
+            assert status == 0 and not os.path.exists(left) and os.path.exists(held), text
+    killed = subprocess.run([tools["xfedctl"], "--socket", own.gateway.socket, "store", "restore", file], check=False, timeout=60,
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+    assert killed.returncode == -signal.SIGXFSZ
+    assert len([n for n in os.listdir(own.dir) if n.startswith(".xfedctl-copy-")]) == 1
+    assert ctl(own, tools, "store", "restore", file)[0] == 0
+    assert not [n for n in os.listdir(own.dir) if n.startswith(".xfedctl-copy-")]
+
+
+def test_a_file_that_is_too_large_is_not_read(own):
+    """Nor by the gateway, whoever put it there."""
+    path = own.dir + "/.large"
+    with open(path, "wb") as f:
+        f.truncate(2 ** 32 + 1)
+    with pytest.raises(Exception, match="larger than a store can be"):
+        own.gateway.control("change", "take", file=path, command="store restore")
+    os.unlink(path)
 
 
 @pytest.mark.parametrize("put, said", [
@@ -216,7 +306,7 @@ def test_a_start_that_ended_before_the_copy_was_in_place(public, tools):
 
 def test_what_is_not_backed_up(own, tools):
     file = own.dir + "/copy.db"
-    for path, said in ((own.dir + "/none/copy.db", "No such file"), ("/proc/copy.db", "nothing can be written there"), (own.dir + "/gateway.yaml", "is there already, and is something else")):
+    for path, said in ((own.dir + "/none/copy.db", "No such file"), ("/proc/copy.db", "nothing can be written there"), (own.dir + "/gateway.yaml", "there is another file already, which is not replaced")):
         status, text = ctl(own, tools, "store", "backup", path)
         assert status == 1 and said in text and len(text.splitlines()) == 1, text
     os.symlink(own.dir + "/gateway.yaml", own.dir + "/link.db")

@@ -43,7 +43,7 @@ def copy_sources(target):
         source, copy = os.path.join(TOP, name), os.path.join(target, name)
         if os.path.isfile(source):
             os.makedirs(os.path.dirname(copy), exist_ok=True)
-            shutil.copy2(source, copy)
+            shutil.copy2(source, copy, follow_symlinks=False)
 
 
 @pytest.fixture(scope="session")

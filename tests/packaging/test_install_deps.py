@@ -1,7 +1,6 @@
 """packaging/install-deps: here, and from nothing in a fresh Debian root."""
 import os
 import shutil
-import time
 
 import pytest
 
@@ -11,10 +10,9 @@ from conftest import TOP, run
 INSTALL_DEPS = os.path.join(TOP, "packaging", "install-deps")
 
 
-def test_second_run_has_nothing_to_do_and_is_fast():
-    start = time.monotonic()
-    done = run(INSTALL_DEPS)
-    assert time.monotonic() - start < 1
+def test_second_run_has_nothing_to_do():
+    """It asks dpkg and nobody else: there is no network."""
+    done = run("unshare", "--net", INSTALL_DEPS)
     assert "are installed" in done.stdout and len(done.stdout.splitlines()) == 1
 
 

@@ -259,6 +259,9 @@
 #define XFED_SIP_QUEUE_MSGS  XFED_DELIVERY_TABLE_MAX /* waiting for SIP or in flight */
 #define XFED_SIP_HOP_PERCENT 30			     /* of what may wait, for one next hop (proto/delivery.md, Flow control) */
 
+/* A copy of a store that is to be restored. Ten times what 5,000,000 contacts take; it is read once, at more than 100 MB/s. */
+#define XFED_STORE_COPY_BYTES (UINT64_C(4) * 1024 * 1024 * 1024)
+
 /*
  * Failures that are reported and kept, and what edges report. The limits follow from what a person can read, and from memory: 1.5 KB per
  * slot of the fold, up to 10 KB per network of the journal. Used up by:

@@ -207,6 +207,11 @@ static void told(void **state)
 #define LISTS	", 'addresses': [" V4 ", " V6 "], 'keys': [" KEY "]"
 
 static const char *const wrong_facts[] = {
+	"{" NAMED "'host': 'a..b', " NUMBERS ", 'addresses': [], 'keys': []}",
+	"{" NAMED "'host': 'im.example.net.', " NUMBERS ", 'addresses': [], 'keys': []}",
+	"{" NAMED "'host': 'IM.example.net', " NUMBERS ", 'addresses': [], 'keys': []}",
+	"{" NAMED "'host': 'im_.example.net/', " NUMBERS ", 'addresses': [], 'keys': []}",
+	"{" NAMED "'host': '-.example', " NUMBERS ", 'addresses': [], 'keys': []}",
 	"[]",
 	"{" NUMBERS LISTS "}",
 	"{'name': 1, " NUMBERS LISTS "}",

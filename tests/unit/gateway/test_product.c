@@ -40,6 +40,36 @@ static const char *text_of(enum product p, const struct product_facts *f)
 	"New-CsTrustedApplicationPool -Identity gw1.int.example.com -Registrar " registrar " -Site SITE -ComputerFqdn gw1.int.example.com "          \
 	"-ThrottleAsServer $true -TreatAsAuthenticated $true -RequiresReplication $false -OutboundOnly $false\n"
 
+#define REMOVED_ROUTE(domain)                                                                                                                        \
+	"# $route = (Get-CsStaticRoutingConfiguration -Identity global).Route | Where-Object {$_.MatchUri -eq \"" domain "\"}; "                     \
+	"Set-CsStaticRoutingConfiguration -Identity global -Route @{Remove=$route}\n"
+#define REMOVAL                                                                                                                                      \
+	"== To take it away again (Management Shell of the server)\n" REMOVED_ROUTE(                                                                 \
+		"fabrikam.example") "# Remove-CsAllowedDomain -Identity fabrikam.example\n" REMOVED_ROUTE("*.it.fabrikam.example") "# "              \
+																   "Remove-"         \
+																   "CsTrustedApplic" \
+																   "ation "          \
+																   "-Identity "      \
+																   "gw1.int."        \
+																   "example.com/"    \
+																   "urn:"            \
+																   "application:"    \
+																   "xfed\n"          \
+																   "# "              \
+																   "Remove-"         \
+																   "CsTrustedApplic" \
+																   "ationPool "      \
+																   "-Identity "      \
+																   "gw1.int."        \
+																   "example.com\n"   \
+																   "# "              \
+																   "Enable-"         \
+																   "CsTopology\n# "  \
+																   "Remove-"         \
+																   "CsHostingProvid" \
+																   "er -Identity "   \
+																   "xfed\n"
+
 static void lync(void **state)
 {
 	const char *text = text_of(PRODUCT_LYNC, &facts);
@@ -73,7 +103,8 @@ static void lync(void **state)
 					  "New-CsHostingProvider -Identity xfed -ProxyFqdn xmpp.example.net -Enabled $true -VerificationLevel "
 					  "AlwaysVerifiable "
 					  "-EnabledSharedAddressSpace $false -HostsOCSUsers $false -IsLocal $false\n"
-					  "# in the DNS of the partner: _sipfederationtls._tcp.fabrikam.example. SRV 0 0 5062 xmpp.example.net.\n");
+					  "# in the DNS of the partner: _sipfederationtls._tcp.fabrikam.example. SRV 0 0 5062 "
+					  "xmpp.example.net.\n" REMOVAL);
 }
 
 /* Of a way that no domain is configured for, one line. */
@@ -86,6 +117,8 @@ static void lync_one_way(void **state)
 	assert_non_null(strstr(text, "Enable-CsTopology\n== Not configured: as a federated neighbour of an Edge"));
 	assert_null(strstr(text, "New-CsAllowedDomain"));
 	assert_null(strstr(text, "New-CsHostingProvider"));
+	assert_non_null(strstr(text, "# Remove-CsTrustedApplicationPool"));
+	assert_null(strstr(text, "# Remove-CsAllowedDomain"));
 	f = facts;
 	f.inside.host = NULL;
 	text = text_of(PRODUCT_LYNC, &f);

@@ -92,6 +92,20 @@ static void each_step_is_told_once(void **state)
 	xfed_cert_free(cert);
 }
 
+/* What another one has reached is no occasion. */
+static void one_of_two(void **state)
+{
+	struct xfed_cert *first = make(END, 1), *second = make(END + 5 * DAY, 2);
+	rt_certs_seen(watch, RT_CERT_US, XFED_SPAN("CN=first.example"), first, END - 60 * DAY);
+	rt_certs_seen(watch, RT_CERT_US, XFED_SPAN("CN=second.example"), second, END - 60 * DAY);
+	tick(30 * DAY, "first.example");
+	assert_null(strstr(lines, "second.example"));
+	tick(25 * DAY, "second.example");
+	assert_null(strstr(lines, "first.example"));
+	xfed_cert_free(first);
+	xfed_cert_free(second);
+}
+
 /* A start, or a reload, in the middle: one line says where it stands, and not one for each step that has passed. */
 static void where_it_stands(void **state)
 {
@@ -192,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_soonest_first),
 		TEST(each_step_is_told_once),
+		TEST(one_of_two),
 		TEST(where_it_stands),
 		TEST(a_new_one_begins_anew),
 		TEST(levels),

@@ -617,17 +617,20 @@ static void without_it_nothing_is_outside(void **state)
 }
 
 /* A thread that was there before would stay outside. */
-static void a_second_thread_is_refused(void **state)
+static void refuse_a_second_thread(bool has_proc)
 {
 	int status;
-	(void)state;
-	if (rt_sandbox_is_left_out()) {
+	if (rt_sandbox_is_left_out() || (!has_proc && geteuid() != 0)) {
 		skip();
 	}
 	fflush(NULL);
 	pid_t child = fork();
 	if (child == 0) {
 		char error[256] = "";
+		if (!has_proc && (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+					 mount("none", "/proc", "tmpfs", 0, NULL) != 0)) {
+			_exit(3);
+		}
 		struct on_worker w = { .probe = reads_what_is_named };
 		struct rt_loop *loop;
 		if (rt_loop_new(&loop) != XFED_OK) {
@@ -638,6 +641,16 @@ static void a_second_thread_is_refused(void **state)
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void a_second_thread_is_refused(void **state)
+{
+	refuse_a_second_thread(true);
+}
+
+static void a_second_thread_is_refused_without_proc(void **state)
+{
+	refuse_a_second_thread(false);
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -655,6 +668,7 @@ int main(void)
 		T(a_folder_in_one_that_is_named_is_read),
 		T(what_is_denied_is_counted),
 		T(a_second_thread_is_refused),
+		T(a_second_thread_is_refused_without_proc),
 	};
 	return cmocka_run_group_tests_name("rt/sandbox", tests, NULL, NULL);
 }

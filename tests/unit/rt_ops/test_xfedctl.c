@@ -399,6 +399,12 @@ static const struct {
 	{ "explain asks with both", { "--json", "explain", "a@example.com", "b@a.example" }, "{\"ok\":true}",
 		"{\n  \"ok\": true,\n  \"args\": {\n    \"from\": \"a@example.com\",\n    \"to\": \"b@a.example\"\n  }\n}\n", "", 0 },
 	{ "what only services are asked", { "change", "files" }, "{}", "", "xfedctl: there is no command \"change files\"; xfedctl --help lists them\n", 2 },
+	{ "two letters that changed places", { "fialures" }, "{}", "", "xfedctl: there is no command \"fialures\"; xfedctl --help lists them. Is failures meant?\n", 2 },
+	{ "help for one like it", { "help", "parner" }, "{}", "", "xfedctl: there is no command \"parner\"; xfedctl --help lists them. Is partner meant?\n", 2 },
+	{ "nothing is near", { "zebra" }, "{}", "", "xfedctl: there is no command \"zebra\"; xfedctl --help lists them\n", 2 },
+	{ "given twice", { "sip", "list", "limit=1", "limit=2" }, "{}", "",
+		"xfedctl: \"limit=2\": limit is given twice\nusage: xfedctl sip list [kind=KIND] [limit=N] [after=WHERE]\n", 2 },
+	{ "one address of two", { "explain", "a@b.example" }, "{}", "", "xfedctl: TO is missing: explain takes two addresses, of who sends and of whom it is for\n", 2 },
 	{ "no setting", { "partner", "set", "a.example" }, "{}", "",
 		"xfedctl: KEY=VALUE is missing: KEY=VALUE; KEY= for the default\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n", 2 },
 	{ "a word that is no setting", { "partner", "set", "a.example", "tls=optional", "--dryrun" }, "{}", "",
@@ -518,14 +524,14 @@ static const struct {
 		"# gateway: gw1.example, port 5060, tcp\n# PROBLEM: no tls\n", "", 1 },
 	{ "routes for what is none", { "partner", "routes", "for=freeswitch" }, "{}", "",
 		"xfedctl: \"for=freeswitch\": for is lync, skype, kamailio, opensips, asterisk\nusage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
-	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\"\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
+	{ "mistyped", { "partner", "ad" }, "{}", "", "xfedctl: partner does not take \"ad\". Is partner add meant?\nusage: xfedctl partner list\nusage: xfedctl partner show DOMAIN\n"
 		"usage: xfedctl partner add DOMAIN [KEY=VALUE...] [--dry-run]\nusage: xfedctl partner set DOMAIN KEY=VALUE... [--dry-run]\n"
 		"usage: xfedctl partner remove DOMAIN [--dry-run]\n"
 		"usage: xfedctl partner check DOMAIN [OUR-DOMAIN] [edge=NAME]\n"
 		"usage: xfedctl partner routes [DOMAIN] [for=PRODUCT]\n", 2 },
 	{ "a noun alone", { "stream" }, "{}", "", "xfedctl: stream needs one more word\nusage: xfedctl stream list [DOMAIN]\n"
 		"usage: xfedctl stream show [EDGE/]ID\nusage: xfedctl stream close [EDGE/]ID\n", 2 },
-	{ "a noun nobody knows", { "streams" }, "{}", "", "xfedctl: there is no command \"streams\"; xfedctl --help lists them\n", 2 },
+	{ "a noun nobody knows", { "streams" }, "{}", "", "xfedctl: there is no command \"streams\"; xfedctl --help lists them. Is stream meant?\n", 2 },
 	{ "too many for either form", { "explain", "a@b.example", "b@c.example", "c" }, "{}", "",
 		"xfedctl: \"c\": one word too many\nusage: xfedctl explain FROM TO [kind=KIND]\nusage: xfedctl explain CODE\n", 2 },
 	{ "argument missing", { "partner", "show" }, "{}", "", "xfedctl: DOMAIN is missing: a domain such as fabrikam.example\nusage: xfedctl partner show DOMAIN\n", 2 },
@@ -599,6 +605,58 @@ static void each_command(void **state)
 			print_error("%s: status %d\nout: %s\nerr: %s\n", rows[i].name, r.status, r.out, r.err);
 			failed++;
 		}
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* Every text in it with what would colour a terminal, and begin a line of its own. */
+static void spoil(json_t *j)
+{
+	const char *key;
+	size_t i;
+	json_t *value;
+	json_object_foreach(j, key, value) {
+		if (json_is_string(value)) {
+			json_object_set_new(j, key, json_sprintf("%s\033[31m\nforged", json_string_value(value)));
+		} else {
+			spoil(value);
+		}
+	}
+	json_array_foreach(j, i, value) {
+		if (json_is_string(value)) {
+			json_array_set_new(j, i, json_sprintf("%s\033[31m\nforged", json_string_value(value)));
+		} else {
+			spoil(value);
+		}
+	}
+}
+
+/* Services pass on what edges say, and edges what partners do: none of it is printed as it is. */
+static void what_others_say_is_harmless(void **state)
+{
+	int failed = 0;
+	for (size_t i = 0; i < XFED_ARRAY_LEN(rows); i++) {
+		const char *argv[16] = { BUILD_ROOT "/xfedctl/xfedctl", "--socket", path };
+		static struct result r;
+		bool is_for_programs = strncmp(rows[i].words[0], "--", 2) == 0;
+		json_t *j = is_for_programs ? NULL : json_loads(rows[i].canned, 0, NULL);
+		for (size_t w = 0; w < 6 && rows[i].words[w]; w++) {
+			argv[3 + w] = rows[i].words[w];
+		}
+		if (!j) {
+			continue;
+		}
+		spoil(j);
+		char *text = json_dumps(j, 0);
+		canned = text;
+		run(argv, &r);
+		bool is_of_lines = strcmp(rows[i].words[0], "config") == 0; /* its text is */
+		if (strchr(r.out, 033) || strchr(r.err, 033) || (!is_of_lines && (strstr(r.out, "\nforged") || strstr(r.err, "\nforged")))) {
+			print_error("%s:\nout: %s\nerr: %s\n", rows[i].name, r.out, r.err);
+			failed++;
+		}
+		free(text);
+		json_decref(j);
 	}
 	assert_int_equal(failed, 0);
 }
@@ -696,6 +754,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_others_say_is_harmless, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(since, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_answers, setup, teardown),

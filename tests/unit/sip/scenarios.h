@@ -165,8 +165,8 @@ static const struct row timer_m[] = {
 	{ 10, RESPONSE, "INVITE", "i", 200, "response 200" },
 	{ 500, RESPONSE, "INVITE", "i", 200, "response 200" },
 	{ 600, RESPONSE, "INVITE", "i", 486, "" },
-	{ 32010, TICK, .want = "" },
-	{ 32011, RESPONSE, "INVITE", "i", 200, "" },
+	{ 32100, TICK, .want = "" },
+	{ 32101, RESPONSE, "INVITE", "i", 200, "" },
 };
 
 /* A ringing INVITE does not live for ever (Timer C). */
@@ -293,7 +293,7 @@ static const struct row invite_stream[] = {
 	{ 700, REQUEST, "ACK", B1, 0, "" },
 	{ 701, REQUEST, "INVITE", B1, 0, "request INVITE", CONTACT },
 	{ 702, RESPOND, .n = 486, .want = "send 486" },
-	{ 32702, TICK, .want = "" },
+	{ 32800, TICK, .want = "" },
 };
 
 /*
@@ -314,11 +314,11 @@ static const struct row message_answer_is_kept[] = {
 	{ 0, REQUEST, "MESSAGE", B1, 1, "request MESSAGE" },
 	{ 1, RESPOND, .n = 501, .want = "send 501" },
 	{ 2, REQUEST, "MESSAGE", B1, 1, "send 501" },
-	{ 32001, TICK, .want = "" },
-	{ 32002, REQUEST, "MESSAGE", B1, 1, "request MESSAGE" },
-	{ 32003, RESPOND, .n = 415, .want = "send 415" },
-	{ 32004, REQUEST, "MESSAGE", B1, 1, "send 415" },
-	{ 64003, TICK, .want = "" },
+	{ 32100, TICK, .want = "" },
+	{ 32101, REQUEST, "MESSAGE", B1, 1, "request MESSAGE" },
+	{ 32102, RESPOND, .n = 415, .want = "send 415" },
+	{ 32103, REQUEST, "MESSAGE", B1, 1, "send 415" },
+	{ 64200, TICK, .want = "" },
 };
 
 /* Section 17.2.3: without the cookie the rules of RFC 2543. */

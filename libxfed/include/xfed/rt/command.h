@@ -18,8 +18,8 @@
  *    "deliveries_in_flight",
  *    "policy":   {"epoch", "revision", "hash", "partners"}?,          absent on an edge that has none yet
  *    "edges":    [a status object as above]?,                         gateway: one for each edge, as last reported
- *    "sip":      [{"next_hop", "state": "unused"|"up"|"refuses"|"down", "since", "tried", "worked", "reason"?,
- *                  "refusals"?: {"status", "count", "first", "last", "text"?}}]?,  gateway. tried: last asked for anything; worked: last took a
+ *    "sip":      [{"next_hop", "state": "asked"|"up"|"refuses"|"down", "since", "tried", "worked", "reason"?,
+ *                  "refusals"?: {"status", "count", "first", "last", "text"?}}]?,  gateway. asked: it was, and has not answered yet; tried: last asked for anything; worked: last took a
  *                                                                  request; 0: never. Refusals of before `worked` are history
  *    "untrusted": [{"peer", "domain", "count", "first", "last", "remedy"}]?,   gateway: SIP peers that may not send, the last few
  *    "presence": {"watching", "watched", "contacts", "stale", "stale_by": [{"why", "count", "text"}]}?}   gateway: subscriptions; the contacts
@@ -43,12 +43,12 @@
  *              "kinds": [..], "refused"?: true where its file is broken, "dane", "trust": {"ca": bool, "pins": [..]},
  *              "matrix": {"row", "methods": ["external", ..], "problem"?}}
  *   rt_control_partner() builds it from a struct xfed_partner.
- * partner check {"domain", "local"?, "edge"?}     gateway; takes up to 20 s. local: which of our domains; edge: by name
+ * partner check {"domain", "local"?, "edge"?}     gateway; takes up to 25 s. local: which of our domains; edge: by name
  *   {"domain", "ok": bool, "steps": [STEP], "local"?, "edge"?, "took_ms"?, "endpoints"?: [{"target", "address", "reachable": bool,
  *    "reason"?}], "tls"?, "cipher"?, "certificate"?, "offers"?: {"external": bool, "dialback": bool},
  *    "methods"?: [{"method", "allowed": bool, "works"?: bool, "reason"?}], "inbound"?: bool}
  *   STEP = {"step", "state": "ok"|"note"|"problem", "text", "reason"?, "side"?, "remedy"?}; ok is false where one is a problem.
- *   Steps in their order: policy, own-certificate, dns, tcp, tls, certificate, offers, method, way-back, reverse-dns, reverse; each may
+ *   Steps in their order: policy, next-hop, own-certificate, dns, tcp, tls, certificate, offers, method, way-back, reverse-dns, reverse; each may
  *   come several times, or not at all behind a problem.
  * partner routes {"domain"?, "for": "lync"|"skype"|"kamailio"|"opensips"|"asterisk"}     gateway; of one partner, or of all
  *   {"for", "host", "transport", "port", "certificate": {"subject", "issuer", "not_after", "names"} or null without tls, "domains": ours as SIP has

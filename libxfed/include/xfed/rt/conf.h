@@ -188,7 +188,7 @@ void rt_conf_warn(struct rt_conf_doc *doc, const void *object, const char *key, 
  */
 void rt_conf_check_files(struct rt_conf_doc *doc);
 void rt_conf_check_file(struct rt_conf_errors *errors, const char *path); /* one file of a policy directory */
-/* Every file and directory that the keys of a loaded document name. */
+/* Every file and directory that the keys of a loaded document name. `is_kept`: a secret, or what the service itself makes. */
 typedef void rt_conf_path_fn(void *user, const char *path, bool is_kept);
 void rt_conf_each_path(const struct rt_conf_doc *doc, rt_conf_path_fn *fn, void *user);
 /* Adds an error about a file, "PATH: ...": at the key that names it, else at `key` of the document's object. */
