@@ -112,6 +112,20 @@ build() { # NAME: builds once; false when that failed, also the second time it i
 	echo "build $name: $(minutes $((SECONDS - start))) min"
 }
 
+# What tests/panel/package.json names, into build/panel: once, and again when the list has changed. The network is needed for that alone.
+node_modules() {
+	local dir=build/panel
+	if ! cmp -s tests/panel/package-lock.json $dir/installed.json; then
+		mkdir -p $dir
+		cp tests/panel/package.json tests/panel/package-lock.json $dir/
+		if ! in_log build/node_modules.log npm ci --prefix $dir --ignore-scripts --no-audit --no-fund --prefer-offline; then
+			count 0 1 0
+			return 1
+		fi
+		cp $dir/package-lock.json $dir/installed.json
+	fi
+}
+
 # ---- runners: each counts what it ran ----
 
 # The loopback suite waits more than it computes: four files at a time on any machine, each with processes and ports of its own.

@@ -107,6 +107,21 @@ static bool find(struct xfed_span text, unsigned depth, struct match *best)
 	return best->row != NULL;
 }
 
+/* A sentence that no row knows, with a remedy behind it: what is to be done is told in German at least. */
+static int say_remedy_behind(struct xfed_span text, struct xfed_buf *out)
+{
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		struct xfed_span remedy = xfed_span_str(xfed_reason_info((enum xfed_reason)r)->remedy);
+		size_t before = text.len > remedy.len ? text.len - remedy.len : 0;
+		if (before > 0 && remedy.len > 0 && text.data[before - 1] == ' ' &&
+			xfed_span_eq(xfed_span_make(text.data + before, remedy.len), remedy)) {
+			int rc = xfed_buf_append(out, xfed_span_make(text.data, before));
+			return rc == XFED_OK ? xfed_buf_append_str(out, xfed_reason_remedy_in((enum xfed_reason)r, XFED_GERMAN)) : rc;
+		}
+	}
+	return XFED_ERR_NOT_FOUND;
+}
+
 static int say(struct xfed_span text, unsigned depth, struct xfed_buf *out)
 {
 	struct match m;
@@ -115,7 +130,7 @@ static int say(struct xfed_span text, unsigned depth, struct xfed_buf *out)
 		return xfed_buf_append_str(out, remedy);
 	}
 	if (!find(text, depth, &m)) {
-		return XFED_ERR_NOT_FOUND;
+		return say_remedy_behind(text, out);
 	}
 	int rc = XFED_OK;
 	for (const char *p = m.row->german; *p && rc == XFED_OK;) {

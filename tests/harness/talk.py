@@ -10,6 +10,7 @@ With `lync` the SIP user is one of the Lync dialect (talk_lync.py).
 """
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import sys
 import textwrap
 import xml.etree.ElementTree as ET
 
+from .browser import Browser
 from .certs import Certs
 from .http import http_get
 from .presence import PresenceServer, Watch, basics, pidf, state_of
@@ -26,7 +28,7 @@ from .wire import free_port
 from .xmpp import Partner, XmppStream
 
 HOST = "127.0.0.1"
-PORTS = ("s2s", "channel", "sip", "edge_http", "gateway_http", "partner", "user")
+PORTS = ("s2s", "channel", "sip", "edge_http", "gateway_http", "panel", "partner", "user")
 WIDTH = 72
 
 
@@ -78,9 +80,9 @@ class Talk:
         self.partner.close()
         self.user.close()
 
-    def ctl(self, *words, socket_of="gw1"):
+    def ctl(self, *words, socket_of="gw1", typed=""):
         done = subprocess.run([self.xfedctl, "--socket", "%s/%s.sock" % (self.dir, socket_of), *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
+                              stderr=subprocess.STDOUT, text=True, timeout=20, check=False, input=typed)
         assert done.returncode == 0, "xfedctl %s: %s" % (" ".join(words), done.stdout)
         return done.stdout
 
@@ -185,6 +187,19 @@ class Talk:
         assert "edge1" in text, text
         return text
 
+    def panel(self):
+        """Somebody is let in, with a password of this run, and sees what status says."""
+        password = secrets.token_urlsafe(9)
+        told = self.ctl("panel", "user", "add", "demo", "admin", typed=password + "\n")
+        browser = Browser((HOST, self.port["panel"]))
+        answer = browser.sign_in("demo", password)
+        assert answer.status == 303, "signing in is answered with %d: %s" % (answer.status, answer.text())
+        page = browser.get("/")
+        assert page.status == 200 and "edge1" in page.body, page.text()
+        with open(self.dir + "/panel.login", "w", encoding="utf-8") as f:
+            f.write("name demo, password %s\n" % password)
+        return told
+
     def conversation(self):
         return [
             ("XMPP to SIP: alice@partner.example writes to dave@corp.example", self.to_sip),
@@ -206,6 +221,7 @@ class Talk:
             ("a refusal: unlisted.example has no partner file", self.unlisted),
             ("what the reason means: xfedctl explain policy.partner.unlisted", self.explain),
             ("how things stand: xfedctl status", self.status),
+            ("the control panel lets in an administrator made for this run", self.panel),
         ]
 
     def all(self):

@@ -8,6 +8,7 @@ import tempfile
 import pytest
 
 from conftest import TOP
+from harness.browser import Browser
 
 VERDICTS = (" ok", " FAILED")
 
@@ -76,6 +77,10 @@ def test_stays_until_interrupted(own_tmp):
             if "tail -f" in line:
                 break
         assert "Everything stays up" in said, said[-6000:]
+        address, login = next(line for line in said.splitlines() if line.startswith("  http://127.0.0.1:")).split("/        ")
+        name, password = login.replace("name ", "").split(", password ")
+        browser = Browser(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+        assert browser.sign_in(name, password).status == 303 and "partner.example" in browser.get("/partners").body
         hint = next(line.split() for line in said.splitlines() if line.endswith("/gw1.sock status"))
         status = subprocess.run(hint, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
         assert status.returncode == 0 and "in service" in status.stdout, status.stdout

@@ -95,11 +95,14 @@ def test_what_is_chosen_of_the_colours_stays(visit):
 def test_figures_are_live(world, visit):
     """Without loading the page anew."""
     page = visit()
-    told = page.text("[data-live=streams_out]") if page.is_visible("[data-live=streams_out]") else page.text("[data-live]")
-    world.edge.control("stream", "close", id=str(next(s["id"] for s in world.streams("partner.example") if s["direction"] == "out")))
-    wait_until("the figures to move", lambda: page.text("main") and (page.text("[data-live=streams_out]") if page.is_visible("[data-live=streams_out]") else
-                                                                     page.text("[data-live]")) != told, 60)
+    shown = "[...document.querySelectorAll('[data-live]')].map((e) => e.textContent).join('|')"
+    before = page.evaluate(shown)
+    for n in range(3):
+        world.life.partner.say("alice", "dave@corp.example", "to be counted %d" % n)
+        world.life.user.wait_text("to be counted %d" % n)
+    wait_until("the figures to move", lambda: page.evaluate(shown) != before, 60)
     page.is_fine()
+    picture(page, "overview-live", "en", "light", 1280)
 
 
 def test_every_page_of_the_other_role(world, visit):

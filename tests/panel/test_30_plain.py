@@ -15,7 +15,7 @@ SAID = {
     "access-rule": ["dave@corp.example", "user@corp.example"], "contacts": ["dave@corp.example", "alice@partner.example", "erin@public.example"],
     "contacts-pair": ["dave@corp.example"], "subscriptions": ["dave@corp.example", "alice@partner.example"],
     "failures": ["expired.example", "tls.cert.expired", "dns.name.missing"], "failure": ["CN=expired.example", "2021-01-01", "tls.cert.expired"],
-    "streams": ["partner.example", "TLS1.3"], "stream": ["CN=partner.example"], "certificates": ["partner.example", "2021-01-01"],
+    "streams": ["partner.example", "TLS1.3"], "stream": ["CN=partner.example"], "certificates": ["partner.example", "CN=corp.example"],
     "explain-passes": ["dave@corp.example", "alice@partner.example"], "explain-closed": ["tls.cert.expired"], "explain-code": ["policy.partner.unlisted"],
     "audit": ["anna"], "configuration": ["partners_dir", "edge-int.corp.example"], "sessions": ["anna", "127.0.0.1"],
 }

@@ -271,7 +271,7 @@ def test_contacts_and_subscriptions(world, visit):
     page.go("/contacts")
     page.click_on("tr:has-text('erin@public.example') a")
     page.click_on("text=Approve")
-    assert page.path.startswith("/contacts/pair?") and "done=approved" in page.path, page.text()
+    assert "done=approved" in page.path, page.text()
     page.is_fine()
     assert world.gateway.control("contact", "show", user="frank@corp.example", contact="erin@public.example")["approved"]
     page.go("/subscriptions")

@@ -31,10 +31,12 @@ class PanelInstallation(Installation):
         self.write_configs()
 
     def start(self):
-        return self.start_as_it_is(True)
+        self.start_as_it_is(True)
+        add_user(self.gateway, self.tools, READER[0], "reader", READER[1])
+        return self
 
     def start_as_it_is(self, is_linked):
-        """With is_linked=False nobody waits for a link, which does not come."""
+        """With an administrator alone. With is_linked=False nobody waits for a link, which does not come."""
         if is_linked:
             super().start()
         else:
@@ -42,9 +44,7 @@ class PanelInstallation(Installation):
             self.gateway.start()
             wait_until("socket of the gateway", lambda: os.path.exists(self.gateway.socket), 20, self.gateway.process)
         self.start_writer()
-        for (name, password), role in ((ADMIN, "admin"), (READER, "reader")):
-            add_user(self.gateway, self.tools, name, role, password)
-        return self
+        add_user(self.gateway, self.tools, ADMIN[0], "admin", ADMIN[1])
 
     def start_writer(self):
         self.writer = Process("writer", [self.tools["xfedctl"], "--socket", self.gateway.socket, "panel", "writer", "config=" + self.gateway.config, "user=root"],

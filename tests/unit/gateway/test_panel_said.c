@@ -131,6 +131,19 @@ static void sides_and_remedies(void **state)
 	}
 }
 
+static void a_remedy_behind_what_is_not_known(void **state)
+{
+	char text[2048], out[2048], expected[2048];
+	(void)state;
+	for (int r = XFED_REASON_NONE + 1; r < XFED_REASON_COUNT; r++) {
+		snprintf(text, sizeof(text), "whatever it was: %s", xfed_reason_info((enum xfed_reason)r)->remedy);
+		snprintf(expected, sizeof(expected), "whatever it was: %s", xfed_reason_remedy_in((enum xfed_reason)r, XFED_GERMAN));
+		const char *found = german(text, out);
+		assert_non_null(found);
+		assert_string_equal(found, expected);
+	}
+}
+
 /* Every reason a SIP server may be down for, with what to do. */
 static void sip_servers(void **state)
 {
@@ -213,6 +226,7 @@ int main(void)
 		cmocka_unit_test(keys_of_partners_and_rules),
 		cmocka_unit_test(the_matrix),
 		cmocka_unit_test(sides_and_remedies),
+		cmocka_unit_test(a_remedy_behind_what_is_not_known),
 		cmocka_unit_test(sip_servers),
 		cmocka_unit_test(slots_are_filled),
 		cmocka_unit_test(limits),
