@@ -117,6 +117,9 @@ static void put_line(struct html *h, const struct graph *g, const json_t *traffi
 /* Small numbers that are not whole have one digit behind the point. */
 static const char *number_text(double v, char out[32])
 {
+	if (v < 0) {
+		return "–";
+	}
 	bool is_whole = v >= 10 || v == (double)(int64_t)v;
 	snprintf(out, 32, is_whole ? "%.0f" : "%.1f", v);
 	return out;
@@ -125,7 +128,7 @@ static const char *number_text(double v, char out[32])
 static void put_number(struct html *h, double v)
 {
 	char text[32];
-	html_put(h, "%s", v < 0 ? "–" : number_text(v, text));
+	html_put(h, "%s", number_text(v, text));
 }
 
 static void put_key(struct html *h, const struct line *l, const char *class)
@@ -176,9 +179,9 @@ static void put_graph(struct html *h, const struct graph *g, const json_t *traff
 	html_put(h, "</svg><p class=\"key\">");
 	put_key(h, &g->one, "one");
 	put_key(h, &g->two, "two");
-	html_put(h, "<span>%i ", W_AT_MOST);
+	html_put(h, "<span>%i <span data-live=\"%s.most\">", W_AT_MOST, g->one.key);
 	put_number(h, highest(g, traffic));
-	html_put(h, "</span></p>");
+	html_put(h, "</span></span></p>");
 	put_table(h, g, traffic);
 	html_put(h, "</section>\n");
 }
@@ -225,10 +228,19 @@ json_t *graph_points(const json_t *traffic)
 	return all;
 }
 
-static int add_figure(json_t *all, const struct graph *g, const json_t *traffic, const char *key)
+static int add_figure(json_t *all, const char *key, double v)
 {
 	char text[32];
-	return json_object_set_new(all, key, json_string(number_text(last_shown(g, traffic, key), text))) == 0 ? XFED_OK : XFED_ERR_NOMEM;
+	return json_object_set_new(all, key, json_string(number_text(v, text))) == 0 ? XFED_OK : XFED_ERR_NOMEM;
+}
+
+static int add_figures(json_t *all, const struct graph *g, const json_t *traffic)
+{
+	char most[64];
+	snprintf(most, sizeof(most), "%s.most", g->one.key);
+	int rc = add_figure(all, g->one.key, last_shown(g, traffic, g->one.key));
+	rc = rc == XFED_OK ? add_figure(all, g->two.key, last_shown(g, traffic, g->two.key)) : rc;
+	return rc == XFED_OK ? add_figure(all, most, highest(g, traffic)) : rc;
 }
 
 json_t *graph_figures(const json_t *traffic)
@@ -236,8 +248,7 @@ json_t *graph_figures(const json_t *traffic)
 	json_t *all = json_object();
 	int rc = all ? XFED_OK : XFED_ERR_NOMEM;
 	for (size_t i = 0; i < XFED_ARRAY_LEN(graphs) && rc == XFED_OK; i++) {
-		rc = add_figure(all, &graphs[i], traffic, graphs[i].one.key);
-		rc = rc == XFED_OK ? add_figure(all, &graphs[i], traffic, graphs[i].two.key) : rc;
+		rc = add_figures(all, &graphs[i], traffic);
 	}
 	if (rc != XFED_OK) {
 		json_decref(all);

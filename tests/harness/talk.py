@@ -220,8 +220,8 @@ class Talk:
             ("a user SIP does not know: the sender is told", self.unknown_user),
             ("a refusal: unlisted.example has no partner file", self.unlisted),
             ("what the reason means: xfedctl explain policy.partner.unlisted", self.explain),
-            ("how things stand: xfedctl status", self.status),
             ("the control panel lets in an administrator made for this run", self.panel),
+            ("how things stand: xfedctl status", self.status),
         ]
 
     def all(self):
