@@ -77,6 +77,13 @@ static int add_this_host(struct cert_run *r, struct cert_names *n)
 	return add_name(r, n, name);
 }
 
+/* What its SIP servers call the gateway; where it is only the neighbour of Edges, what these do. NULL: an edge. */
+static const char *sip_name(const struct config *g)
+{
+	bool is_neighbour = g && !g->sip.certificate && g->sip.federation.certificate;
+	return is_neighbour ? g->sip.federation.advertise : g ? g->sip.advertise : NULL;
+}
+
 /* Those that were given; else what the certificate has to carry. */
 static int find_names(struct cert_run *r, enum cert_role role, struct cert_names *n)
 {
@@ -91,12 +98,10 @@ static int find_names(struct cert_run *r, enum cert_role role, struct cert_names
 	case CERT_ROLE_PANEL:
 		return add_this_host(r, n);
 	default: {
-		/* sip.federation has a name of its own */
+		/* Where both have certificates, the file says for which this one is. */
 		const char *file = cert_run_arg(r, "certificate");
 		int rc = file ? cert_pair_choose(r, role, NULL, 0, &place) : XFED_OK;
-		const char *name = rc == XFED_OK && file       ? place.pair->name
-				   : r->hosts.items[0].gateway ? r->hosts.items[0].gateway->sip.advertise
-							       : NULL;
+		const char *name = rc == XFED_OK && file ? place.pair->name : sip_name(r->hosts.items[0].gateway);
 		return rc != XFED_OK ? rc : name ? add_name(r, n, name) : add_this_host(r, n);
 	}
 	}

@@ -79,6 +79,21 @@ static json_t *partners(const struct xfed_policy *all)
 	return list;
 }
 
+/* Those that it listens at, where they are named. */
+static json_t *addresses(const struct rt_conf_addresses *listen)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < listen->count; i++) {
+		struct rt_addr a;
+		const char *host = listen->items[i].host;
+		bool is_one = rt_addr_parse_host(&a, xfed_span_str(host), 0) == XFED_OK && rt_addr_kind(&a) != RT_ADDR_UNSPECIFIED;
+		if (is_one && !rt_control_has_text(list, host)) {
+			json_array_append_new(list, json_string(host));
+		}
+	}
+	return list;
+}
+
 /* `only` NULL: all our domains. */
 static json_t *facts(const struct policy *policy, const struct config_domain *only)
 {
@@ -93,8 +108,8 @@ static json_t *facts(const struct policy *policy, const struct config_domain *on
 	json_t *j = json_pack("{s:o, s:[], s:o}", "domains", domains, "edges", "first", ascii(c->domains.items[0].domain));
 	if (j && c->sip.federation.listen.count > 0) {
 		json_object_set_new(j, "neighbour",
-			json_pack("{s:s, s:i, s:o}", "host", c->sip.federation.advertise, "port", (int)c->sip.federation.listen.items[0].port,
-				"partners", partners(policy_partners(policy))));
+			json_pack("{s:s, s:i, s:o, s:o}", "host", c->sip.federation.advertise, "port", (int)c->sip.federation.listen.items[0].port,
+				"addresses", addresses(&c->sip.federation.listen), "partners", partners(policy_partners(policy))));
 	}
 	return j;
 }

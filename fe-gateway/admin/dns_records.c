@@ -178,15 +178,21 @@ static void add_services(json_t *records, const json_t *facts)
 	}
 }
 
-static void add_addresses(json_t *records, json_t *problems, const json_t *edge)
+/* How many there were. */
+static size_t add_addresses(json_t *records, const json_t *of, const char *why)
 {
 	size_t i;
 	json_t *address;
-	json_array_foreach(json_object_get(edge, "addresses"), i, address) {
+	json_array_foreach(json_object_get(of, "addresses"), i, address) {
 		const char *text = json_string_value(address);
-		add(records, str(edge, "host"), strchr(text, ':') ? "AAAA" : "A", json_string(text), "The edges.");
+		add(records, str(of, "host"), strchr(text, ':') ? "AAAA" : "A", json_string(text), why);
 	}
-	if (i == 0) {
+	return i;
+}
+
+static void add_edge(json_t *records, json_t *problems, const json_t *edge)
+{
+	if (add_addresses(records, edge, "The edges.") == 0) {
 		json_array_append_new(problems, json_sprintf("the edge %s has private addresses only, so that the one partners reach it at is not "
 							     "known: set external.public_addresses in its edge.yaml, then xfedctl reload there",
 							str(edge, "name")));
@@ -206,10 +212,19 @@ static void add_keys(json_t *records, const json_t *edge)
 	}
 }
 
-static void add_neighbour(json_t *records, const json_t *neighbour)
+static void add_neighbour(json_t *records, json_t *problems, const json_t *neighbour)
 {
 	size_t i;
 	json_t *partner;
+	if (neighbour && add_addresses(records, neighbour,
+				 "This gateway as the neighbour of Edges (sip.federation): they alone have to find it, so that a private address is "
+				 "fine where they "
+				 "reach it.") == 0) {
+		json_array_append_new(
+			problems, json_sprintf("sip.federation.listen names no address, so that the one at which Edges reach %s is not known: "
+					       "publish its A or AAAA record, or name the address there",
+					  str(neighbour, "host")));
+	}
 	json_array_foreach(json_object_get(neighbour, "partners"), i, partner) {
 		const char *domain = json_string_value(partner);
 		char name[NAME_SIZE];
@@ -228,12 +243,12 @@ json_t *dns_records(const json_t *facts)
 	json_t *edge, *records = json_array(), *problems = json_array();
 	add_services(records, facts);
 	json_array_foreach(json_object_get(facts, "edges"), i, edge) {
-		add_addresses(records, problems, edge);
+		add_edge(records, problems, edge);
 	}
 	json_array_foreach(json_object_get(facts, "edges"), i, edge) {
 		add_keys(records, edge);
 	}
-	add_neighbour(records, json_object_get(facts, "neighbour"));
+	add_neighbour(records, problems, json_object_get(facts, "neighbour"));
 	return json_pack("{s:o, s:o}", "records", records, "problems", problems);
 }
 

@@ -192,8 +192,8 @@ ROWS = {
     "it refuses our certificate": (external_refused, of_partner(
         "sasl.external.refused", "method", "not-authorized", "check its CA, our names, and the clientAuth EKU")),
     "it is not listed": (unlisted, {
-        "status": says(0), "explain": says(1, "CLOSED partner", "no file in", "add partners.d/DOMAIN.yaml", never=["no edge has answered"]),
-        "failures": says(0), "check": says(1, "PROBLEM policy", "add partners.d/DOMAIN.yaml", never=["no problem was found"])}),
+        "status": says(0), "explain": says(1, "CLOSED partner", "no file in", "xfedctl partner add DOMAIN", never=["no edge has answered"]),
+        "failures": says(0), "check": says(1, "PROBLEM policy", "xfedctl partner add DOMAIN", never=["no problem was found"])}),
     "it refuses our certificate and takes our key": (falls_back, {
         "status": says(0, "note sasl.external.refused since", "by dialback, for the certificate login has failed", "clientAuth EKU"),
         "edge": says(0, "note sasl.external.refused", "To try it again now: xfedctl failures retry broken"),
@@ -577,7 +577,7 @@ def small(s, domain):
 
 REFUSED = {  # how it is made, length of the message, words of failures
     "kinds": (kinds, 10, ["policy.kind.forbidden", "a message was refused, SIP 403", "from user@corp.example", "at fault: operator", "partner set DOMAIN kinds="]),
-    "not listed": (unlisted, 10, ["policy.partner.unlisted", "a message was refused, SIP 403", "add partners.d/DOMAIN.yaml"]),
+    "not listed": (unlisted, 10, ["policy.partner.unlisted", "a message was refused, SIP 403", "xfedctl partner add DOMAIN"]),
     "too long for the partner": (small, 12000, ["xmpp.size.exceeded", "a message was refused, SIP 413", "larger than the partner's server says it accepts"]),
 }
 

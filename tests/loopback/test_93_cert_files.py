@@ -18,7 +18,7 @@ import termios
 
 import pytest
 
-from harness.certhost import CertHost, openssl, sign
+from harness.certhost import GATEWAY_NAME, CertHost, openssl, sign
 
 PASS = "tr0ub4dor & 3"
 
@@ -110,6 +110,15 @@ def test_a_request_for_sip_and_for_the_panel(gateway):
     assert "DNS:gw1.int.example\n" in names_of(gateway.tls + "/sip.csr", "req")
     gateway.fine("request", "panel.corp.example", "--for", "panel")
     assert "DNS:panel.corp.example\n" in names_of(gateway.tls + "/panel.csr", "req")
+
+
+def test_a_request_of_a_gateway_that_is_a_neighbour_alone(gateway):
+    tls = gateway.tls
+    edge = {"domain": "corp.example", "federated": True, "peers": ["sip.corp.example"], "peer_addresses": ["192.0.2.1"]}
+    ours = {"listen": ["127.0.0.1:5061"], "advertise": "xmpp.corp.example", "certificate": tls + "/out.pem", "key": tls + "/out.key", "ca": tls + "/sip-ca.pem"}
+    gateway.write(domains=[edge], sip={"listen": ["tcp:127.0.0.1:5060"], "advertise": GATEWAY_NAME, "federation": ours})
+    gateway.fine("request", "--for", "sip")
+    assert "DNS:xmpp.corp.example\n" in names_of(tls + "/out.csr", "req")
 
 
 def test_check_says_what_it_does_not_know(host, certs):

@@ -55,11 +55,13 @@ static void needed(void **state)
 		{ "edge1.example.com.", "AAAA", "2001:db8::1" },
 		{ "im.example.net.", "A", "198.51.100.2" },
 		{ "_5269._tcp.edge1.example.com.", "TLSA", "3 1 1 aa11" },
+		{ "xmpp.example.com.", "A", "10.0.0.7" },
+		{ "xmpp.example.com.", "AAAA", "fd00::7" },
 		{ "_sipfederationtls._tcp.fabrikam.example.", "SRV", "0 0 5061 xmpp.example.com." },
 	};
-	json_t *facts =
-		json("{'domains': ['example.com', 'xn--bcher-kva.example'], 'edges': [" EDGE1 ", " EDGE2
-		     "], 'neighbour': {'host': 'xmpp.example.com', 'port': 5061, 'partners': ['fabrikam.example', '*.it.fabrikam.example']}}");
+	json_t *facts = json("{'domains': ['example.com', 'xn--bcher-kva.example'], 'edges': [" EDGE1 ", " EDGE2
+			     "], 'neighbour': {'host': 'xmpp.example.com', 'port': 5061, 'addresses': ['10.0.0.7', 'fd00::7'], 'partners': "
+			     "['fabrikam.example', '*.it.fabrikam.example']}}");
 	json_t *j = dns_records(facts), *record;
 	size_t i;
 	assert_int_equal(json_array_size(json_object_get(j, "problems")), 0);
@@ -76,6 +78,18 @@ static void needed(void **state)
 	j = dns_records(facts);
 	assert_int_equal(json_array_size(json_object_get(j, "records")), 1);
 	assert_non_null(strstr(json_string_value(json_array_get(json_object_get(j, "problems"), 0)), "external.public_addresses"));
+	json_decref(j);
+	json_decref(facts);
+}
+
+static void a_neighbour_at_any_address(void **state)
+{
+	json_t *facts =
+		json("{'domains': [], 'edges': [], 'neighbour': {'host': 'xmpp.example.com', 'port': 5061, 'addresses': [], 'partners': []}}");
+	json_t *j = dns_records(facts);
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(j, "records")), 0);
+	assert_non_null(strstr(json_string_value(json_array_get(json_object_get(j, "problems"), 0)), "sip.federation.listen"));
 	json_decref(j);
 	json_decref(facts);
 }
@@ -314,7 +328,7 @@ static void answers_checked(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(needed), cmocka_unit_test(asked), cmocka_unit_test(told),
-		cmocka_unit_test(facts_checked), cmocka_unit_test(answers_checked) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(needed), cmocka_unit_test(a_neighbour_at_any_address), cmocka_unit_test(asked),
+		cmocka_unit_test(told), cmocka_unit_test(facts_checked), cmocka_unit_test(answers_checked) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
