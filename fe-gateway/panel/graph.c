@@ -41,7 +41,7 @@ static double last_shown(const struct graph *g, const json_t *traffic, const cha
 	for (size_t i = json_array_size(samples); i > 0 && v < 0; i--) {
 		v = shown(g, traffic, json_array_get(samples, i - 1), key);
 	}
-	return v > 0 ? v : 0;
+	return v;
 }
 
 /* The last SAMPLES_MAX of them. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "html_check.h"
+#include "panel/graph.h"
 #include "panel/assets.h"
 #include "panel/form.h"
 #include "panel/page_own.h"
@@ -639,6 +640,20 @@ static void a_page_that_is_too_large_says_so(void **state)
 	xfed_buf_deinit(&out);
 }
 
+/* Live figures: by the minute, with the top of each graph; where nothing was delivered there is no latency, and none is made up. */
+static void figures_without_a_delivery(void **state)
+{
+	json_t *traffic_now = json_pack("{s:i, s:[{s:i, s:i, s:i}]}", "every_s", 10, "samples", "at", 1700000000, "to_sip", 5, "streams_in", 2);
+	json_t *figures = graph_figures(traffic_now);
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(figures, "to_sip")), "30");
+	assert_string_equal(json_string_value(json_object_get(figures, "to_sip.most")), "30");
+	assert_string_equal(json_string_value(json_object_get(figures, "streams_in")), "2");
+	assert_string_equal(json_string_value(json_object_get(figures, "p50_ms")), "–");
+	json_decref(figures);
+	json_decref(traffic_now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -659,6 +674,7 @@ int main(void)
 		cmocka_unit_test(errors_are_told_in_german),
 		cmocka_unit_test(own_pages_are_sound),
 		cmocka_unit_test(a_page_that_is_too_large_says_so),
+		cmocka_unit_test(figures_without_a_delivery),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
