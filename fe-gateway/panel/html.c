@@ -68,6 +68,9 @@ static const char *entity(uint32_t c)
 void html_text(struct html *h, struct xfed_span s)
 {
 	size_t from = 0, i = 0;
+	if (s.len == 0) {
+		return; /* perhaps without data */
+	}
 	while (i < s.len) {
 		uint32_t c = 0;
 		size_t n = decode((const unsigned char *)s.data + i, s.len - i, &c);

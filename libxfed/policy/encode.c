@@ -11,7 +11,7 @@
  *       u8 sasl, u8 dialback, optional connect_host, u16 connect_port, u8 keepalive,
  *       u32 max_connections, u32 stanzas_per_second, u32 stanza_bytes, u8 kinds, u8 dane,
  *       optional trust_ca_pem, list of string pins; kinds 0: its names are refused (xfed_policy_refuse()), or
- *       with sasl optional: it is disabled. Edges that do not know the latter refuse its names too
+ *       with tls required, sasl optional and no dialback: it is disabled. Edges that do not know the latter refuse its names too
  *
  * Not JSON, because with length prefixes decoding needs no more memory than was sent, and nothing can be written in two ways. An edge
  * refuses a version it does not know as a whole, because a field it skipped might restrict something.
@@ -214,7 +214,8 @@ static struct xfed_partner get_partner(struct input *in)
 	p.stanzas_per_second = get_uint(in, 4);
 	p.stanza_bytes = get_uint(in, 4);
 	p.kinds = get_uint(in, 1);
-	p.is_disabled = p.kinds == 0 && p.sasl == XFED_OPTIONAL;
+	/* Exactly as it is written: nothing has two forms, and the hash of what was received is that of what is written again. */
+	p.is_disabled = p.kinds == 0 && p.tls == XFED_REQUIRED && p.sasl == XFED_OPTIONAL && !p.dialback;
 	p.dane = (enum xfed_dane)get_uint(in, 1);
 	p.trust_ca_pem = get_optional(in, POLICY_CA_PEM_MAX);
 	p.pins = get_list(in, POLICY_PINS_MAX, &p.pin_count);
