@@ -444,7 +444,7 @@ void panel_tick(struct panel *p)
 	if (p->web) {
 		web_tick(p->web, core_now(p->rooms.core), on_refused, p);
 		if (web_tells_denied(p->web)) {
-			rt_log(RT_LOG_WARNING, "panel.priority",
+			rt_log(RT_LOG_INFO, "panel.priority",
 				RT_KV_STR("text", "the panel's thread has the priority of the others: this host denies setpriority(2), so an attack "
 						  "on the panel "
 						  "can delay messages"),

@@ -279,7 +279,7 @@ def started_again(inst):
 def test_all_that_is_known_in_one_list(inst, peer, flow, certs):
     """Of the gateway, of the edge, of both ends of the channel and of a partner, the one that ends first at the top."""
     p = peer(lambda domain: certs.leaf_until("soon-" + domain.split(".")[0], 5 * DAY, "xmpp:" + domain))
-    both_ways(inst, p, flow)
+    inst.both_ways(p, inst.user, flow)
     answer = inst.gateway.control("cert", "list")
     found = answer["certificates"]
     ends = [c["not_after"] for c in found]

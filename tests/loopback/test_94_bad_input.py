@@ -14,6 +14,7 @@ import pytest
 from harness.certhost import CertHost, openssl
 from harness.daemon import SANITIZER_ENV
 from harness.proc import clean_environment
+from harness.wire import free_port
 
 NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups"
 DENIED = "Permission denied: ask as root, or as a member of xfed-admin"
@@ -41,6 +42,9 @@ def own(install, started, tools):
                        ("rest", "name: rest\nscope: global\nallowed: true\n")):
         with open("%s/access.d/%s.yaml" % (inst.dir, name), "w", encoding="utf-8") as f:
             f.write(text)
+    os.makedirs(inst.dir + "/people")
+    inst.gateway_config["panel"] = {"listen": "127.0.0.1:%d" % free_port(), "users_file": inst.dir + "/people/users"}
+    inst.write_configs()
     try:
         yield started(inst)
     finally:
@@ -133,6 +137,18 @@ CASES = [
     ("status more", 2, "one word too many", "", True),
     ("partner list more", 2, "one word too many", "", True),
     ("access list more", 2, "one word too many", "", True),
+    ("cert list more", 2, "one word too many", "", True),
+    ("cert list", 1, DENIED, NOBODY, True),
+    ("traffic list limit=0", 2, "limit is a number from 1", "", True),
+    ("traffic list", 1, DENIED, NOBODY, True),
+    ("audit list limit=0", 2, "limit is a number from 1", "", True),
+    ("audit list", 1, DENIED, NOBODY, True),
+    ("panel user fly anna", 2, "is add, passwd, remove, list", "", True),
+    ("panel user remove anna", 1, "anna", "", True),
+    ("panel user list", 1, DENIED, NOBODY, True),
+    ("panel user add anna admin --cert", 1, "No space left on device", FULL + "OWN/people", True),
+    ("panel writer config=PLACE/none.yaml", 1, "No such file", "", True),
+    ("panel writer config=CONFIG", 1, "", NOBODY, True),
     ("config show more", 2, "one word too many", "", True),
     ("reload more", 2, "one word too many", "", True),
     ("config check one two", 2, "one word too many", "", True),
@@ -409,7 +425,7 @@ def test_a_file_is_checked_with_what_it_leads_to(own, tools, place, row):
     assert by_service == by_ctl and by_ctl[0] == 1 and any(said in line for line in by_ctl[1]), (by_service, by_ctl)
 
 
-WITHOUT_ROOM = ("partner remove", "access remove")  # they write nothing
+WITHOUT_ROOM = ("partner remove", "access remove", "panel writer")  # they write nothing, or by another command
 
 
 def typed():
@@ -417,7 +433,7 @@ def typed():
     with open(DEF, encoding="utf-8") as f:
         rows = re.findall(r'^COMMAND\((\w+), "(\w+)", "([\w-]*)", (\w+), (\w+),', f.read(), re.M)
     assert len(rows) > 50
-    return {(noun + " " + verb).strip(): (served, who) for _, noun, verb, served, who in rows if served not in ("INTERNAL", "INSIDE")}
+    return {(noun + " " + verb).strip(): (served, who) for _, noun, verb, served, who in rows if served not in ("INTERNAL", "INSIDE", "PANEL")}
 
 
 def has_row(command, fits):
