@@ -419,20 +419,20 @@ def test_a_service_that_refuses_has_all_as_it_was(host, tools, exported):
     assert not [p for p in host.gateway.control("status")["problems"] if p["reason"] == "config.reload.failed"], host.gateway.control("status")["problems"]
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_folder_that_is_not_written(host, tools, exported, number):
-    """The file has its new name already, and is put back with the others."""
-    library = os.path.join(os.path.abspath(os.environ["XFED_BUILD"]), "tests/unit/support/libnosync.so")
-    if not os.path.exists(library):
-        pytest.skip("built without what it preloads")
-    write(host.dir + "/users", "bob@corp.example\n")
-    os.unlink(host.partner_path("odd.example"))
-    host.list_partner("new.example")
-    before = tree(host)
-    status, text = ctl(host, tools, "config", "import", exported, LD_PRELOAD=library, NOSYNC=str(number))
-    assert status == 1 and "may be lost when the machine stops now: Input/output error" in text and "cannot be put back" not in text, text
-    assert tree(host) == before
-    assert not [n for n in os.listdir(host.dir) + os.listdir(host.partners) if n.startswith(".xfedctl")]
+NOSYNC = os.path.join(os.path.abspath(os.environ.get("XFED_BUILD", "")), "tests/unit/support/libnosync.so")
+
+if os.path.exists(NOSYNC): # not in builds with sanitizers: those are preloaded themselves
+    @pytest.mark.parametrize("number", [1, 2, 3])
+    def test_a_folder_that_is_not_written(host, tools, exported, number):
+        """The file has its new name already, and is put back with the others."""
+        write(host.dir + "/users", "bob@corp.example\n")
+        os.unlink(host.partner_path("odd.example"))
+        host.list_partner("new.example")
+        before = tree(host)
+        status, text = ctl(host, tools, "config", "import", exported, LD_PRELOAD=NOSYNC, NOSYNC=str(number))
+        assert status == 1 and "may be lost when the machine stops now: Input/output error" in text and "cannot be put back" not in text, text
+        assert tree(host) == before
+        assert not [n for n in os.listdir(host.dir) + os.listdir(host.partners) if n.startswith(".xfedctl")]
 
 
 def test_without_a_service(host, tools, exported):
