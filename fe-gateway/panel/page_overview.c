@@ -193,14 +193,15 @@ static void put_hop_state(struct html *h, const json_t *hop)
 		const char *name;
 		enum layout_mark mark;
 		enum panel_word word;
-	} states[] = { { "up", MARK_OK, W_UP }, { "refuses", MARK_WARNING, W_REFUSES }, { "down", MARK_PROBLEM, W_DOWN } };
+	} states[] = { { "up", MARK_OK, W_UP }, { "refuses", MARK_WARNING, W_REFUSES }, { "down", MARK_PROBLEM, W_DOWN },
+		{ "asked", MARK_PLAIN, W_ASKED_HOP } };
 	for (size_t i = 0; i < XFED_ARRAY_LEN(states); i++) {
 		if (strcmp(answer_str(hop, "state"), states[i].name) == 0) {
 			layout_mark(h, states[i].mark, states[i].word);
 			return;
 		}
 	}
-	layout_mark(h, MARK_PLAIN, W_UNUSED);
+	html_put(h, "%s", answer_str(hop, "state"));
 }
 
 static void put_hops(struct html *h, const json_t *status)

@@ -52,7 +52,7 @@ static const struct panel_sample {
 		"\"sip\":[{\"next_hop\":\"sip:fe.example.com:5061\",\"state\":\"refuses\",\"since\":1700000000,\"tried\":1700000000,\"worked\":"
 		"1690000000,"
 		"\"reason\":\"sip.request.refused\",\"refusals\":{\"status\":403,\"count\":2,\"first\":1700000000,\"last\":1700000000,\"text\":"
-		"\"Forbidden\"}}],"
+		"\"Forbidden\"}},{\"next_hop\":\"sip:new.example.com:5061\",\"state\":\"asked\",\"since\":0,\"tried\":0,\"worked\":0}],"
 		"\"untrusted\":[{\"peer\":\"192.0.2.9:5060\",\"domain\":\"example.com\",\"count\":2,\"first\":1700000000,\"last\":1700000000,"
 		"\"remedy\":\"add it to peers\"}],"
 		"\"presence\":{\"watching\":5,\"watched\":4,\"contacts\":9,\"stale\":1,\"stale_by\":[{\"why\":\"link\",\"count\":1,\"text\":\"the "

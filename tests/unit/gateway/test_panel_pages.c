@@ -414,6 +414,7 @@ static void problems_come_first_with_their_remedy(void **state)
 	must_have(&s, "href=\"#hops\"");
 	must_have(&s, "href=\"/certificates\""); /* of the edge */
 	must_have(&s, "<strong>edge1</strong>");
+	must_have(&s, "asked, no answer yet"); /* a SIP server that nobody has needed: in the words of status, not "not needed" */
 	shown_free(&s);
 	w.language = PANEL_DE;
 	show(&s, route_of(PANEL_GET, "/", &r, memory), &r, &w);
