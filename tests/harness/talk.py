@@ -179,7 +179,7 @@ class Talk:
 
     def explain(self):
         text = self.ctl("explain", "policy.partner.unlisted")
-        assert "partners.d" in text, text
+        assert "xfedctl partner add DOMAIN" in text, text
         return text
 
     def status(self):
