@@ -67,6 +67,14 @@ class MockDns:
                 del self.records[key]
             self.special.pop(name.lower(), None)
 
+    def clear_below(self, *domains):
+        with self.lock:
+            for held in (self.records, self.special):
+                for key in list(held):
+                    name = key[0] if isinstance(key, tuple) else key
+                    if any(name == d or name.endswith("." + d) for d in domains):
+                        del held[key]
+
     def answer(self, name, how):
         with self.lock:
             self.special[name.lower()] = how

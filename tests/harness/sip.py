@@ -77,7 +77,8 @@ class SipUser:
         """With a leaf the port speaks TLS, without one TCP; UDP in any case."""
         self.name, self.domain, self.address = domain, domain, address
         self.certs, self.leaf = certs, leaf
-        self.inbox = Inbox(domain)     # requests of the gateway, each once
+        self.inbox = Inbox(domain)     # requests of the gateway, each once, without those of `asked`
+        self.asked = Inbox(domain + " OPTIONS")  # by which it asks whether the server is there, at times of its own
         self.raw = Inbox(domain + " all")  # every request, repeats too: (message, flow)
         self.answer = 200              # status, function(message) -> status or (status, headers), or None: silence
         self.answered = {}             # branch -> response
@@ -141,7 +142,7 @@ class SipUser:
             return
         if not is_new or message.method == "ACK":
             return
-        self.inbox.put(message)
+        (self.asked if message.method == "OPTIONS" else self.inbox).put(message)
         answer = self.answer(message) if callable(self.answer) else self.answer
         if answer is not None:
             self.respond(message, answer)

@@ -182,6 +182,13 @@ def partner_is_itself(new_partner):
     new_partner.give_back()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def our_names_are_free(dns, users):
+    """What a file says of our domains in DNS is not there for the next one, whichever that is."""
+    yield
+    dns.clear_below(*users)
+
+
 @pytest.fixture
 def listed(xfed, new_partner):
     """listed(DOMAIN, file=..., ...) makes a partner of the shared installation that policy lists, for one test."""

@@ -10,13 +10,13 @@ def test_a_server_over_udp_is_looked_after(xfed, new_partner, users):
     user = users["corp2.example"]
     local, remote = "silent@corp2.example", "watcher@udp-presence.example"
     server = PresenceServer(user, user.dial(xfed.sip, "udp"))
-    since = user.inbox.mark()
+    asked = user.asked.mark()
     request = followed(server, partner, local, remote)
     try:
-        user.inbox.wait(lambda m: m.method == "OPTIONS", 60, since)
-        since = user.inbox.mark()
+        user.asked.wait_count(1, 60, asked)
+        since, asked = user.inbox.mark(), user.asked.mark()
         user.answer = lambda m: None if m.method == "OPTIONS" else server.answer(m)
-        user.inbox.wait(lambda m: m.method == "OPTIONS", 60, since)
+        user.asked.wait_count(1, 60, asked)
         user.inbox.wait(lambda m: m.method == "SUBSCRIBE" and m.get("call-id") == request.get("call-id"), 90, since)
     finally:
         user.answer = 200
