@@ -78,6 +78,7 @@ class SipUser:
         self.name, self.domain, self.address = domain, domain, address
         self.certs, self.leaf = certs, leaf
         self.inbox = Inbox(domain)     # requests of the gateway, each once, without those of `asked`
+        self.said = Inbox(domain + " MESSAGE")   # what people say alone: presence of other files' contacts comes when it likes
         self.asked = Inbox(domain + " OPTIONS")  # by which it asks whether the server is there, at times of its own
         self.raw = Inbox(domain + " all")  # every request, repeats too: (message, flow)
         self.answer = 200              # status, function(message) -> status or (status, headers), or None: silence
@@ -142,6 +143,8 @@ class SipUser:
             return
         if not is_new or message.method == "ACK":
             return
+        if message.method == "MESSAGE":
+            self.said.put(message)
         (self.asked if message.method == "OPTIONS" else self.inbox).put(message)
         answer = self.answer(message) if callable(self.answer) else self.answer
         if answer is not None:

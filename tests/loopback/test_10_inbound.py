@@ -315,18 +315,18 @@ AUTHENTICATED = [
 
 @pytest.mark.parametrize("name, data, condition, code", AUTHENTICATED, ids=[row[0].replace(" ", "-") for row in AUTHENTICATED])
 def test_after_authentication(xfed, user, logged_in, closed, name, data, condition, code):
-    reached = user.inbox.mark()
+    reached = user.said.mark()
     with closed(code) as c:
         c.of(logged_in).send(data)
         error = logged_in.read_error()
     assert error.condition == condition
     if code == "stream.xml.too-big":
         assert error.more == [xmpp.APP_ERRORS + "stanza-too-big"]
-    assert user.inbox.mark() == reached
+    assert user.said.mark() == reached
 
 
 def test_what_was_sent_before_the_fault_arrives(user, logged_in, closed):
-    since = user.inbox.mark()
+    since = user.said.mark()
     with closed("stream.xml.restricted") as c:
         c.of(logged_in).send(message("a@partner.example", "b@corp.example", "whole stanza", id="w1") + "<!-- x -->")
         logged_in.read_error()
@@ -334,11 +334,11 @@ def test_what_was_sent_before_the_fault_arrives(user, logged_in, closed):
 
 
 def test_half_a_stanza_and_a_cut(user, logged_in, closed):
-    since = user.inbox.mark()
+    since = user.said.mark()
     with closed("net.stream.lost") as c:
         c.of(logged_in).send("<message from='a@partner.example' to='b@corp.example'><body>half")
         logged_in.wire.reset()
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since
 
 
 def test_clean_close_is_answered(logged_in, closed):

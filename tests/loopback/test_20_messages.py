@@ -51,7 +51,7 @@ def test_first_message_each_way(xfed, partner, user, flow):
 @pytest.mark.parametrize("domain, transport", [("corp.example", "tcp"), ("corp2.example", "udp"), ("corp3.example", "tls")])
 def test_every_transport(xfed, partner, users, certs, domain, transport):
     user = users[domain]
-    since = user.inbox.mark()
+    since = user.said.mark()
     partner.say("alice", "dave@" + domain, "über " + transport)
     got = user.wait_text("über " + transport, 10, since)
     assert got.get("via").startswith("SIP/2.0/%s fe.corp.example" % transport.upper())
@@ -64,9 +64,9 @@ def test_every_transport(xfed, partner, users, certs, domain, transport):
 
 @pytest.mark.parametrize("name", BODIES)
 def test_bodies_xmpp_to_sip(partner, user, name):
-    since = user.inbox.mark()
+    since = user.said.mark()
     partner.say("alice", "dave@corp.example", BODIES[name])
-    assert user.inbox.wait_count(1, 10, since)[0].text == BODIES[name]
+    assert user.said.wait_count(1, 10, since)[0].text == BODIES[name]
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -157,7 +157,7 @@ def dropped(xfed):
 
 def test_what_has_no_body_becomes_no_request(xfed, partner, user):
     """[B4-11]: the next one shows that it was passed over and not queued."""
-    since = user.inbox.mark()
+    since = user.said.mark()
     before = dropped(xfed)
     silent = [message("alice@partner.example", "dave@corp.example", inner="<composing xmlns='http://jabber.org/protocol/chatstates'/>"),
               message("alice@partner.example", "dave@corp.example"),
@@ -169,18 +169,18 @@ def test_what_has_no_body_becomes_no_request(xfed, partner, user):
     text = body("with a body")
     partner.say("alice", "dave@corp.example", text)
     user.wait_text(text, 10, since)
-    assert [m.text for m in user.inbox.items[since:]] == [text]
+    assert [m.text for m in user.said.items[since:]] == [text]
     assert dropped(xfed) == before + len(silent)
 
 
 @pytest.mark.parametrize("text, type, condition", [("never arrives", "groupchat", "service-unavailable"), (None, "chat", "not-acceptable")])
 def test_refused_messages(partner, user, text, type, condition):
     """[B4-11]; a subject alone is something that somebody wrote."""
-    since = user.inbox.mark()
+    since = user.said.mark()
     ident = "refused-%d" % next(numbers)
     partner.send(message("alice@partner.example", "dave@corp.example", text, id=ident, type=type, subject="a subject"))
     assert partner.wait_error(ident)[0] == condition
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since
 
 
 @pytest.mark.parametrize("jid, uri", [
@@ -232,7 +232,7 @@ def test_202_is_success(partner, user):
 
 
 def test_over_max_request(partner, user, refusal):
-    since = user.inbox.mark()
+    since = user.said.mark()
     with refusal("sip.request.too-large"):
         before = body("before")
         partner.say("alice", "dave@corp.example", before)
@@ -241,17 +241,17 @@ def test_over_max_request(partner, user, refusal):
     after = body("after")
     partner.say("alice", "dave@corp.example", after)
     user.wait_text(after, 10, since)
-    assert [m.text for m in user.inbox.items[since:]] == [before, after]
+    assert [m.text for m in user.said.items[since:]] == [before, after]
 
 
 def test_over_1300_bytes_to_a_next_hop_for_udp(partner, users):
     """[C3-02], RFC 3261 18.1.1: never more than 1300 bytes on UDP; TCP stands in for it."""
     user = users["corp2.example"]
-    since = user.inbox.mark()
+    since = user.said.mark()
     large, fits = "x" * 1300 + body(""), "y" * 500 + body("")
     partner.say("alice", "dave@corp2.example", large)
     partner.say("alice", "dave@corp2.example", fits)
-    got = user.inbox.wait_count(2, 20, since)
+    got = user.said.wait_count(2, 20, since)
     assert [(m.text, "SIP/2.0/TCP" in m.get("via")) for m in got] == [(large, True), (fits, False)]
 
 
@@ -287,26 +287,26 @@ def test_over_1300_bytes_to_a_next_hop_that_takes_no_tcp(install, started, new_p
 
 
 def test_100_in_a_row_keep_their_order_xmpp_to_sip(partner, user):
-    since, errors = user.inbox.mark(), partner.inbox.mark()
+    since, errors = user.said.mark(), partner.inbox.mark()
     bodies = ["to sip %d" % i for i in range(100)]
     for text in bodies:
         partner.say("alice", "dave@corp.example", text)
     user.wait_text(bodies[-1], 30, since)
-    assert [m.text for m in user.inbox.items[since:]] == bodies
+    assert [m.text for m in user.said.items[since:]] == bodies
     assert not [s for s in partner.inbox.items[errors:] if s.get("type") == "error"]
 
 
 def test_one_request_at_a_time_for_one_recipient(partner, user):
     """RFC 3428 section 8: the next one goes out when the last one has its answer; other recipients do not wait."""
     user.answer = None
-    since = user.inbox.mark()
+    since = user.said.mark()
     first, second, other = body("first"), body("second"), body("other")
     partner.say("alice", "queue@corp.example", first)
     held = user.wait_text(first, 10, since)
     partner.say("alice", "queue@corp.example", second)
     partner.say("alice", "other@corp.example", other)
     last = user.wait_text(other, 10, since)
-    assert [m.text for m in user.inbox.items[since:]] == [first, other]
+    assert [m.text for m in user.said.items[since:]] == [first, other]
     user.answer = 200
     user.respond(last)
     user.respond(held)

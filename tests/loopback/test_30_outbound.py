@@ -350,8 +350,8 @@ def test_stanzas_on_a_stream_of_ours_are_refused(xfed, listed, user, flow):
     p = listed("backwards.example")
     assert to(user, flow, "backwards.example", "one").status in (200, 202)
     p.wait_body("one")
-    since, mark = user.inbox.mark(), xfed.edge.process.mark()
+    since, mark = user.said.mark(), xfed.edge.process.mark()
     p.streams[0].send("<message from='eve@backwards.example' to='user@corp.example'><body>x</body></message>")
     p.wait_event("error:not-authorized")
     xfed.edge.process.wait_line("event=s2s.closed partner=backwards.example .*reason=stream.unauthenticated", 5, mark)
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since

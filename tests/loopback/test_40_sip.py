@@ -292,10 +292,10 @@ def test_a_next_hop_without_a_good_certificate(xfed, partner, users, certs, refu
         partner.say("alice", "before@corp3.example", "closes what is open")
         for flow in [f for m, f in user.raw.items if f.transport == "tls" and f.is_open]:
             flow.close()
-        since = user.inbox.mark()
+        since = user.said.mark()
         ident = partner.say("alice", "dave@corp3.example", "not to you")
         assert partner.wait_error(ident)[0] == "remote-server-timeout"
-        assert not [m for m in user.inbox.items[since:] if m.text == "not to you"]
+        assert not [m for m in user.said.items[since:] if m.text == "not to you"]
     finally:
         user.leaf = good
 

@@ -21,15 +21,15 @@ def test_an_error_after_the_answer_reaches_the_user_as_a_message(partner, user, 
     to, text = "sip:late%d@partner.example" % next(numbers), "late %d" % next(numbers)
     assert user.message(flow, to, text, sender="sip:dave@corp.example").status == 200  # after error_hold
     got = partner.wait_body(text)
-    since = user.inbox.mark()
+    since = user.said.mark()
     with refusal("xmpp.user.unknown"):
         partner.send(error_for(got, text="nobody of that name"))
-        note = user.inbox.wait(lambda m: m.uri("from") == to, 10, since)
+        note = user.said.wait(lambda m: m.uri("from") == to, 10, since)
     assert "not delivered" in note.text and "nobody of that name" in note.text and "xmpp.user.unknown" in note.text
     partner.send(error_for(got))  # a second one says nothing new
     partner.say("late", "dave@corp.example", "the end %s" % text)
     user.wait_text("the end %s" % text, since=since)
-    assert len([m for m in user.inbox.items[since:] if m.uri("from") == to]) == 1
+    assert len([m for m in user.said.items[since:] if m.uri("from") == to]) == 1
 
 
 def test_an_error_from_another_domain_is_no_word_about_it(xfed, partner, listed, user, flow):
@@ -64,7 +64,7 @@ def test_a_connection_lost_after_the_request_is_uncertain_and_not_repeated(insta
         user.answer = 200
         p.say("alice", "dave@corp.example", "the next one")
         user.wait_text("the next one")
-        assert [m.text for m in user.inbox.items] == ["lost in the middle", "the next one"]
+        assert [m.text for m in user.said.items] == ["lost in the middle", "the next one"]
         for daemon in (inst.edge, inst.gateway):
             assert daemon.metric("xfed_deliveries_uncertain_total") == 1, daemon.name
     finally:

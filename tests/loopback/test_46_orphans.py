@@ -48,7 +48,7 @@ def hold_three(inst):
     n = next(numbers)
     texts = ["orphan %d %s" % (n, word) for word in ("first", "second", "third")]
     inst.user.answer = lambda m: None if m.text == texts[0] else 200
-    since = inst.user.inbox.mark()
+    since = inst.user.said.mark()
     for i, text in enumerate(texts):
         inst.partner.say("alice", "zoe@corp.example", text, id="o-%d-%d" % (n, i))
     request = inst.user.wait_text(texts[0], 10, since)
@@ -61,7 +61,7 @@ def errors_since(inst, mark):
 
 
 def arrived(inst, since):
-    return [m.text for m in inst.user.inbox.items[since:]]
+    return [m.text for m in inst.user.said.items[since:]]
 
 
 def test_what_was_queued_is_taken_over_and_a_late_refusal_is_told(mortal):

@@ -88,12 +88,12 @@ def dropped(xfed):
 
 
 def test_presence_of_whom_nobody_watches_is_dropped(xfed, partner, user):
-    since = user.inbox.mark()
+    since = user.said.mark()
     before = dropped(xfed)
     for kind in ("", "type='unavailable'"):
         partner.send("<presence from='alice@partner.example' to='nobody.watches@corp.example' %s/>" % kind)
     wait_until("two dropped", lambda: dropped(xfed) == before + 2, 5)
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since
 
 
 # ---- limits of a partner ----
@@ -101,13 +101,13 @@ def test_presence_of_whom_nobody_watches_is_dropped(xfed, partner, user):
 def test_kinds(xfed, listed, user, flow, refusal):
     """A partner that may send queries only: a message is refused in both directions; errors always pass."""
     p = listed("queries.example", file={"kinds": ["iq"]})
-    since = user.inbox.mark()
+    since = user.said.mark()
     with refusal("policy.kind.forbidden", "queries.example"):
         assert p.wait_error(p.say("alice", "dave@corp.example", "not allowed"))[0] == "policy-violation"
     with refusal("policy.kind.forbidden", "queries.example"):
         assert user.message(flow, "sip:alice@queries.example", "not allowed").status == 403
     assert ask(p, "<ping xmlns='urn:xmpp:ping'/>").get("type") == "result"
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since
 
 
 def test_rate(xfed, listed, refusal):
@@ -127,10 +127,10 @@ def test_a_backlog_waits_and_is_not_refused(xfed, listed, user):
     rate, count = 20, 120
     p = listed("patient.example", file={"limits": {"stanzas_per_second": rate}})
     stream = p.stream_to("corp.example")
-    since = user.inbox.mark()
+    since = user.said.mark()
     began = time.monotonic()
     stream.send("".join(message("alice%d@patient.example/r" % (i % 7), "dave@corp.example", "backlog %d" % i, id="k%d" % i) for i in range(count)))
-    got = user.inbox.wait_count(count, 60, since)
+    got = user.said.wait_count(count, 60, since)
     assert time.monotonic() - began > count / rate - 1.5  # a second's worth goes at once
     for sender in range(7):
         mine = [int(m.text.split()[1]) for m in got if "alice%d@" % sender in m.get("from")]
@@ -212,7 +212,7 @@ def access(xfed):
 
 def test_access(partner, user, flow, refusal, access):
     access("name: Few\nscope: user\nallowed: true\ngranted_to: [dave@corp.example]\n")
-    since, reached = user.inbox.mark(), partner.inbox.mark()
+    since, reached = user.said.mark(), partner.inbox.mark()
     with refusal("policy.access.user"):
         assert partner.wait_error(partner.say("alice", "erin@corp.example", "not for you"))[0] == "service-unavailable"
     with refusal("policy.access.user"):
@@ -220,7 +220,7 @@ def test_access(partner, user, flow, refusal, access):
     text = "granted %d" % next(numbers)
     partner.say("alice", "dave@corp.example", text)
     user.wait_text(text)
-    assert [m.text for m in user.inbox.items[since:]] == [text]
+    assert [m.text for m in user.said.items[since:]] == [text]
     assert not [s for s in partner.inbox.items[reached:] if s.get("type") != "error"]
 
 
@@ -229,7 +229,7 @@ def test_access(partner, user, flow, refusal, access):
 def test_public_partner(xfed, listed, user, flow, refusal):
     """Without a word from the local user a stranger does not get through; an outgoing message authorises for a day."""
     p = listed("public.example", file={"partner_type": "public-unverified"})
-    since = user.inbox.mark()
+    since = user.said.mark()
     with refusal("policy.contact.unauthorised"):
         assert p.wait_error(p.say("alice", "dave@corp.example", "spam?"))[0] == "service-unavailable"
     assert user.message(flow, "sip:alice@public.example", "hello", sender="sip:dave@corp.example").status in (200, 202)
@@ -238,7 +238,7 @@ def test_public_partner(xfed, listed, user, flow, refusal):
     user.wait_text(text, 10, since)
     with refusal("policy.contact.unauthorised"):
         assert p.wait_error(p.say("mallory", "dave@corp.example", "spam"))[0] == "service-unavailable"
-    assert [m.text for m in user.inbox.items[since:]] == [text]
+    assert [m.text for m in user.said.items[since:]] == [text]
     user.answer = 404
     ident = p.say("alice", "dave@corp.example", "gone?")
     assert p.wait_error(ident)[0] == "service-unavailable"  # accounts are not revealed to the public

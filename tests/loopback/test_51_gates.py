@@ -106,11 +106,11 @@ def from_partner(inst, p, name, who):
     """The way in: the user gets it, or its sender an error."""
     number = next(numbers)
     text, ident = "in %d" % number, "g%d" % number
-    since, errors = inst.user.inbox.mark(), p.inbox.mark()
+    since, errors = inst.user.said.mark(), p.inbox.mark()
     p.say(name, at(who, "corp.example"), text, id=ident)
 
     def outcome():
-        if any(m.text == text for m in inst.user.inbox.items[since:]):
+        if any(m.text == text for m in inst.user.said.items[since:]):
             return "through"
         return "refused" if any(s.get("type") == "error" and s.get("id") == ident for s in p.inbox.items[errors:]) else None
     wait_until("what becomes of a message to %s" % who, outcome, 20)
@@ -179,7 +179,7 @@ def test_partners_do_not_know_the_name_inside(inst, tools, partner_of):
     p.send("<message from='bob@federated.example' to='dave@inside.example' id='%s'><body>inside</body></message>" % ident)
     wait_until("a refusal", lambda: inst.refusals("stream.relay.attempt") > relays, 10)
     assert not [s for s in p.inbox.items[since:] if s.get("id") == ident and s.get("type") != "error"]
-    assert not [m for m in inst.user.inbox.items if m.text == "inside"]
+    assert not [m for m in inst.user.said.items if m.text == "inside"]
     assert explained(inst, tools, "bob@federated.example", "dave@inside.example") == ("direction", "stream.relay.attempt")
     assert explained(inst, tools, "bob@federated.example", "dave@corp.example") == (None, None)
     for ours in ("dave@inside.example", "dave@corp.example", "sip:dave@inside.example"):

@@ -52,7 +52,7 @@ def calm(proxied):
 def both_ways(inst, flow, word):
     """One message each way."""
     text = "%s %d" % (word, next(numbers))
-    since = inst.user.inbox.mark()
+    since = inst.user.said.mark()
     inst.partner.say("alice", "dave@corp.example", text)
     inst.user.wait_text(text, 15, since)
     assert inst.user.message(flow, "sip:alice@proxied.example", text + " back", sender="sip:dave@corp.example").status in (200, 202)
@@ -80,7 +80,7 @@ def test_cut_and_resumed_nothing_is_lost_or_doubled(calm, how):
     """
     flow = calm.user.dial(calm.sip)
     both_ways(calm, flow, "before")
-    sip_since, xmpp_since = calm.user.inbox.mark(), calm.partner.inbox.mark()
+    sip_since, xmpp_since = calm.user.said.mark(), calm.partner.inbox.mark()
     count, statuses = 30, {}
     calm.user.answer = lambda m: None if m.text in ("x5", "x15") else 200
 
@@ -103,7 +103,7 @@ def test_cut_and_resumed_nothing_is_lost_or_doubled(calm, how):
     calm.user.answer = 200
     calm.user.wait_text("x%d" % (count - 1), 30, sip_since)
     sending.join(60)
-    assert [m.text for m in calm.user.inbox.items[sip_since:]] == ["x%d" % i for i in range(count)]
+    assert [m.text for m in calm.user.said.items[sip_since:]] == ["x%d" % i for i in range(count)]
     delivered = ["s%d" % i for i in range(count) if statuses[i] in (200, 202)]
     calm.partner.wait_body(delivered[-1], 10, xmpp_since)  # written is not yet read
     assert not [s for s in calm.partner.inbox.items[xmpp_since:] if s.get("type") == "error"]
@@ -143,12 +143,12 @@ def test_a_message_to_sip_waits_for_the_channel(calm):
     both_ways(calm, flow, "before")
     calm.proxy.refuses = True
     calm.proxy.cut()
-    mark = calm.user.inbox.mark()
+    mark = calm.user.said.mark()
     text = "parked %d" % next(numbers)
     calm.partner.say("alice", "dave@corp.example", text)
     calm.proxy.refuses = False
     calm.user.wait_text(text, 15, mark)
-    assert [m.text for m in calm.user.inbox.items[mark:]] == [text]
+    assert [m.text for m in calm.user.said.items[mark:]] == [text]
     flow.close()
 
 
@@ -366,7 +366,7 @@ def test_a_rogue_edge_cannot_send_as_us(beside_a_rogue):
     """The gateway does not trust the edge."""
     inst = beside_a_rogue
     peer = rogue_link(inst)
-    since = inst.user.inbox.mark()
+    since = inst.user.said.mark()
     rows = [("boss@corp.example", "dave@corp.example"), ("eve@unlisted.example", "dave@corp.example"), ("alice@proxied.example", "x@proxied.example"),
             ("a b@proxied.example", "dave@corp.example"), ("alice@proxied.example", "da ve@corp.example"), ("alice@", "dave@corp.example"),
             ("alice@proxied.example", "dave@corp.example", "<a>" * 40 + "</a>" * 40), ("alice@proxied.example", "dave@corp.example", "<a/>" * 5000),
@@ -381,7 +381,7 @@ def test_a_rogue_edge_cannot_send_as_us(beside_a_rogue):
         for o in outcomes if isinstance(outcomes, list) else [outcomes]:
             fates[o["seq"]] = o["fate"]
     assert set(fates.values()) == {2}, fates
-    assert inst.user.inbox.mark() == since
+    assert inst.user.said.mark() == since
     peer.send("Ping", id=99, lowest_unsettled=1)  # none of them has ended the link
     assert peer.read_until("Pong")["id"] == 99
 
@@ -596,7 +596,7 @@ def test_partner_behind_a_bad_line(patient, new_partner, dns):
     try:
         assert user.message(flow, "sip:alice@line.example", "byte by byte").status in (200, 202)
         p.wait_body("byte by byte")
-        since = user.inbox.mark()
+        since = user.said.mark()
         p.say("alice", "dave@corp.example", "and back")
         user.wait_text("and back", 10, since)
         mark = xfed.edge.process.mark()

@@ -135,7 +135,7 @@ def fake_edge(gateway_of):
 
 @pytest.mark.parametrize("name", LIES)
 def test_a_gateway_compares_frame_and_stanza(gateway_of, fake_edge, name):
-    since = gateway_of.user.inbox.mark()
+    since = gateway_of.user.said.mark()
     ident, where = "g%d" % next(numbers), {"from": "distrust.example", "to": "corp.example"}
     honest = {"sender": "alice@distrust.example", "to": "bob@corp.example", "id": ident, "kind": MESSAGE, "type": "chat", "lang": "de"}
     lie = {key: value % where if isinstance(value, str) else value for key, value in LIES[name].items()}
@@ -147,7 +147,7 @@ def test_a_gateway_compares_frame_and_stanza(gateway_of, fake_edge, name):
     fake_edge.send("AttemptedAck", seqs=attempted["seqs"])
     gateway_of.user.wait_text("true " + ident, 10, since)
     assert fake_edge.outcomes(1)[2]["fate"] == 1
-    assert [m.text for m in gateway_of.user.inbox.items[since:]] == ["true " + ident]
+    assert [m.text for m in gateway_of.user.said.items[since:]] == ["true " + ident]
 
 
 # ---- an edge that does not answer ----
@@ -176,7 +176,7 @@ def test_an_edge_that_never_answers(install, started, certs, new_partner):
         peer = fake.links.wait_count(1, 20)[0]
         peer.hello("edge2", EDGE)
         assert peer.read_until("Credit", 20)
-        mark, since = inst.gateway.process.mark(), user.inbox.mark()
+        mark, since = inst.gateway.process.mark(), user.said.mark()
         peer.deliver(1, "alice@distrust.example", "dave@corp.example",
                      stanza("alice@distrust.example", "dave@corp.example", "s1", "never begun"), id="s1", remaining_ms=60000)
         answer_pings(peer, "Attempted")
@@ -184,7 +184,7 @@ def test_an_edge_that_never_answers(install, started, certs, new_partner):
         user.wait_text("steps past", 10, since)
         assert answer_pings(peer, "Close")["reason"] == b"channel.answer.missing"
         inst.gateway.process.wait_line("event=channel.down peer=edge2 .*reason=channel.answer.missing", 10, mark)
-        assert [m.text for m in user.inbox.items[since:]] == ["steps past"]
+        assert [m.text for m in user.said.items[since:]] == ["steps past"]
     finally:
         inst.stop()
         fake.close()

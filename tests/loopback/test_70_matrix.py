@@ -429,14 +429,14 @@ def test_a_pair_on_another_partner_s_stream_after_a_reload(matrix, fresh, dns):
         matrix.user.wait_text("as a guest")
         inst.list_partner(guest, sasl="required", dialback=False)
         inst.reload()
-        since = matrix.user.inbox.mark()
+        since = matrix.user.said.mark()
         s.send(message("eve@" + host, "user@corp.example", "the host goes on"))
         matrix.user.wait_text("the host goes on")
         s.send(message("eve@" + guest, "user@corp.example", "no longer"))
         with pytest.raises(Refused) as e:
             peer.next_of(s, "element")
         assert (e.value.how, e.value.condition) == ("stream", "not-authorized")
-        assert [m.text for m in matrix.user.inbox.items[since:]] == ["the host goes on"]
+        assert [m.text for m in matrix.user.said.items[since:]] == ["the host goes on"]
     finally:
         inst.unlist_partner(guest)
         inst.reload()

@@ -65,7 +65,7 @@ def test_each_pair_is_proved_by_itself(xfed, user, able):
     p = able()
     p.hosted["sub." + p.domain] = "TLS+dialback"
     s = p.dial("corp.example")
-    since = user.inbox.mark()
+    since = user.said.mark()
     body = text()
     s.send(message("eve@" + p.domain, "user@corp.example", body))
     user.wait_text(body)
@@ -78,14 +78,14 @@ def test_each_pair_is_proved_by_itself(xfed, user, able):
     with pytest.raises(Refused) as e:
         p.next_of(s, "element")
     assert e.value.condition == "host-unknown"
-    assert [m.text for m in user.inbox.items[since:]] == [body]
+    assert [m.text for m in user.said.items[since:]] == [body]
 
 
 def test_nothing_is_let_in_between_key_and_verdict(xfed, user, able):
     """A stanza behind a key that is still being verified."""
     p = able()
     p.authority = "silent"
-    since = user.inbox.mark()
+    since = user.said.mark()
     s = p.open_stream("corp.example")
     p.send_key(s)
     p.asked.wait_count(1, 10)
@@ -93,7 +93,7 @@ def test_nothing_is_let_in_between_key_and_verdict(xfed, user, able):
     with pytest.raises(Refused) as e:
         p.next_of(s, "element")
     assert e.value.condition == "not-authorized"
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since
 
 
 def test_another_sender_on_the_same_stream(xfed, user, dns, able):

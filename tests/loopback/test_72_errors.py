@@ -211,12 +211,12 @@ def test_a_new_address_of_the_contact(partner, user, flow, condition, content, s
 def test_a_late_error_becomes_a_message(partner, user, flow, refusal, condition, says):
     """The 200 has gone: a short MESSAGE from the contact names the reason, and nothing the partner says makes it another one."""
     n = next(numbers)
-    text, since = "too late %d" % n, user.inbox.mark()
+    text, since = "too late %d" % n, user.said.mark()
     assert user.message(flow, "sip:late%d@partner.example" % n, text, sender="sip:dave@corp.example").status == 200
     stanza = partner.wait_body(text)
     with refusal("xmpp.user.unknown" if condition == "item-not-found" else "xmpp.error.received"):
         partner.send(error_stanza(stanza, condition, text=says))
-        told = user.inbox.wait(lambda m: "not delivered" in m.text, 10, since)
+        told = user.said.wait(lambda m: "not delivered" in m.text, 10, since)
     assert told.uri("from") == "sip:late%d@partner.example" % n and told.uri("to") == "sip:dave@corp.example"
     assert says in told.text
     # Nobody is told twice, and the error is no message of the contact's.
@@ -224,4 +224,4 @@ def test_a_late_error_becomes_a_message(partner, user, flow, refusal, condition,
     marker = "marker %d" % n
     partner.say("late%d" % n, "dave@corp.example", marker)
     user.wait_text(marker, 10, since)
-    assert len(user.inbox.items) == since + 2
+    assert len(user.said.items) == since + 2

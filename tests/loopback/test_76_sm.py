@@ -110,7 +110,7 @@ def flow(lab):
 def test_acknowledged_when_the_gateway_has_it(lab, tools):
     """Not when SIP has answered: a phone that is silent holds up no acknowledgement."""
     lab.user.answer = None
-    stream, text, since = lab.dial(), lab.text(), lab.user.inbox.mark()
+    stream, text, since = lab.dial(), lab.text(), lab.user.said.mark()
     assert b"<sm xmlns='urn:xmpp:sm:3'/>" in stream.seen
     stream.send(lab.xml(text) + ASK)
     stream.wait_ack(1)
@@ -139,7 +139,7 @@ def test_what_the_edge_ends_is_acknowledged_too(lab):
 def test_parked_is_not_acknowledged(lab):
     """Without a gateway h stands still, whatever else is answered; afterwards it catches up by itself."""
     lab.cut_off()
-    stream, texts, since, iqs = lab.dial(), [lab.text() for _ in range(3)], lab.user.inbox.mark(), lab.partner.inbox.mark()
+    stream, texts, since, iqs = lab.dial(), [lab.text() for _ in range(3)], lab.user.said.mark(), lab.partner.inbox.mark()
     ident = "ping%d" % next(numbers)
     stream.send(PING % (lab.partner.domain, "before") + "".join(lab.xml(t) for t in texts) + PING % (lab.partner.domain, ident) + ASK)
     assert stream.read_ack() == 1
@@ -149,13 +149,13 @@ def test_parked_is_not_acknowledged(lab):
     lab.connect_again()
     assert stream.read_ack() == 5  # nobody asked again
     lab.user.wait_text(texts[-1], 10, since)
-    assert [m.text for m in lab.user.inbox.items[since:]] == texts
+    assert [m.text for m in lab.user.said.items[since:]] == texts
     stream.close()
 
 
 def test_sent_and_not_taken_is_not_acknowledged(lab):
     """The link stands still with the delivery on its way: only the gateway's word covers it."""
-    stream, text, since = lab.dial(), lab.text(), lab.user.inbox.mark()
+    stream, text, since = lab.dial(), lab.text(), lab.user.said.mark()
     lab.proxy.stall()
     stream.send(lab.xml(text) + ASK)
     assert stream.read_ack() == 0
@@ -188,7 +188,7 @@ def test_a_gateway_that_does_not_say_what_it_has_taken(lab, certs):
 def test_parked_and_refused(lab):
     """More than 400 unacknowledged make peers give up delivered ones: the rest is refused, and counts as done."""
     lab.cut_off()
-    stream, since, errors = lab.dial(), lab.user.inbox.mark(), lab.partner.inbox.mark()
+    stream, since, errors = lab.dial(), lab.user.said.mark(), lab.partner.inbox.mark()
     texts = [lab.text("many") for _ in range(403)]
     stream.send("".join(lab.xml(t, "u%d@corp.example" % (i % 10)) for i, t in enumerate(texts)) + ASK)
     assert stream.read_ack() == 0
@@ -197,27 +197,27 @@ def test_parked_and_refused(lab):
     assert {error_of(s)[:2] for s in refused} == {("resource-constraint", "wait")}
     lab.connect_again()
     stream.wait_ack(403, 20)
-    lab.user.inbox.wait_count(400, 30, since)
-    assert {m.text for m in lab.user.inbox.items[since:]} == set(texts[:400])
+    lab.user.said.wait_count(400, 30, since)
+    assert {m.text for m in lab.user.said.items[since:]} == set(texts[:400])
     stream.close()
 
 
 def test_a_burst_is_not_parked(lab):
     """Hundreds of stanzas in one read, with a gateway there: none is refused."""
-    stream, since, errors = lab.dial(), lab.user.inbox.mark(), lab.partner.inbox.mark()
+    stream, since, errors = lab.dial(), lab.user.said.mark(), lab.partner.inbox.mark()
     stanza = "<message from='a@%s' to='u%d@corp.example' id='%s'><body>%s</body></message>"
     texts = [lab.text("b") for _ in range(900)]
     stream.send("".join(stanza % (lab.partner.domain, i % 20, t.replace(" ", "-"), t) for i, t in enumerate(texts)) + ASK)
     stream.wait_ack(900, 20)
-    lab.user.inbox.wait_count(900, 30, since)
-    assert {m.text for m in lab.user.inbox.items[since:]} == set(texts)
+    lab.user.said.wait_count(900, 30, since)
+    assert {m.text for m in lab.user.said.items[since:]} == set(texts)
     assert lab.partner.inbox.items[errors:] == []
     stream.close()
 
 
 @pytest.mark.parametrize("how", ["operator", "peer", "error"])
 def test_the_last_word_is_an_acknowledgement(lab, how):
-    stream, text, since = lab.dial(), lab.text(), lab.user.inbox.mark()
+    stream, text, since = lab.dial(), lab.text(), lab.user.said.mark()
     stream.send(lab.xml(text))
     lab.user.wait_text(text, 10, since)
     wait_until("the acknowledgement", lambda: lab.stream_of("in")["stream_management"]["acknowledged"] == 1, 10)
@@ -288,30 +288,30 @@ def test_202_when_its_time_is_up(lab, flow):
     """Written and not acknowledged: that is what is answered. A late acknowledgement is the good end."""
     lab.partner.acks = False
     text, since = lab.text(), lab.partner.inbox.mark()
-    stray = lab.user.inbox.mark()
+    stray = lab.user.said.mark()
     assert lab.ask(flow, text).wait(bool, 10) == 202
     stream = lab.partner.streams[-1]
     stream.ack()
     lab.partner.acks = True
     assert lab.ask(flow, lab.text()).wait(bool, 10) == 200
     assert [child_text(s, "body") for s in lab.partner.inbox.items[since:]].count(text) == 1
-    assert lab.user.inbox.items[stray:] == []
+    assert lab.user.said.items[stray:] == []
 
 
 def test_202_and_lost_after_all(lab, flow):
     """The user hears of it from the contact, once, and the message is not written again."""
     lab.partner.acks = False
-    text, since, told = lab.text(), lab.partner.inbox.mark(), lab.user.inbox.mark()
+    text, since, told = lab.text(), lab.partner.inbox.mark(), lab.user.said.mark()
     assert lab.ask(flow, text).wait(bool, 10) == 202
     before = lab.inst.edge.metric("xfed_deliveries_uncertain_total")
     lab.partner.streams[-1].wire.reset()
-    notice = lab.user.inbox.wait(lambda m: "not certain" in m.text, 10, told)
+    notice = lab.user.said.wait(lambda m: "not certain" in m.text, 10, told)
     assert "delivery.uncertain" in notice.text
     assert lab.inst.edge.metric("xfed_deliveries_uncertain_total") == before + 1
     lab.partner.acks = True
     assert lab.ask(flow, lab.text()).wait(bool, 10) == 200
     assert [child_text(s, "body") for s in lab.partner.inbox.items[since:]].count(text) == 1
-    assert len(lab.user.inbox.items[told:]) == 1
+    assert len(lab.user.said.items[told:]) == 1
 
 
 def test_lost_before_the_acknowledgement_is_uncertain(lab, flow):
@@ -428,7 +428,7 @@ def test_drain_waits_for_acknowledgements(install, started, new_partner):
     lab = make_lab(install, started, new_partner, "smdrain", stop_timeout="20s")
     try:
         flow = lab.user.dial(lab.inst.sip)
-        incoming, text, since = lab.dial(), lab.text(), lab.user.inbox.mark()
+        incoming, text, since = lab.dial(), lab.text(), lab.user.said.mark()
         incoming.send(lab.xml(text))
         lab.user.wait_text(text, 10, since)
         lab.partner.acks = False

@@ -76,11 +76,11 @@ def test_a_flood_does_not_hold_up_the_others(make, new_partner):
     finally:
         gateway.send_signal(signal.SIGCONT)
     user.wait_text("paced 4", timeout=20)
-    position = [m.text for m in user.inbox.items].index("paced 4")
+    position = [m.text for m in user.said.items].index("paced 4")
     assert position < FLOOD / 4, position
-    wait_until("all of the flood", lambda: len(user.inbox.items) >= FLOOD + 6, 60)
-    assert [m.text for m in user.inbox.items if m.text.startswith("paced")] == ["paced %d" % i for i in range(5)]
-    in_order(user.inbox.items)
+    wait_until("all of the flood", lambda: len(user.said.items) >= FLOOD + 6, 60)
+    assert [m.text for m in user.said.items if m.text.startswith("paced")] == ["paced %d" % i for i in range(5)]
+    in_order(user.said.items)
     wait_until("their fates", lambda: inst.edge.metric("xfed_deliveries_in_flight") == 0, 10)
 
 
@@ -92,13 +92,13 @@ def test_while_a_flood_lasts_the_others_are_served_at_once(make, new_partner):
     delays = []
     flood(noisy, 2 * FLOOD)
     for i in range(20):
-        began, since = time.monotonic(), user.inbox.mark()
+        began, since = time.monotonic(), user.said.mark()
         paced.say("alice", "dave@corp.example", "paced %d" % i)
         user.wait_text("paced %d" % i, since=since)
         delays.append(time.monotonic() - began)
-    delivered = len(user.inbox.items)
-    wait_until("all of the flood", lambda: len(user.inbox.items) >= 2 * FLOOD + 20, 120)
-    in_order(user.inbox.items)
+    delivered = len(user.said.items)
+    wait_until("all of the flood", lambda: len(user.said.items) >= 2 * FLOOD + 20, 120)
+    in_order(user.said.items)
     assert sorted(delays)[len(delays) // 2] < 1.0, delays
     print("paced: median %.0f ms, most %.0f ms, %d of the flood delivered meanwhile" % (
         1000 * sorted(delays)[len(delays) // 2], 1000 * max(delays), delivered - 20))
@@ -147,7 +147,7 @@ def test_a_phone_that_does_not_answer_holds_up_itself(make, new_partner):
         assert p.wait_error(ident)[0] == "remote-server-timeout"
     for ident in theirs:
         assert other.wait_error(ident)[0] == "remote-server-timeout"
-    assert [m.text for m in user.inbox.items if "dead@" in m.uri("to")] == ["dead 0"]
+    assert [m.text for m in user.said.items if "dead@" in m.uri("to")] == ["dead 0"]
 
 
 def test_one_stanza_waits_for_its_stream_whatever_its_size(make, new_partner):
@@ -183,8 +183,8 @@ def test_a_partner_waits_at_its_own_streams(make, new_partner):
         assert inst.edge.metric("xfed_deliveries_in_flight") < 2 * park / 1000 + 64
     finally:
         gateway.send_signal(signal.SIGCONT)
-    wait_until("all of them", lambda: len(user.inbox.items) == 301, 30)
-    assert sorted(int(m.text[1000:]) for m in user.inbox.items[1:]) == list(range(300))
+    wait_until("all of them", lambda: len(user.said.items) == 301, 30)
+    assert sorted(int(m.text[1000:]) for m in user.said.items[1:]) == list(range(300))
     assert not paused(inst, "park.example")
 
 
@@ -207,6 +207,6 @@ def test_a_stream_that_is_not_read_is_not_taken_for_dead(make, new_partner):
             stranger.close()
     finally:
         gateway.send_signal(signal.SIGCONT)
-    wait_until("all of them", lambda: len(user.inbox.items) == 300, 30)
+    wait_until("all of them", lambda: len(user.said.items) == 300, 30)
     assert not [line for line in inst.edge.process.lines if "reason=stream.replaced" in line]
     newer.close()

@@ -56,7 +56,7 @@ def let_go(p):
 def test_a_verdict_during_starttls(xfed, user, certs, slow):
     """What was asked in the clear proves nothing inside TLS: no stanza passes, and nobody is called EXTERNAL."""
     p = slow("all", tls="optional")
-    mark, since = xfed.edge.process.mark(), user.inbox.mark()
+    mark, since = xfed.edge.process.mark(), user.said.mark()
     s = XmppStream.connect(xfed.s2s)
     s.open(p.domain, "corp.example", more=DB)
     key = dialback_key(p.secret, "corp.example", p.domain, s.read_header().get("id"))
@@ -74,13 +74,13 @@ def test_a_verdict_during_starttls(xfed, user, certs, slow):
     assert StreamError(s.read()).condition == "not-authorized"
     xfed.edge.process.wait_line("s2s.closed .*partner=%s .*stream.unauthenticated" % p.domain, BOUND, mark)
     assert not [x for x in xfed.edge.process.lines[mark:] if "s2s.authenticated" in x and p.domain in x]
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since
 
 
 def test_a_verdict_behind_our_closing_tag(xfed, user, slow):
     """A stream the operator has closed takes nothing any more."""
     p = slow("TLS+dialback")
-    mark, since = xfed.edge.process.mark(), user.inbox.mark()
+    mark, since = xfed.edge.process.mark(), user.said.mark()
     s = p.open_stream("corp.example")
     p.send_key(s)
     p.asked.wait_count(1, BOUND)
@@ -91,13 +91,13 @@ def test_a_verdict_behind_our_closing_tag(xfed, user, slow):
     s.wire.send(message("eve@" + p.domain, "user@corp.example", "behind the end") + "</stream:stream>")
     xfed.edge.process.wait_line("s2s.closed .*partner=%s .*stream.closed.operator .*stanzas_in=0" % p.domain, BOUND, mark)
     assert not [x for x in xfed.edge.process.lines[mark:] if "s2s.authenticated" in x and p.domain in x]
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since
 
 
 def test_a_verdict_after_a_reload(xfed, user, slow):
     """The key was good when it came; dialback is not allowed any more when the verdict does."""
     p = slow("TLS+dialback")
-    mark, since = xfed.edge.process.mark(), user.inbox.mark()
+    mark, since = xfed.edge.process.mark(), user.said.mark()
     s = p.open_stream("corp.example")
     p.send_key(s)
     p.asked.wait_count(1, BOUND)
@@ -110,4 +110,4 @@ def test_a_verdict_after_a_reload(xfed, user, slow):
     assert e.value.condition == "not-authorized"
     xfed.edge.process.wait_line("s2s.closed .*partner=%s .*dialback.not-allowed" % p.domain, BOUND, mark)
     assert not [x for x in xfed.edge.process.lines[mark:] if "s2s.authenticated" in x and p.domain in x]
-    assert user.inbox.mark() == since
+    assert user.said.mark() == since

@@ -60,7 +60,7 @@ class Crowd:
 
     def others_speak(self):
         """A message of somebody else on the same stream arrives."""
-        text, since = "others %d" % next(numbers), self.user.inbox.mark()
+        text, since = "others %d" % next(numbers), self.user.said.mark()
         self.send(message("bob@" + DOMAIN, "dave@corp.example", text, id=text.replace(" ", "-")))
         return lambda: self.user.wait_text(text, 20, since)
 
@@ -144,7 +144,7 @@ def test_an_answer_that_nobody_has_to_take(crowd):
 @pytest.mark.parametrize("what", TOO_MUCH, ids=[w.replace(" ", "-") for w in TOO_MUCH])
 def test_more_than_a_stanza_may(crowd, refusal, what):
     make, inside, more, code, limit = TOO_MUCH[what]
-    ident, reached = "much%d" % next(numbers), crowd.user.inbox.mark()
+    ident, reached = "much%d" % next(numbers), crowd.user.said.mark()
     with refusal(code, DOMAIN):
         crowd.between_others(make("message", ident, inside, more=more))
         error = crowd.answer(ident)
@@ -152,7 +152,7 @@ def test_more_than_a_stanza_may(crowd, refusal, what):
     assert condition == "policy-violation" and limit in text and code in text
     assert (error.get("from"), error.get("to")) == ("dave@corp.example", "alice@%s/r" % DOMAIN)
     assert bool(error.findall(".//" + APP_ERRORS + "stanza-too-big")) == (code == "policy.size.exceeded")
-    assert crowd.user.inbox.mark() == reached + 2
+    assert crowd.user.said.mark() == reached + 2
     crowd.is_whole()
 
 

@@ -163,24 +163,24 @@ SIGNALS = {
 @pytest.mark.parametrize("what", UNREAD)
 def test_its_sender_is_told_what_nobody_can_read(partner, user, refusal, what):
     inner, words = UNREAD[what]
-    ident, since = "u%d" % next(numbers), user.inbox.mark()
+    ident, since = "u%d" % next(numbers), user.said.mark()
     with refusal("xmpp.content.unreadable", words):
         partner.send(message("alice@partner.example", "dave@corp.example", id=ident, inner=inner))
         condition, kind, text = partner.wait_error(ident)
     assert (condition, kind) == ("not-acceptable", "modify")
     assert text.startswith("The message has no text that the user could read: ") and words in text
-    assert len(user.inbox.items) == since
+    assert len(user.said.items) == since
 
 
 @pytest.mark.parametrize("what", SIGNALS)
 def test_signals_between_clients_are_dropped_and_counted(xfed, partner, user, what):
-    before, since, told = xfed.gateway.metric("xfed_dropped_total", rule="no-body"), user.inbox.mark(), partner.inbox.mark()
+    before, since, told = xfed.gateway.metric("xfed_dropped_total", rule="no-body"), user.said.mark(), partner.inbox.mark()
     partner.send(message("alice@partner.example", "dave@corp.example", id="s%d" % next(numbers), inner=SIGNALS[what]))
     marker = fresh("behind")
     partner.say("alice", "dave@corp.example", marker)
     user.wait_text(marker)
     assert xfed.gateway.metric("xfed_dropped_total", rule="no-body") == before + 1
-    assert [m.text for m in user.inbox.items[since:]] == [marker] and partner.inbox.mark() == told
+    assert [m.text for m in user.said.items[since:]] == [marker] and partner.inbox.mark() == told
 
 
 # ---- addresses ----

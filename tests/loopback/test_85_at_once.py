@@ -104,14 +104,14 @@ def check_often(inst, tools, partner):
 
 def test_all_jobs_at_once(busy, partners, users, tools, certs):
     user, secure = users["corp.example"], users["corp3.example"]
-    since, revisions = user.inbox.mark(), []
+    since, revisions = user.said.mark(), []
     at_once(*[lambda p=p: log_in_and_say(p) for p in partners], *[lambda p=p: be_called(busy, p, user) for p in partners[:3]],
             lambda: come_by_sips(busy, secure, certs, partners[3]), lambda: fail(busy, user), lambda: reload_often(busy, revisions),
             lambda: check_often(busy, tools, partners[4]))
     expected = sorted("%s in %d" % (p.domain, i) for p in partners for i in range(ROUNDS))
     for text in expected:
         user.wait_text(text, 20, since)
-    assert sorted(m.text for m in user.inbox.items[since:]) == expected
+    assert sorted(m.text for m in user.said.items[since:]) == expected
     for p in partners[:3]:
         assert [child_text(s, "body") for s in p.inbox.items] == ["%s out %d" % (p.domain, i) for i in range(3)]
     assert [child_text(s, "body") for s in partners[3].inbox.items] == ["by sips %d" % i for i in range(ROUNDS)]
