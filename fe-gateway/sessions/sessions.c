@@ -17,18 +17,7 @@ const struct config_domain *session_domain(const struct session *s)
 
 /* ---- sessions ---- */
 
-/* "local\0remote", which no other pair has. NULL: no memory. */
-static char *make_key(struct xfed_span local, struct xfed_span remote)
-{
-	char *key = xfed_malloc(local.len + remote.len + 2), *at = key;
-	if (key) {
-		xfed_span_put(&at, local);
-		xfed_span_put(&at, remote);
-	}
-	return key;
-}
-
-#define KEY_LEN(local, remote) ((local).len + 1 + (remote).len)
+#define KEY_LEN(local, remote) ((local).len + 1 + (remote).len) /* "local\0remote", which no other pair has */
 
 struct session *session_find(const struct sessions *ss, struct xfed_span local, struct xfed_span remote)
 {
@@ -57,20 +46,19 @@ static uint64_t hash_of(struct xfed_span s)
 /* With the keys of the tallies. */
 static int make(struct sessions *ss, const struct session *keys, struct xfed_span local, struct xfed_span remote, struct session **out)
 {
-	struct session *s = xfed_malloc(sizeof(*s));
-	char *key = s ? make_key(local, remote) : NULL;
-	int rc = key ? xfed_heap_reserve(&ss->due, HASH_COUNT(ss->table) + 1) : XFED_ERR_NOMEM;
+	struct session *s = xfed_malloc(sizeof(*s) + KEY_LEN(local, remote) + 1);
+	int rc = s ? xfed_heap_reserve(&ss->due, HASH_COUNT(ss->table) + 1) : XFED_ERR_NOMEM;
 	if (rc == XFED_OK) {
+		char *at = s->key;
 		*s = *keys;
 		s->room = ss;
-		s->local = xfed_span_make(key, local.len);
-		s->remote = xfed_span_make(key + local.len + 1, remote.len);
+		s->local = xfed_span_put(&at, local);
+		s->remote = xfed_span_put(&at, remote);
 		sip_session_init(&s->machine);
-		HASH_ADD_KEYPTR(hh, ss->table, key, KEY_LEN(local, remote), s);
+		HASH_ADD_KEYPTR(hh, ss->table, s->key, KEY_LEN(local, remote), s);
 		rc = XFED_TABLE_ADDED(s) ? XFED_OK : XFED_ERR_NOMEM;
 	}
 	if (rc != XFED_OK) {
-		xfed_free(key);
 		xfed_free(s);
 		return rc;
 	}
@@ -135,7 +123,6 @@ static void session_free(struct session *s)
 	give(ss, s);
 	xfed_heap_remove(&ss->due, &s->due);
 	HASH_DELETE(hh, ss->table, s);
-	xfed_free((char *)(uintptr_t)s->local.data);
 	xfed_free(s);
 }
 

@@ -6,6 +6,8 @@
 #include "sessions/sessions.h"
 #include "sip/session.h"
 #include "util/heap.h"
+/* Each thing in a chain of a table that is passed over costs a cache line that is not there: chains are shorter here than usual. */
+#define HASH_BKT_CAPACITY_THRESH 7
 #include "util/table.h"
 #include "util/tally.h"
 
@@ -45,13 +47,14 @@ struct call {
 	UT_hash_handle hh_txn; /* by txn, while the peer waits for the answer */
 };
 
-/* First what every message needs of it, so that it is in few cache lines. */
+/*
+ * First what every message needs of it, so that it is in few cache lines: where there are many sessions, what is read of one is in no cache, and
+ * each line of it costs as much as a hundred instructions.
+ */
 struct session {
-	UT_hash_handle hh; /* key: both users, with a NUL between */
+	UT_hash_handle hh; /* by key */
 	struct sessions *room;
-	struct sip_session machine;
-	struct call *calls[SIP_SESSION_CALLS];
-	struct session_failure why; /* of the event that is being stepped; `response` may be a BYE */
+	struct xfed_span local, remote; /* bare JIDs: both parts of `key` */
 	struct xfed_heap_item due;
 	/* 0: nobody is. When the user is told again that the contact types, and for how long; when the user has stopped unless he says more. */
 	struct {
@@ -62,14 +65,17 @@ struct session {
 		bool is_contact_told;	   /* the same the other way */
 		bool is_known;		   /* the contact has said something of typing */
 	} typing;
+	struct sip_session machine;
+	struct call *calls[SIP_SESSION_CALLS];
+	struct session_failure why;	/* of the event that is being stepped; `response` may be a BYE */
 	bool opens_later;		/* the waiter gets opened() once our 200 to the peer's INVITE has been sent */
 	bool must_want_again;		/* that 200 will not be sent: another call is opened for the waiter */
-	struct xfed_span local, remote; /* bare JIDs */
 	uint64_t waiter;		/* the id that sessions_want() was called with */
 	uint64_t until_ms;		/* of the last sessions_want() */
 	uint64_t user, share, pair;	/* keys of the tallies */
 	uint64_t given_up, given_up_ms; /* hash of the INVITE that the peer has given up before it got here, and when */
 	char conversation[SESSION_CONVERSATION_SIZE];
+	char key[]; /* both users, with a NUL between */
 };
 
 struct session_note;

@@ -8,12 +8,13 @@
 #include "sip/trans.h"
 
 struct sip_leg {
-	UT_hash_handle hh, hh_key; /* by number; by key */
-	uint64_t number;
-	const struct sip_user *user;
-	uint64_t id;
-	struct sip_dialog *dialog; /* NULL: a request of ours without response yet */
+	/* First what a request inside the dialog needs of it. */
+	UT_hash_handle hh_key; /* by key */
 	struct sip_key key;
+	struct sip_dialog *dialog; /* NULL: a request of ours without response yet */
+	const struct sip_user *user;
+	uint64_t id, number;
+	UT_hash_handle hh; /* by number */
 	/* Ids of transactions; 0: none. */
 	uint64_t maker;			/* the INVITE or SUBSCRIBE that makes the dialog, until it has its final response */
 	uint64_t ours, theirs, unacked; /* INVITEs running inside the dialog; a 2xx of ours without ACK */
