@@ -250,16 +250,18 @@ static void take_message(struct taken *t, const struct sip_flow_info *flow, enum
 
 void im_in_request(void *data, const struct sip_incoming *rq)
 {
+	XFED_UNSET struct xfed_arena_room room;
 	struct taken t = { .im = data, .txn = rq->txn, .m = rq->message };
-	xfed_arena_init(&t.a, SCRATCH_BYTES);
+	xfed_arena_init_in(&t.a, SCRATCH_BYTES, &room);
 	take_message(&t, rq->flow, deliver_judge_request(t.im->deliver, &t.a, t.m, rq->flow, POLICY_MESSAGE, &t.rq));
 	xfed_arena_deinit(&t.a);
 }
 
 void im_in_session(void *data, const struct sip_incoming *rq, const struct session_message *m)
 {
+	XFED_UNSET struct xfed_arena_room room;
 	struct taken t = { .im = data, .txn = rq->txn, .m = rq->message, .rq = m->who, .call = m->call };
-	xfed_arena_init(&t.a, SCRATCH_BYTES);
+	xfed_arena_init_in(&t.a, SCRATCH_BYTES, &room);
 	take_message(&t, rq->flow, m->reason);
 	if (t.in) {
 		sessions_taken(t.im->sessions, m->call);

@@ -497,9 +497,10 @@ static void take(const struct asked *q)
 
 void sessions_request(void *data, const struct sip_incoming *rq)
 {
+	XFED_UNSET struct xfed_arena_room room;
 	struct xfed_arena a;
 	struct asked q = { .ss = data, .rq = rq, .m = rq->message, .a = &a };
-	xfed_arena_init(&a, ARENA_BYTES);
+	xfed_arena_init_in(&a, ARENA_BYTES, &room);
 	take(&q);
 	xfed_arena_deinit(&a);
 }

@@ -6,6 +6,7 @@
 
 /* What one timer can add at most. */
 #define ACTIONS_PER_TIMER 2
+#define SPARE_BYTES	  16384 /* of the memory of a message that is kept for the next one */
 
 const char *sip_transport_name(enum sip_transport t)
 {
@@ -44,6 +45,16 @@ int sip_layer_new(const struct sip_layer_config *config, const struct xfed_env *
 	return XFED_OK;
 }
 
+/* Where a sanitizer looks for what is used too long, memory is not used again. */
+static void put_by(struct sip_layer *l, struct sip_message *m)
+{
+	if (XFED_REUSES_MEMORY && !l->spare && m->block_size <= SPARE_BYTES) {
+		l->spare = m;
+	} else {
+		sip_message_free(m);
+	}
+}
+
 static void reap(struct sip_layer *l)
 {
 	while (l->dead) {
@@ -51,8 +62,10 @@ static void reap(struct sip_layer *l)
 		l->dead = t->dead_next;
 		sip_trans_free(t);
 	}
-	sip_message_free(l->message);
-	l->message = NULL;
+	if (l->message) {
+		put_by(l, l->message);
+		l->message = NULL;
+	}
 	while (l->kept_count > 0) {
 		xfed_free(l->kept[--l->kept_count]);
 	}
@@ -72,6 +85,7 @@ void sip_layer_free(struct sip_layer *l)
 		sip_trans_end(l, t);
 	}
 	reap(l);
+	sip_message_free(l->spare);
 	xfed_heap_deinit(&l->timers);
 	for (int i = 0; i <= SIP_TRANSPORT_COUNT; i++) {
 		xfed_free(l->sent_by[i].host);
@@ -228,7 +242,9 @@ static int receive(struct sip_layer *l, const struct sip_layer_event *ev, uint64
 		return XFED_OK;
 	}
 	enum sip_parse_flags flags = l->flow.transport == SIP_UDP ? SIP_PARSE_DATAGRAM : SIP_PARSE_STREAM;
-	int rc = sip_message_parse(ev->bytes, flags, &l->message, &l->error);
+	struct sip_message *spare = l->spare;
+	l->spare = NULL;
+	int rc = sip_message_parse_into(spare, ev->bytes, flags, &l->message, &l->error);
 	if (rc == XFED_ERR_INVALID) {
 		return receive_bad(l);
 	}

@@ -106,14 +106,21 @@ static int measure(struct xfed_span bytes, size_t *head_len, size_t *lines, stru
 	return XFED_OK;
 }
 
-/* Allocates message, fields and bytes as one block. */
-static struct sip_message *allocate(struct xfed_span bytes, size_t fields, char **copy)
+/* Message, fields and bytes are one block: that of `spare`, where it is large enough. */
+static struct sip_message *allocate(struct sip_message *spare, struct xfed_span bytes, size_t fields, char **copy)
 {
-	struct sip_message *m = xfed_malloc(sizeof(*m) + fields * sizeof(struct sip_header) + bytes.len + 1);
+	size_t size = sizeof(struct sip_message) + fields * sizeof(struct sip_header) + bytes.len + 1;
+	struct sip_message *m = spare;
+	if (!spare || spare->block_size < size) {
+		xfed_free(spare);
+		m = xfed_malloc(size);
+	} else {
+		size = spare->block_size;
+	}
 	if (!m) {
 		return NULL;
 	}
-	*m = (struct sip_message){ .expires = -1, .retry_after_s = -1 };
+	*m = (struct sip_message){ .expires = -1, .retry_after_s = -1, .block_size = size };
 	m->headers = (struct sip_header *)(m + 1);
 	*copy = (char *)(m->headers + fields);
 	memcpy(*copy, bytes.data, bytes.len);
@@ -522,17 +529,24 @@ static void describe(struct parse *p)
 
 int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err)
 {
+	return sip_message_parse_into(NULL, bytes, flags, out, err);
+}
+
+int sip_message_parse_into(
+	struct sip_message *spare, struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err)
+{
 	*out = NULL;
 	*err = (struct sip_error){ 0 };
 	size_t leading = sip_scan_leading(bytes), lines, fields;
 	bytes = xfed_span_make(bytes.data + leading, bytes.len - leading);
 	struct parse p = { .err = err, .start_line = { "", 0 } };
 	if (measure(bytes, &p.head_len, &lines, err) != XFED_OK) {
+		sip_message_free(spare);
 		return XFED_ERR_INVALID;
 	}
 	fields = lines < XFED_SIP_HEADERS_MAX ? lines : XFED_SIP_HEADERS_MAX;
 	char *copy;
-	p.m = allocate(bytes, fields, &copy);
+	p.m = allocate(spare, bytes, fields, &copy);
 	if (!p.m) {
 		return XFED_ERR_NOMEM;
 	}

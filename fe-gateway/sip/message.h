@@ -101,6 +101,7 @@ struct sip_message {
 
 	struct sip_header *headers; /* all of them in order */
 	size_t header_count;
+	size_t block_size; /* of its memory */
 };
 
 enum sip_parse_flags {
@@ -127,6 +128,9 @@ struct sip_error {
  * Require, type) is left to the caller: 501, 416, 420, 415.
  */
 int sip_message_parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err);
+/* The same in the memory of a message that is not needed any more: `spare` is taken over; NULL: none. It must not hold `bytes`. */
+int sip_message_parse_into(
+	struct sip_message *spare, struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **out, struct sip_error *err);
 void sip_message_free(struct sip_message *m);
 
 /* The first field with that id or name after `after` (NULL: from the start), or NULL. Names are compared without case. */

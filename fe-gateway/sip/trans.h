@@ -102,7 +102,7 @@ struct sip_layer {
 	size_t action_count, action_next;
 
 	/* What actions point to, until the next step or call. */
-	struct sip_message *message;
+	struct sip_message *message, *spare; /* spare: the last one, in whose memory the next is parsed; NULL: none */
 	struct sip_error error;
 	struct sip_flow_info flow;
 	char *kept[SIP_KEPT_MAX];

@@ -19,19 +19,29 @@ void xfed_arena_init(struct xfed_arena *a, size_t cap_bytes)
 	*a = (struct xfed_arena){ .cap_bytes = cap_bytes };
 }
 
-static void free_blocks(struct xfed_arena_block *b)
+void xfed_arena_init_in(struct xfed_arena *a, size_t cap_bytes, struct xfed_arena_room *room)
 {
-	while (b) {
-		struct xfed_arena_block *next = b->next;
+	struct xfed_arena_block *b = (struct xfed_arena_block *)room->mem;
+	b->next = NULL;
+	b->size = FIRST_BLOCK;
+	b->used = 0;
+	*a = (struct xfed_arena){ .cap_bytes = cap_bytes, .head = b, .lent = b };
+}
+
+static void free_block(const struct xfed_arena *a, struct xfed_arena_block *b)
+{
+	if (b != a->lent) {
 		xfed_free(b);
-		b = next;
 	}
 }
 
 void xfed_arena_deinit(struct xfed_arena *a)
 {
-	free_blocks(a->head);
-	a->head = NULL;
+	for (struct xfed_arena_block *b = a->head, *next; b; b = next) {
+		next = b->next;
+		free_block(a, b);
+	}
+	a->head = a->lent = NULL;
 	a->taken_bytes = 0;
 }
 
@@ -46,9 +56,9 @@ void xfed_arena_reset(struct xfed_arena *a)
 			keep = b;
 			keep->next = NULL;
 			keep->used = 0;
-			a->taken_bytes = sizeof(*b) + b->size;
+			a->taken_bytes = b != a->lent ? sizeof(*b) + b->size : 0;
 		} else {
-			xfed_free(b);
+			free_block(a, b);
 		}
 		b = next;
 	}

@@ -21,6 +21,15 @@ void *xfed_calloc(size_t count, size_t size); /* zeroed; fails if the product ov
 void *xfed_realloc(void *p, size_t size);
 void xfed_free(void *p);
 
+/* False where a sanitizer looks for memory that is used too long: what is kept to be used again would hide it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define XFED_REUSES_MEMORY 0
+#elif defined(__has_feature)
+#define XFED_REUSES_MEMORY (!__has_feature(address_sanitizer))
+#else
+#define XFED_REUSES_MEMORY 1
+#endif
+
 /* A NUL-terminated copy of `s`, released with xfed_free(); NULL: no memory. */
 char *xfed_strndup(struct xfed_span s);
 char *xfed_strdup(const char *s);

@@ -13,12 +13,29 @@
 
 static const char *corpus_dir;
 
+/* A message that was parsed before, as large as some and smaller than others: nothing of it may be seen in the next one. Every second time NULL. */
+static struct sip_message *dirty(void)
+{
+	static unsigned calls;
+	char text[1024] = "MESSAGE sip:old@old.example SIP/2.0\r\nVia: SIP/2.0/TCP 1.2.3.4;branch=z9hG4bKold\r\nf: <sip:a@old.example>;tag=old\r\n"
+			  "t: <sip:b@old.example>\r\ni: old\r\nCSeq: 7 MESSAGE\r\nSubject: old\r\nl: 300\r\n\r\n";
+	struct sip_message *m;
+	struct sip_error err;
+	size_t head = strlen(text);
+	memset(text + head, 'x', 300);
+	if (calls++ % 2 > 0) {
+		return NULL;
+	}
+	assert_int_equal(sip_message_parse(xfed_span_make(text, head + 300), SIP_PARSE_STREAM, &m, &err), XFED_OK);
+	return m;
+}
+
 static int parse(struct xfed_span bytes, enum sip_parse_flags flags, struct sip_message **m, struct sip_error *err)
 {
 	/* A copy of exactly that size: reading behind it is seen. */
 	char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
 	memcpy(copy, bytes.data, bytes.len);
-	int rc = sip_message_parse(xfed_span_make(copy, bytes.len), flags, m, err);
+	int rc = sip_message_parse_into(dirty(), xfed_span_make(copy, bytes.len), flags, m, err);
 	free(copy);
 	return rc;
 }
@@ -492,6 +509,24 @@ static void torture_messages(void **state)
 	}
 }
 
+static void memory_is_used_again(void **state)
+{
+	static const char small[] = "OPTIONS sip:a SIP/2.0\r\nv: SIP/2.0/TCP a;branch=z9hG4bK1\r\nf: <sip:a>;tag=1\r\nt: <sip:a>\r\ni: 1\r\nCSeq: 1 "
+				    "OPTIONS\r\nl: 0\r\n\r\n";
+	struct sip_message *first, *second, *third;
+	struct sip_error err;
+	(void)state;
+	assert_int_equal(sip_message_parse(XFED_SPAN(FULL), SIP_PARSE_DATAGRAM, &first, &err), XFED_OK);
+	uintptr_t block = (uintptr_t)first;
+	assert_int_equal(sip_message_parse_into(first, xfed_span_str(small), SIP_PARSE_STREAM, &second, &err), XFED_OK);
+	assert_true((uintptr_t)second == block && second->header_count == 6 && !second->subject.data && second->body.len == 0);
+	assert_int_equal(
+		sip_message_parse_into(second, XFED_SPAN(FULL), SIP_PARSE_DATAGRAM, &third, &err), XFED_OK); /* there was room for that once */
+	assert_true((uintptr_t)third == block && xfed_span_is(third->body, "hello"));
+	assert_int_equal(sip_message_parse_into(third, XFED_SPAN("no SIP"), SIP_PARSE_STREAM, &first, &err), XFED_ERR_INVALID); /* released */
+	assert_null(first);
+}
+
 int main(int argc, char **argv)
 {
 	corpus_dir = argc > 1 ? argv[1] : ".";
@@ -505,6 +540,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nul_in_a_field),
 		cmocka_unit_test(findings),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(memory_is_used_again),
 		cmocka_unit_test(failing_allocations),
 		cmocka_unit_test(torture_messages),
 	};

@@ -206,6 +206,32 @@ static void arena_reset_keeps_one_small_block(void **state)
 	xfed_arena_deinit(&a);
 }
 
+static void arena_uses_the_callers_memory_first(void **state)
+{
+	(void)state;
+	XFED_UNSET struct xfed_arena_room room;
+	struct xfed_arena a;
+	memset(&room, 0xa5, sizeof(room));
+	xfed_arena_init_in(&a, 20000, &room);
+	for (int round = 0; round < 3; round++) {
+		size_t before = calls;
+		for (int i = 0; i < 9; i++) {
+			const char *p = xfed_arena_alloc(&a, 400);
+			assert_true(p >= room.mem && p + 400 <= room.mem + sizeof(room));
+			assert_true(p[0] == 0 && p[399] == 0);
+			memset((char *)(uintptr_t)p, 0xa5, 400);
+		}
+		assert_true(calls == before && a.taken_bytes == 0);
+		assert_non_null(xfed_arena_alloc(&a, 2 * sizeof(room)));
+		assert_true(live == 1 && a.taken_bytes > 2 * sizeof(room));
+		assert_null(xfed_arena_alloc(&a, 20000));
+		xfed_arena_reset(&a); /* what was lent is kept, and no other block */
+		assert_true(live == 0 && a.taken_bytes == 0);
+	}
+	xfed_arena_deinit(&a);
+	assert_int_equal(live, 0);
+}
+
 static void arena_copies_and_prints(void **state)
 {
 	(void)state;
@@ -594,6 +620,7 @@ int main(void)
 		COUNTED(arena_gives_zeroed_aligned_memory),
 		COUNTED(arena_is_bounded),
 		COUNTED(arena_reset_keeps_one_small_block),
+		COUNTED(arena_uses_the_callers_memory_first),
 		COUNTED(arena_copies_and_prints),
 		COUNTED(buf_is_a_queue),
 		COUNTED(buf_is_bounded),
